@@ -1,0 +1,1 @@
+"""Get a human, and keep the response's state."""

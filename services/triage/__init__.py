@@ -1,0 +1,1 @@
+"""Prioritise and start the diagnosis."""

@@ -1,0 +1,92 @@
+"""Postgres: one pool per process, one transaction per batch of work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+
+UNAVAILABLE = (
+    OSError,  # includes TimeoutError and ConnectionError
+    asyncpg.InterfaceError,  # a connection that was closed under us
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutdown, cancelled, crash
+    asyncpg.InsufficientResourcesError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TransactionRollbackError,  # deadlock, serialisation: try again
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,  # statement timeout
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCatalogNameError,  # the database is being restored
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+"""Errors that say nothing about the message in hand: the work is tried again later, nothing is dead-lettered."""
+
+
+class Conflict(Exception):
+    """Another transaction won a race (a unique key, say): roll back and run the same work again."""
+
+
+class Database:
+    """A pool whose connections speak the service's own schema (the runtime role's search_path) and JSON as objects."""
+
+    def __init__(self, dsn: str, *, min_size: int = 1, max_size: int = 8, application: str = "tocsin") -> None:
+        self.dsn = dsn
+        self._sizes = (min_size, max_size)
+        self._application = application
+        self._pool: asyncpg.Pool[Any] | None = None
+
+    async def open(self) -> None:
+        """Connect; raises one of UNAVAILABLE when Postgres cannot be reached."""
+        if self._pool is None:
+            self._pool = await asyncpg.create_pool(
+                self.dsn,
+                min_size=self._sizes[0],
+                max_size=self._sizes[1],
+                init=prepare,
+                reset=_keep_session,
+                timeout=5,
+                command_timeout=30,
+                server_settings={"application_name": self._application},
+            )
+
+    async def close(self) -> None:
+        """Close all connections; those still busy after 5 s are cut."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(5):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A pooled connection outside a transaction (reads)."""
+        if self._pool is None:
+            await self.open()
+        assert self._pool is not None  # noqa: S101 - narrowed for the type checker
+        async with self._pool.acquire(timeout=5) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A pooled connection in a READ COMMITTED transaction: commits at the end, rolls back on any exception."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+async def prepare(connection: Connection) -> None:
+    """Let a connection speak jsonb as Python objects."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+    )
+
+
+async def _keep_session(_: Connection) -> None:
+    """No RESET between uses: it costs a round trip, and nothing here changes session state."""

@@ -1,0 +1,102 @@
+"""Facts of intake, topic `tocsin.intake.v1`: what was identified and logged."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from shared.events.facts import Fact, Model
+
+TOPIC = "tocsin.intake.v1"
+
+
+class Severity(StrEnum):
+    """How bad the sender says it is, most severe first."""
+
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class ReportedIncident(Model):
+    """An incident as intake knows it after the event. Times are UTC; `started_at` is the sender's claim."""
+
+    incident_id: UUID
+    number: int
+    status: Literal["open", "cleared", "closed"]
+    fingerprint: str
+    source: str
+    summary: str
+    severity: Severity
+    severity_reason: str | None = None
+    service: str | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    links: list[str] = []
+    signal_count: int
+    alerts_firing: int
+    started_at: datetime
+    opened_at: datetime
+    last_signal_at: datetime
+    cleared_at: datetime | None = None
+
+
+class IncidentReported(Fact, topic=TOPIC):
+    """A signal opened a new incident."""
+
+    incident: ReportedIncident
+
+
+class IncidentUpdated(Fact, topic=TOPIC):
+    """More signals joined an open incident; in a storm one event stands for many. `changed` names the fields."""
+
+    incident: ReportedIncident
+    changed: list[str]
+
+
+class IncidentCleared(Fact, topic=TOPIC):
+    """No alert of the incident fires any more: each was resolved at the source, or its end passed unrefreshed."""
+
+    incident: ReportedIncident
+    reason: Literal["resolved at the source", "expired"]
+
+
+class ServiceRequest(Model):
+    """A routine, pre-approved wish: routed to a team, never paged."""
+
+    request_id: UUID
+    source: str
+    summary: str
+    service: str | None = None
+    requester: str | None = None
+    description: str | None = None
+    labels: dict[str, str] = {}
+    received_at: datetime
+
+
+class RequestLogged(Fact, topic=TOPIC):
+    """A service request came in."""
+
+    request: ServiceRequest
+
+
+class Change(Model):
+    """A deployment, rollback, configuration change or patch of a service."""
+
+    change_id: UUID
+    source: str
+    kind: Literal["deployment", "rollback", "configuration", "patch"]
+    summary: str
+    service: str | None = None
+    version: str | None = None
+    labels: dict[str, str] = {}
+    links: list[str] = []
+    made_at: datetime
+    received_at: datetime
+
+
+class ChangeRecorded(Fact, topic=TOPIC):
+    """A change was recorded, so that incidents can be told from it later."""
+
+    change: Change

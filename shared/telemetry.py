@@ -1,0 +1,128 @@
+"""Traces by OpenTelemetry: one trace an incident, over outboxes, timers and restarts.
+
+Off (no OTLP endpoint in the standard variables) every span is a no-op that hands its parent on, so contexts still
+travel. A span never touches the current-context stack: it can be held over an await and closed in any order.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from opentelemetry import trace as otel
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Span, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace.span import TraceState
+
+from shared.trace_context import TraceContext
+
+_MAX_LINKS = 128
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+Attribute = Literal[
+    "messaging.system",
+    "messaging.destination.name",
+    "messaging.operation.type",
+    "messaging.batch.message_count",
+    "http.request.method",
+    "http.route",
+    "http.response.status_code",
+    "error.type",
+    "tocsin.incident.id",
+    "tocsin.incident.number",
+    "tocsin.priority",
+    "tocsin.team",
+    "tocsin.step",
+    "tocsin.attempt",
+    "tocsin.method",
+    "tocsin.via",
+]
+"""The only attributes that leave this process: none holds a name, an address, a token or a body."""
+
+Kind = Literal["internal", "producer", "consumer", "server", "client"]
+_KINDS: dict[Kind, SpanKind] = {
+    "internal": SpanKind.INTERNAL,
+    "producer": SpanKind.PRODUCER,
+    "consumer": SpanKind.CONSUMER,
+    "server": SpanKind.SERVER,
+    "client": SpanKind.CLIENT,
+}
+
+_provider: TracerProvider | None = None
+
+
+def configure_telemetry(service: str) -> None:
+    """Send spans to the OTLP endpoint of the standard variables; without one, do nothing. Once a process."""
+    global _provider
+    if _provider is None and any(os.environ.get(name) for name in _ENDPOINTS):
+        resource = Resource.create({"service.name": f"tocsin-{service}", "service.namespace": "tocsin"})
+        _provider = TracerProvider(resource=resource, sampler=ALWAYS_ON)
+        _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=2)))
+
+
+def stop_telemetry(seconds: float = 2.0) -> None:
+    """Flush what is left, for at most `seconds`: a backend that hangs must not hold up the stop."""
+    global _provider
+    provider, _provider = _provider, None
+    if provider is not None:
+        flush = threading.Thread(target=provider.shutdown, daemon=True)
+        flush.start()
+        flush.join(seconds)
+
+
+@contextmanager
+def span(
+    name: str,
+    parent: TraceContext | None = None,
+    *,
+    kind: Kind = "internal",
+    links: Sequence[TraceContext] = (),
+    attributes: Mapping[Attribute, str | int] | None = None,
+) -> Iterator[TraceContext | None]:
+    """A span under `parent` (a new trace without one). Gives the context to hand on; off, that is `parent` itself."""
+    if _provider is None:
+        yield parent
+        return
+    current = _provider.get_tracer("tocsin").start_span(
+        name,
+        context=_context(parent) if parent else otel.set_span_in_context(otel.INVALID_SPAN),
+        kind=_KINDS[kind],
+        links=[Link(_span_context(link)) for link in links[:_MAX_LINKS]],
+        attributes={**(attributes or {})},
+    )
+    try:
+        yield _handle(current)
+    except Exception as error:
+        # The type alone: a message may quote what must not leave.
+        current.set_attribute("error.type", type(error).__qualname__)
+        current.set_status(Status(StatusCode.ERROR))
+        raise
+    finally:
+        current.end()
+
+
+def _context(parent: TraceContext) -> Context:
+    return otel.set_span_in_context(NonRecordingSpan(_span_context(parent)))
+
+
+def _span_context(position: TraceContext) -> SpanContext:
+    _, trace_id, span_id, flags = position.traceparent.split("-")[:4]
+    return SpanContext(
+        trace_id=int(trace_id, 16),
+        span_id=int(span_id, 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(flags, 16)),
+        trace_state=TraceState.from_header([position.tracestate]) if position.tracestate else None,
+    )
+
+
+def _handle(current: otel.Span | Span) -> TraceContext:
+    context = current.get_span_context()
+    parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+    return TraceContext(parent, context.trace_state.to_header() or None)

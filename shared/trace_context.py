@@ -1,0 +1,32 @@
+"""W3C Trace Context (https://www.w3.org/TR/trace-context/) as plain values that rows and messages carry."""
+
+import re
+import secrets
+from typing import NamedTuple
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_MAX_TRACESTATE = 512
+
+
+class TraceContext(NamedTuple):
+    """A position in a trace: `traceparent` and, when there is one, `tracestate`."""
+
+    traceparent: str
+    tracestate: str | None = None
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+        return self.traceparent[3:35]
+
+
+def parse_trace(traceparent: str | None, tracestate: str | None = None) -> TraceContext | None:
+    """The context, or None when `traceparent` is absent or malformed: a slip costs nothing but the trace."""
+    if not traceparent or not _TRACEPARENT.fullmatch(traceparent) or traceparent.startswith("ff"):
+        return None
+    return TraceContext(traceparent, tracestate if tracestate and len(tracestate) <= _MAX_TRACESTATE else None)
+
+
+def new_trace() -> TraceContext:
+    """The root of a new, sampled trace."""
+    return TraceContext(f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
