@@ -94,7 +94,7 @@ def span(
         context=_context(parent) if parent else otel.set_span_in_context(otel.INVALID_SPAN),
         kind=_KINDS[kind],
         links=[Link(_span_context(link)) for link in links[:_MAX_LINKS]],
-        attributes={**(attributes or {})},
+        attributes={str(name): value for name, value in (attributes or {}).items()},
     )
     try:
         yield _handle(current)

@@ -1,0 +1,118 @@
+"""HTTP: applications whose every error is problem+json (RFC 9457), and a bounded reader of bodies."""
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import ORJSONResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from shared.db import UNAVAILABLE
+from shared.events.cloudevents import Malformed
+
+log = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """An answer that is an error: HTTP status, what is wrong, how to mend it; `extra` joins the JSON body."""
+
+    def __init__(
+        self, status: int, title: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail, self.headers, self.extra = status, title, detail, headers, extra
+
+
+def problem(error: Problem) -> Response:
+    """The problem+json response of an error."""
+    body = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail, **error.extra}
+    return ORJSONResponse(body, error.status, error.headers, media_type="application/problem+json")
+
+
+def unavailable() -> Problem:
+    """503: not stored, so send it again."""
+    return Problem(
+        503, "Unavailable", "the database cannot be reached; nothing was stored, send it again", {"Retry-After": "5"}
+    )
+
+
+def create_app(title: str) -> FastAPI:
+    """An application with problem+json errors and no error that shows its inside."""
+    app = FastAPI(title=title, version="1", redoc_url=None, docs_url=None)
+    handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
+        Problem: _problem,
+        Malformed: _malformed,
+        RequestValidationError: _invalid,
+        StarletteHTTPException: _http,
+    }
+    for kind in UNAVAILABLE:
+        handlers[kind] = _unavailable
+    for error, handler in handlers.items():
+        app.add_exception_handler(error, handler)
+    return app
+
+
+async def _problem(_: Request, error: Problem) -> Response:
+    return problem(error)
+
+
+async def _malformed(_: Request, error: Malformed) -> Response:
+    return problem(Problem(400, "Invalid request", str(error), field=error.field, reason=error.reason))
+
+
+async def _invalid(_: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return problem(Problem(422, "Invalid request", f"{field}: {first['msg']}", field=field, reason=first["msg"]))
+
+
+async def _http(_: Request, error: HTTPException) -> Response:
+    headers = dict(error.headers) if error.headers else None
+    return problem(Problem(error.status_code, str(error.detail), str(error.detail), headers))
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.warning("answered 503", extra={"path": request.url.path, "error": type(error).__qualname__})
+    return problem(unavailable())
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, of at most `limit` bytes; more is refused with 413 before it is read to its end."""
+    if int(request.headers.get("content-length") or 0) > limit:
+        raise _too_large(limit)
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, "Too large", f"body: at most {limit} bytes are taken in one request", field="body")
+
+
+def bearer(request: Request) -> str | None:
+    """The token of `Authorization: Bearer`, or None."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def require_token(expected: str) -> Callable[[Request], Awaitable[None]]:
+    """A FastAPI dependency that lets through only the bearer of `expected`."""
+
+    async def check(request: Request) -> None:
+        if not hmac.compare_digest((bearer(request) or "").encode(), expected.encode()):
+            raise Problem(
+                401,
+                "Unauthorised",
+                "Authorization: send `Bearer <TOCSIN_API_TOKEN>`",
+                {"WWW-Authenticate": "Bearer"},
+                field="Authorization",
+            )
+
+    return check

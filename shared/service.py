@@ -1,0 +1,108 @@
+"""Runs one service: its HTTP side, its loops, its health, and a graceful stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Mapping
+from typing import Protocol
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import ORJSONResponse
+
+from shared.db import Database
+from shared.logs import configure_logs
+from shared.settings import Settings
+from shared.telemetry import configure_telemetry, stop_telemetry
+
+log = logging.getLogger(__name__)
+_GRACE_SECONDS = 10
+
+
+class Component(Protocol):
+    """A loop of the service. It survives the loss of Kafka and Postgres by itself; an exception that leaves `run` is
+    a fault that ends the process, for whoever supervises it to start again."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+    def problems(self) -> list[str]:
+        """Why this component cannot do its work now; empty when it can."""
+
+
+def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
+    """`/livez` asks nobody; `/readyz` asks Postgres and every component."""
+
+    @app.get("/livez", include_in_schema=False)
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> ORJSONResponse:
+        problems = {name: found for name, component in components.items() if (found := component.problems())}
+        try:
+            async with asyncio.timeout(2), database.connection() as connection:
+                await connection.execute("SELECT 1")
+        except Exception as error:
+            problems["postgres"] = [type(error).__qualname__]
+        return ORJSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+
+
+async def run_service(
+    name: str, settings: Settings, app: FastAPI, database: Database, components: Mapping[str, Component]
+) -> None:
+    """Serve until SIGTERM or SIGINT: then stop taking requests, finish those in flight, end the loops, close up."""
+    configure_logs(name, settings.log_level)
+    configure_telemetry(name)
+    add_health(app, database, components)
+    stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    server = _Server(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE_SECONDS)
+    )
+    listening = _listen(settings)
+    log.info("listening", extra={"port": listening.getsockname()[1]})
+    tasks = {label: asyncio.create_task(component.run(), name=label) for label, component in components.items()}
+    tasks["http"] = asyncio.create_task(server.serve([listening]), name="http")
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait([*tasks.values(), stopping], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            log.critical(
+                "a part of the service ended by itself", extra={"part": task.get_name()}, exc_info=task.exception()
+            )
+            raise SystemExit(1)
+    finally:
+        server.should_exit = True
+        # Requests in flight may need the loops (group commit), so the server ends first.
+        with contextlib.suppress(BaseException):
+            await asyncio.wait_for(asyncio.shield(tasks.pop("http")), _GRACE_SECONDS)
+        for task in (*tasks.values(), stopping):
+            task.cancel()
+        await asyncio.gather(*tasks.values(), stopping, return_exceptions=True)
+        await database.close()
+        stop_telemetry()
+        log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the service decides the order of the stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # asyncio sets TCP_NODELAY on sockets it makes itself only; without it small answers wait for the peer's ACK.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.bind((settings.http_host, settings.http_port))
+    listening.listen(1024)
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,88 @@
+"""Settings come from the environment, prefix TOCSIN_. Secrets are wrapped, so that no log or traceback shows them."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
+
+
+class Settings(BaseSettings):
+    """What every service may need. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="TOCSIN_", extra="ignore")
+
+    kafka: str = Field(default="localhost:9092", description="bootstrap servers, host:port[,host:port]")
+    topic_prefix: str = Field(default="", description="put before every topic and consumer group")
+    instance: str | None = Field(
+        default=None,
+        description="name of this replica, unique among live ones; a restart under it rejoins within a second",
+    )
+    postgres: SecretStr = Field(
+        default=SecretStr("postgresql://tocsin_{service}@localhost/tocsin"),
+        description="DSN of the runtime role; {service} is replaced by the service's name",
+    )
+    postgres_admin: SecretStr | None = Field(
+        default=None, description="DSN for `migrate`: may create roles and schemas"
+    )
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    policy_dir: Path = Field(default=Path("policy"), description="folder of the policy files")
+    public_url: str = Field(default="http://127.0.0.1:8082", description="base of the links in pages")
+    console_url: str = Field(default="http://127.0.0.1:8083", description="base of the console")
+    escalation_url: str = Field(default="http://127.0.0.1:8082", description="where `tocsin incidents ack` calls")
+    trace_url: str | None = Field(default=None, description="link to a trace: an address with {trace_id} in it")
+    secret_key: SecretStr | None = Field(default=None, description="signs the links in pages; 32 random bytes or more")
+    api_token: SecretStr | None = Field(default=None, description="bearer token of the escalation API")
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Standard Webhooks secrets (whsec_...), at most two, a space between them"
+    )
+    webhook_timeout: float = Field(default=10, gt=0, le=120)
+    smtp: str | None = Field(default=None, description="smtp://[user:password@]host:port")
+    smtp_from: str = "tocsin@localhost"
+    allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(), description="private networks that webhooks may reach, with commas between them"
+    )
+    log_level: str = "INFO"
+
+    @field_validator("allowed_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        return (
+            tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    def dsn(self, service: str) -> str:
+        """The runtime DSN of a service."""
+        return self.postgres.get_secret_value().replace("{service}", service)
+
+    def admin_dsn(self) -> str:
+        """The DSN for migrations. Raises SettingsError when it is not set."""
+        return self.required("postgres_admin")
+
+    def required(self, name: str) -> str:
+        """A secret that this process cannot do without. Raises SettingsError when it is not set."""
+        secret: SecretStr | None = getattr(self, name)
+        if secret is None or not secret.get_secret_value():
+            field = type(self).model_fields[name]
+            raise SettingsError(f"TOCSIN_{name.upper()} is not set ({field.description})")
+        return secret.get_secret_value()
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names the variable and the mend."""
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises SettingsError that names the first wrong variable, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = "_".join(map(str, problem["loc"])).upper()
+        raise SettingsError(f"TOCSIN_{name}: {problem['msg']}") from None
