@@ -1,0 +1,82 @@
+"""Kafka's jars: exactly those of the committed lock, fetched once and checked by SHA-256 at every start."""
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import jgo
+from jgo.env import LockedDependency, LockFile
+from jgo.maven import MavenContext
+
+KAFKA_VERSION = "4.3.1"
+LOG4J_VERSION = "2.25.4"
+ENDPOINT = (
+    f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
+    # a binding, or the broker says nothing at all; "!" keeps its managed versions away from Kafka's
+    f"+org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J_VERSION}!"
+)
+LOCK = Path(__file__).with_name("kafka.lock.toml")
+
+Progress = Callable[[int, int], None]
+
+
+def fetch(cache: Path, progress: Progress = lambda done, total: None) -> list[Path]:
+    """The locked jars as paths under `cache`, downloaded if missing. RuntimeError when one is not to be had."""
+    locked = LockFile.load(LOCK).dependencies
+    context = MavenContext(repo_cache=cache, timeout=60)
+    with _only_one(cache), ThreadPoolExecutor(8) as pool:
+        jars = []
+        for jar in pool.map(lambda dependency: _fetch(context, dependency), locked):
+            jars.append(jar)
+            progress(len(jars), len(locked))
+    return jars
+
+
+def relock(cache: Path) -> None:
+    """Resolve Kafka anew and write the lock."""
+    context = MavenContext(repo_cache=cache, timeout=60)
+    dependencies = []
+    for found in jgo.resolve(ENDPOINT):
+        artifact = context.project(found.groupId, found.artifactId).at_version(found.version).artifact()
+        dependencies.append(
+            LockedDependency(found.groupId, found.artifactId, found.version, sha256=_sha256(artifact.resolve()))
+        )
+    LockFile(sorted(dependencies, key=lambda d: (d.groupId, d.artifactId)), environment_name="kafka").save(LOCK)
+
+
+def _fetch(context: MavenContext, locked: LockedDependency) -> Path:
+    artifact = context.project(locked.groupId, locked.artifactId).at_version(locked.version).artifact()
+    if artifact.cached_path and artifact.cached_path.exists():
+        if _sha256(artifact.cached_path) == locked.sha256:
+            return artifact.cached_path
+        artifact.cached_path.unlink()  # a download that was cut off
+    try:
+        jar = artifact.resolve()
+    except (OSError, RuntimeError) as error:
+        raise RuntimeError(f"{locked.artifactId} {locked.version} could not be fetched: {error}") from error
+    if _sha256(jar) != locked.sha256:
+        jar.unlink()
+        raise RuntimeError(f"{jar.name} is not the file that {LOCK.name} names (its SHA-256 differs)")
+    return jar
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _only_one(cache: Path) -> Iterator[None]:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    from deploy.local.paths import JARS
+
+    relock(JARS)

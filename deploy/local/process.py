@@ -1,0 +1,104 @@
+"""Child processes that never outlive us: started, recognised and ended, ours only."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+LOG_LIMIT = 10_000_000
+_PR_SET_PDEATHSIG = 1
+
+
+def spawn(
+    argv: Sequence[str | Path],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+    on_parent_death: signal.Signals = signal.SIGKILL,
+) -> subprocess.Popen[bytes]:
+    """Start a child in a session of its own, its output appended to `log`.
+
+    Call it from the main thread: on Linux the child gets `on_parent_death` when the thread that made it ends.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [str(part) for part in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=None if env is None else dict(env),
+            user=user,
+            group=None if user is None else _group_of(user),
+            extra_groups=None if user is None else [],
+            start_new_session=True,
+            preexec_fn=_die_with_parent(on_parent_death),
+        )
+
+
+def _group_of(user: str) -> int:
+    import pwd
+
+    return pwd.getpwnam(user).pw_gid
+
+
+def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def arm() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(number))
+        if os.getppid() != parent:  # it died before the signal was armed
+            os._exit(1)
+
+    return arm
+
+
+def stop(process: subprocess.Popen[bytes], first: signal.Signals, patience_seconds: float) -> None:
+    """Ask with `first`, wait, then SIGKILL. Returns when the process is gone."""
+    if process.poll() is None:
+        process.send_signal(first)
+    try:
+        process.wait(patience_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def birth(pid: int) -> str | None:
+    """What tells this process from a later one with the same pid; None when there is no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else f"{_boot()}:{fields[19]}"
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+    started = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return started.stdout.strip() or None
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def end_leftover(pid: int, born: str, first: signal.Signals, patience_seconds: float = 10) -> bool:
+    """End a process that an earlier run started, if it is still that very process. Says whether it was."""
+    if birth(pid) != born:
+        return False
+    for number in (first, signal.SIGKILL):
+        os.kill(pid, number)
+        deadline = time.monotonic() + patience_seconds
+        while birth(pid) == born and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if birth(pid) != born:
+            break
+    return True

@@ -1,0 +1,100 @@
+"""One real Kafka and one real PostgreSQL for the whole test run, or those that the environment points at."""
+
+import asyncio
+import os
+import pkgutil
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+
+import services
+from deploy.local import jars, ports
+from deploy.local.kafka import Kafka
+from deploy.local.paths import JARS
+from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
+from shared.migrate import migrate
+
+
+@contextmanager
+def kafka_server() -> Iterator[str]:
+    """Bootstrap address of a broker: TOCSIN_TEST_KAFKA, or a fresh one that ends with the block."""
+    if given := os.environ.get("TOCSIN_TEST_KAFKA"):
+        yield given
+        return
+    home = Path(tempfile.mkdtemp(prefix="tocsin-kafka-"))
+    broker = Kafka(jars.fetch(JARS), home, home / "kafka.log", *ports.choose(2))
+    try:
+        broker.start()
+        yield broker.bootstrap
+    finally:
+        broker.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Admin DSN of a server: TOCSIN_TEST_POSTGRES (a superuser's), or a fresh one that ends with the block."""
+    if given := os.environ.get("TOCSIN_TEST_POSTGRES"):
+        yield given
+        return
+    home = temporary_home()
+    logs = Path(tempfile.mkdtemp(prefix="tocsin-postgres-log-"))
+    server = Postgres(home, logs / "postgres.log", THROWAWAY)
+    try:
+        server.start()
+        yield server.dsn()
+    finally:
+        server.stop()
+        for folder in (home, logs, server.socket):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def template_database(admin_dsn: str) -> Iterator[str]:
+    """Name of a database that every installed service has migrated."""
+    name = f"template_{uuid.uuid4().hex[:8]}"
+    asyncio.run(_make_template(admin_dsn, name))
+    yield name
+    asyncio.run(drop_database(admin_dsn, name))
+
+
+async def _make_template(admin_dsn: str, name: str) -> None:
+    await _execute(admin_dsn, f"CREATE DATABASE {name}")
+    for service in pkgutil.iter_modules(services.__path__):
+        await migrate(on_database(admin_dsn, name), service.name)
+
+
+async def clone_database(admin_dsn: str, template: str) -> str:
+    """Admin DSN of a new database like `template`."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await _execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return on_database(admin_dsn, name)
+
+
+async def drop_database(admin_dsn: str, name: str) -> None:
+    """Remove a database, whoever still uses it."""
+    await _execute(admin_dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def on_database(dsn: str, name: str) -> str:
+    """The same DSN for another database of the server."""
+    return urlsplit(dsn)._replace(path=f"/{name}").geturl()
+
+
+def name_of(dsn: str) -> str:
+    """The database that a DSN names."""
+    return urlsplit(dsn).path.removeprefix("/")
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
