@@ -5,15 +5,26 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import ORJSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from shared.db import UNAVAILABLE
 from shared.events.cloudevents import Malformed
 
 log = logging.getLogger(__name__)
+
+
+class JsonResponse(Response):
+    """JSON by orjson: UUIDs, times and dataclasses as they are."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return orjson.dumps(content)
 
 
 class Problem(Exception):
@@ -29,14 +40,12 @@ class Problem(Exception):
 def problem(error: Problem) -> Response:
     """The problem+json response of an error."""
     body = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail, **error.extra}
-    return ORJSONResponse(body, error.status, error.headers, media_type="application/problem+json")
+    return JsonResponse(body, error.status, error.headers, media_type="application/problem+json")
 
 
 def unavailable() -> Problem:
     """503: not stored, so send it again."""
-    return Problem(
-        503, "Unavailable", "the database cannot be reached; nothing was stored, send it again", {"Retry-After": "5"}
-    )
+    return Problem(503, "Unavailable", "the database cannot be reached; send it again", {"Retry-After": "5"})
 
 
 def create_app(title: str) -> FastAPI:

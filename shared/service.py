@@ -10,9 +10,9 @@ from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import ORJSONResponse
 
 from shared.db import Database
+from shared.http import JsonResponse
 from shared.logs import configure_logs
 from shared.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
@@ -40,14 +40,14 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
         return {"status": "ok"}
 
     @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> ORJSONResponse:
+    async def readyz() -> JsonResponse:
         problems = {name: found for name, component in components.items() if (found := component.problems())}
         try:
             async with asyncio.timeout(2), database.connection() as connection:
                 await connection.execute("SELECT 1")
         except Exception as error:
             problems["postgres"] = [type(error).__qualname__]
-        return ORJSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+        return JsonResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
 
 
 async def run_service(

@@ -47,10 +47,10 @@ class CloudEvent:
         return own or self.header_trace
 
 
-def load_json(body: bytes, what: str = "body") -> Any:
+def load_json(body: bytes, what: str = "body", limit: int = MAX_EVENT_BYTES) -> Any:
     """JSON from untrusted bytes: bounded in size before it is parsed (the parser itself refuses 1,024 levels)."""
-    if len(body) > MAX_EVENT_BYTES:
-        raise Malformed(what, f"is {len(body)} bytes; at most {MAX_EVENT_BYTES} are taken")
+    if len(body) > limit:
+        raise Malformed(what, f"is {len(body)} bytes; at most {limit} are taken")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

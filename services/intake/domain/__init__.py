@@ -1,0 +1,1 @@
+"""What a signal, a timer or a resolution does to incidents: pure decisions over frozen data."""

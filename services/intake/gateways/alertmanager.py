@@ -1,0 +1,111 @@
+"""Alertmanager's webhook, version 4 (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config).
+
+Lenient where the sender's users write free text: one odd alert never blocks the rest of its group, and what is too
+long is cut. The group key decides the incident, each alert's fingerprint is one alert of it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from services.intake.signals import AlertData, Signal
+from shared.events.cloudevents import Malformed
+from shared.events.facts import first_problem
+from shared.ids import uuid7
+from shared.trace_context import TraceContext
+
+_NEVER = datetime(1, 1, 2, tzinfo=UTC)
+_MAX_ALERTS = 10_000
+_MAX_KEY = 255
+
+
+def _texts(value: Any) -> Any:
+    """Labels as sent, whatever they hold: values as text, NUL and excess cut away."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {_cut(name, 255): _cut(text, 4096) for name, text in list(value.items())[:128] if name}
+
+
+def _cut(value: Any, length: int) -> str:
+    return ("" if value is None else str(value)).replace("\x00", "")[:length]
+
+
+Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
+Lenient = Annotated[str, BeforeValidator(lambda value: _cut(value, 2048))]
+
+
+class _Alert(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    status: Annotated[str, StringConstraints(pattern="^(firing|resolved)$")]
+    labels: Texts = {}
+    annotations: Texts = {}
+    starts_at: datetime | None = Field(default=None, alias="startsAt")
+    ends_at: datetime | None = Field(default=None, alias="endsAt")
+    generator_url: Lenient = Field(default="", alias="generatorURL")
+    fingerprint: Lenient = ""
+
+
+class _Webhook(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    version: str = "4"
+    group_key: Annotated[str, BeforeValidator(lambda value: _cut(value, 4096))] = Field(default="", alias="groupKey")
+    alerts: list[_Alert] = Field(min_length=1, max_length=_MAX_ALERTS)
+
+
+def read_webhook(document: Any, integration: str, now: datetime, trace: TraceContext | None) -> list[Signal]:
+    """The signals of one notification. Raises Malformed naming the field.
+
+    A notification has no id of its own: each is a new signal, so a repeat counts in its incident.
+    """
+    try:
+        webhook = _Webhook.model_validate(document)
+    except ValidationError as error:
+        raise first_problem(error, "body") from None
+    if webhook.version != "4":
+        raise Malformed("version", f'is "{webhook.version[:20]}"; this gateway takes Alertmanager\'s version "4"')
+    return [
+        Signal(f"{integration} alertmanager", str(uuid7()), alert.starts_at or now, now, trace, _data(webhook, alert))
+        for alert in webhook.alerts
+    ]
+
+
+def _data(webhook: _Webhook, alert: _Alert) -> AlertData:
+    labels, annotations = alert.labels, alert.annotations
+    name = labels.get("alertname", "")
+    summary = annotations.get("summary") or annotations.get("title") or annotations.get("description") or name
+    links = [
+        link
+        for link in (alert.generator_url, annotations.get("runbook_url", ""), annotations.get("dashboard", ""))
+        if link
+    ]
+    return AlertData(
+        status="firing" if alert.status == "firing" else "resolved",
+        summary=(summary or "alert without a name")[:1024],
+        service=(labels.get("service") or labels.get("job") or "")[:255] or None,
+        severity=(labels.get("severity") or annotations.get("severity") or "")[:64] or None,
+        key=_bounded(webhook.group_key) or None,
+        alert=_bounded(alert.fingerprint or ",".join(f"{k}={v}" for k, v in sorted(labels.items()))) or None,
+        labels=labels,
+        annotations=annotations,
+        links=[link[:2048] for link in links],
+        starts_at=_moment(alert.starts_at),
+        # A firing alert's end is unset (year 1): Alertmanager says explicitly when it is over.
+        ends_at=None,
+    )
+
+
+def _bounded(key: str) -> str:
+    """A group key of any length within the bound of a signal's key: long ones keep a hash of their whole."""
+    return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY - 65]} {hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _moment(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    return moment if moment > _NEVER else None
