@@ -1,0 +1,57 @@
+"""Where pages may go: never to a private address, unless the operator permitted its network."""
+
+import socket
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+_IPV4_COMPATIBLE = IPv6Network("::/96")
+
+
+class EgressRefused(OSError):
+    """The receiver's address is private and not among the permitted networks."""
+
+    def __init__(self) -> None:
+        super().__init__("the address is private and not in TOCSIN_ALLOWED_NETWORKS")
+
+
+def permitted(address: str, allowed: Sequence[Network]) -> bool:
+    """Whether a connection to this IP address may be made. An IPv6 form of an IPv4 address counts as the latter."""
+    ip = _reached(ip_address(address.partition("%")[0]))
+    return any(ip in network for network in allowed) or (ip.is_global and not ip.is_multicast)
+
+
+def host_permitted(host: str, allowed: Sequence[Network]) -> bool:
+    """The same for a URL's host before it is resolved: False only for a literal address that is refused."""
+    try:
+        return permitted(host.strip("[]"), allowed)
+    except ValueError:
+        return host.lower() != "localhost" or permitted("127.0.0.1", allowed)
+
+
+def guarded_socket(allowed: Sequence[Network]) -> Callable[[AddressInfo], socket.socket]:
+    """A socket factory for aiohttp's connector, which calls it with the very address that it connects to next.
+
+    So a name that resolves to something else on the second look (rebinding) gains nothing. Raises EgressRefused.
+    """
+
+    def make(info: AddressInfo) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if not permitted(address[0], allowed):
+            raise EgressRefused
+        return socket.socket(family, kind, protocol)
+
+    return make
+
+
+def _reached(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 one stands for, by mapping, translation or tunnel; else itself."""
+    if isinstance(ip, IPv4Address):
+        return ip
+    if ip in _NAT64 or (ip in _IPV4_COMPATIBLE and int(ip) > 0xFFFF):
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else ip)
