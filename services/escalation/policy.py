@@ -1,0 +1,214 @@
+"""teams.yaml: who can be reached and how, who is on call when, and in which order an incident reaches them."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+
+from shared.policy_files import (
+    Duration,
+    Finding,
+    InvalidPolicy,
+    PolicyError,
+    PolicyFile,
+    PolicyModel,
+    did_you_mean,
+    read_policy,
+)
+
+FILE = "teams.yaml"
+WEEKDAYS: tuple["Weekday", ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+Method = Literal["webhook", "email"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+# Names end up in attempt keys, which travel as header values.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+Target = Annotated[str, StringConstraints(pattern=r"^(user|schedule):.+$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """When a turn ends and the next begins, in the schedule's local time. `weekday` counts from Monday = 0."""
+
+    at: time
+    weekday: int | None = None
+
+
+def _wall_time(value: Any) -> Any:
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:00)?", value):
+        raise ValueError('write a time of day as "09:00"')
+    return time.fromisoformat(value)
+
+
+def _handoff(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    day, _, at = value.rpartition(" ")
+    if day and day.lower() not in WEEKDAYS:
+        raise ValueError('write a handoff as "09:00" (daily) or "Tue 09:00" (weekly)')
+    return Handoff(_wall_time(at), WEEKDAYS.index(day.lower()) if day else None)
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        mend = did_you_mean(value, available_timezones())
+        raise ValueError(f"no time zone of this name{', ' + mend if mend else ''}") from None
+    return value
+
+
+def _address(value: str) -> str:
+    # The message must not repeat the address: its path may be a token.
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("an address is http:// or https:// with a host, and holds no user name")
+    return value
+
+
+WallTime = Annotated[time, BeforeValidator(_wall_time)]
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
+class User(PolicyModel):
+    """A person. `methods` are tried in order: the next one when the one before has failed for good."""
+
+    name: str
+    email: str = Field(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$", max_length=254, repr=False)
+    webhook: Annotated[str, AfterValidator(_address)] | None = Field(default=None, repr=False)
+    time_zone: Zone = "UTC"
+    methods: tuple[Method, ...] = Field(default=("webhook", "email"), min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usable_methods(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "methods" not in data and not data.get("webhook"):
+            return {**data, "methods": ("email",)}
+        return data
+
+
+class Team(PolicyModel):
+    """A team and the escalation policy of its incidents."""
+
+    policy: str
+
+
+class Hours(PolicyModel):
+    """A span of the day in local time, on the days where it begins. It runs past midnight when `to` <= `from`."""
+
+    from_: WallTime = Field(alias="from")
+    to: WallTime
+    weekdays: tuple[Weekday, ...] = Field(default=WEEKDAYS, min_length=1)
+
+
+class StepHours(Hours):
+    """When a step may page; outside, it holds until they begin."""
+
+    time_zone: Zone
+
+
+class Schedule(PolicyModel):
+    """Users who take turns. The first user's turn begins on `start`; turns before it are counted backwards.
+
+    With `hours`, somebody is on call in them only.
+    """
+
+    time_zone: Zone
+    rotation: Literal["daily", "weekly"]
+    handoff: Annotated[Handoff, BeforeValidator(_handoff)]
+    start: date
+    users: tuple[str, ...] = Field(min_length=1)
+    hours: Hours | None = None
+
+
+class Step(PolicyModel):
+    """Who is paged together, and how long they have before the next step."""
+
+    targets: tuple[Target, ...] = Field(min_length=1)
+    wait: Duration = Field(ge=timedelta(seconds=1), le=timedelta(days=7))
+    hours: StepHours | None = None
+
+
+class EscalationPolicy(PolicyModel):
+    """The steps, and how many rounds of them follow closely on each other."""
+
+    steps: tuple[Step, ...] = Field(min_length=1)
+    rounds: int = Field(default=3, ge=1, le=100)
+
+
+class Teams(PolicyModel):
+    """The whole file. `default_policy` serves teams that this file does not know, so that nobody's incident waits."""
+
+    default_policy: str
+    users: dict[Name, User] = Field(min_length=1)
+    schedules: dict[Name, Schedule] = {}
+    policies: dict[Name, EscalationPolicy] = Field(min_length=1)
+    teams: dict[Name, Team] = {}
+
+
+WebhookCheck = Callable[[str], str | None]
+"""Says why an address must not be called (the network policy), or None."""
+
+
+def read_teams(data: bytes, webhook_check: WebhookCheck = lambda _: None) -> PolicyFile[Teams]:
+    """teams.yaml, checked. Raises InvalidPolicy with all errors."""
+    return read_policy(FILE, data, Teams, lambda teams: _findings(teams, webhook_check))
+
+
+def check(directory: Path, webhook_check: WebhookCheck = lambda _: None) -> list[PolicyError]:
+    """All errors of teams.yaml in a policy folder."""
+    try:
+        read_teams((directory / FILE).read_bytes(), webhook_check)
+    except OSError as error:
+        return [PolicyError(FILE, 0, f"the file cannot be read ({error.strerror})")]
+    except InvalidPolicy as invalid:
+        return invalid.errors
+    return []
+
+
+def _findings(teams: Teams, webhook_check: WebhookCheck) -> Iterator[Finding]:
+    for name, user in teams.users.items():
+        if "webhook" in user.methods and not user.webhook:
+            yield Finding(("users", name, "methods"), f"user `{name}` has no `webhook`", "add its address")
+        if user.webhook and (refused := webhook_check(user.webhook)):
+            yield Finding(("users", name, "webhook"), f"the webhook of `{name}` {refused}")
+    for name, schedule in teams.schedules.items():
+        yield from _rotation(("schedules", name), schedule)
+        for place, user_id in enumerate(schedule.users):
+            yield from _known(("schedules", name, "users", place), "user", user_id, teams.users)
+    yield from _known(("default_policy",), "policy", teams.default_policy, teams.policies)
+    for name, team in teams.teams.items():
+        yield from _known(("teams", name, "policy"), "policy", team.policy, teams.policies)
+    for name, policy in teams.policies.items():
+        for place, step in enumerate(policy.steps):
+            for position, target in enumerate(step.targets):
+                kind, _, target_id = target.partition(":")
+                known: Mapping[str, object] = teams.users if kind == "user" else teams.schedules
+                yield from _known(("policies", name, "steps", place, "targets", position), kind, target_id, known)
+
+
+def _known(path: tuple[str | int, ...], kind: str, name: str, names: Iterable[str]) -> Iterator[Finding]:
+    if name not in names:
+        mend = did_you_mean(name, names) or f"known are {', '.join(sorted(names)) or 'none'}"
+        yield Finding(path, f"there is no {kind} `{name}`", mend)
+
+
+def _rotation(path: tuple[str | int, ...], schedule: Schedule) -> Iterator[Finding]:
+    weekday = schedule.handoff.weekday
+    if schedule.rotation == "daily" and weekday is not None:
+        yield Finding((*path, "handoff"), "a daily handoff has no weekday", 'write "09:00"')
+    if schedule.rotation == "weekly" and weekday is None:
+        mend = f'write "{schedule.start:%a} {schedule.handoff.at:%H:%M}"'
+        yield Finding((*path, "handoff"), "a weekly handoff needs its weekday", mend)
+    if schedule.rotation == "weekly" and weekday is not None and weekday != schedule.start.weekday():
+        begins = schedule.start + timedelta(days=(weekday - schedule.start.weekday()) % 7)
+        message = f"{schedule.start} is a {schedule.start:%A}, not the day of the handoff"
+        yield Finding((*path, "start"), message, f"write {begins}")
