@@ -1,0 +1,84 @@
+"""What triage does in one transaction with news of intake.
+
+A crash at any await rolls back state and events together; the records are read again.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from uuid import UUID
+
+from services.triage import store
+from services.triage.domain import Decided, State, decide, route
+from services.triage.policy import Catalogue
+from shared.clock import Clock
+from shared.db import Connection
+from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
+from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated, RequestLogged
+from shared.installation import load_epoch
+from shared.outbox import insert_outbox
+from shared.policy_files import PolicyFile
+from shared.record import Record
+from shared.telemetry import span
+from shared.trace_context import TraceContext
+
+News = IncidentReported | IncidentUpdated | IncidentCleared
+
+
+class Triage:
+    """Triage's work, inside a transaction of the caller's."""
+
+    def __init__(self, catalogue: Callable[[], PolicyFile[Catalogue]], clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+
+    async def on_intake(self, connection: Connection, records: Sequence[Record]) -> None:
+        """`tocsin.intake.v1`: prioritise incidents, route requests; news older than what is known changes nothing."""
+        events = [event for record in records if (event := read_fact(record))]
+        written = await self._triage(connection, [e for e in events if isinstance(e.data, News)])
+        written += await self._route(connection, [e for e in events if isinstance(e.data, RequestLogged)])
+        await insert_outbox(connection, event_messages(written), self._clock())
+
+    async def _triage(self, connection: Connection, events: Sequence[Event]) -> list[Event]:
+        if not events:
+            return []
+        now, catalogue, epoch = self._clock(), self._catalogue(), await load_epoch(connection)
+        states = await store.load_states(connection, {event.subject for event in events})
+        saved: dict[UUID, State] = {}
+        written = []
+        for event in events:
+            assert isinstance(event.data, News)  # noqa: S101 - the caller's filter, for the type checker
+            state = states.get(event.subject)
+            fact = decide(state, event.data, event.data.incident, event.sequence, catalogue)
+            if fact is None:
+                continue
+            sequence = next_sequence(state.sequence if state else 0, epoch)
+            with _triage_span(event, fact) as trace:
+                written.append(new_event(event.subject, sequence, now, fact, trace))
+            states[event.subject] = saved[event.subject] = State(fact.triage, sequence)
+        await store.save_states(connection, saved, now)
+        return written
+
+    async def _route(self, connection: Connection, events: Sequence[Event]) -> list[Event]:
+        if not events:
+            return []
+        now, catalogue = self._clock(), self._catalogue()
+        routed = {e.subject: (e, route(e.data.request, catalogue)) for e in events if isinstance(e.data, RequestLogged)}
+        fresh = await store.insert_requests(connection, [fact for _, fact in routed.values()], now)
+        written = []
+        for request_id in routed.keys() & fresh:
+            event, fact = routed[request_id]
+            with span("route request", event.trace, attributes={"tocsin.team": fact.team}) as trace:
+                written.append(new_event(request_id, 1, now, fact, trace))
+        return written
+
+
+def _triage_span(event: Event, fact: Decided) -> AbstractContextManager[TraceContext | None]:
+    return span(
+        "triage incident",
+        event.trace,
+        attributes={
+            "tocsin.incident.id": str(event.subject),
+            "tocsin.priority": fact.triage.priority.value,
+            "tocsin.team": fact.triage.team,
+        },
+    )

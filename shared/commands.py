@@ -1,0 +1,38 @@
+"""The commands that every service has."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import typer
+import uvloop
+
+from shared.migrate import MigrationError, migrate
+from shared.settings import Settings, load_settings
+
+
+def service_commands(name: str, about: str, run: Callable[[Settings], Awaitable[None]]) -> typer.Typer:
+    """`tocsin <name> serve` and `tocsin <name> migrate`; the service adds its own."""
+    app = typer.Typer(no_args_is_help=True, help=about)
+
+    @app.command()
+    def serve() -> None:
+        """Run the service until SIGTERM. Settings come from TOCSIN_ variables."""
+        settings = load_settings()
+
+        async def serving() -> None:
+            await run(settings)
+
+        uvloop.run(serving())
+
+    @app.command("migrate")
+    def migrate_command() -> None:
+        """Bring the schema and its roles up to date. Safe to repeat; needs TOCSIN_POSTGRES_ADMIN."""
+        try:
+            applied = asyncio.run(migrate(load_settings().admin_dsn(), name))
+        except MigrationError as error:
+            typer.secho(f"tocsin: {error}", fg="red", err=True)
+            raise typer.Exit(1) from None
+        for line in applied or [f"{name}: the schema is up to date"]:
+            typer.echo(line)
+
+    return app

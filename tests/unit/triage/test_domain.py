@@ -1,0 +1,141 @@
+"""How urgent an incident is and whose it is, with the reasons."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.triage.domain import MATRIX, State, decide, route, triage
+from services.triage.policy import Catalogue
+from shared.events.intake import (
+    IncidentCleared,
+    IncidentReported,
+    IncidentUpdated,
+    ReportedIncident,
+    ServiceRequest,
+    Severity,
+)
+from shared.events.triage import (
+    IncidentReprioritised,
+    IncidentSubsided,
+    IncidentTriaged,
+    Priority,
+    TriageConfirmed,
+)
+from shared.policy_files import PolicyFile
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CATALOGUE = PolicyFile(
+    "catalogue.yaml",
+    "abc123",
+    "",
+    Catalogue.model_validate(
+        {
+            "default_team": "platform",
+            "services": {
+                "checkout": {"team": "payments", "tier": 1, "runbook": "https://runbooks.example/checkout"},
+                "search": {"team": "discovery", "tier": 3},
+            },
+        }
+    ),
+)
+
+
+def incident(**changes: Any) -> ReportedIncident:
+    values: dict[str, Any] = {
+        "incident_id": UUID(int=1),
+        "number": 1000,
+        "status": "open",
+        "fingerprint": "f",
+        "source": "probe",
+        "summary": "disk full",
+        "severity": Severity.CRITICAL,
+        "service": "checkout",
+        "signal_count": 1,
+        "alerts_firing": 1,
+        "started_at": NOON,
+        "opened_at": NOON,
+        "last_signal_at": NOON,
+    }
+    return ReportedIncident(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("service", "severity", "priority"),
+    [
+        ("checkout", Severity.CRITICAL, Priority.P1),
+        ("checkout", Severity.ERROR, Priority.P2),
+        ("checkout", Severity.INFO, Priority.P3),
+        ("search", Severity.CRITICAL, Priority.P3),
+        ("search", Severity.INFO, Priority.P5),
+        ("nowhere", Severity.ERROR, Priority.P3),
+    ],
+)
+def test_impact_times_urgency_is_priority(service: str, severity: Severity, priority: Priority) -> None:
+    decided = triage(incident(service=service, severity=severity), 1, CATALOGUE)
+    assert decided.priority is priority
+    assert f"priority {priority.value}: impact {decided.impact} x urgency {decided.urgency}" in decided.reasons
+
+
+def test_the_matrix_never_gets_less_urgent_as_either_side_rises() -> None:
+    order = ["high", "medium", "low"]
+    grid = [[int(MATRIX[impact][urgency].value[1]) for urgency in order] for impact in order]  # type: ignore[index]
+    assert all(row == sorted(row) for row in grid)
+    assert all(column == sorted(column) for column in map(list, zip(*grid, strict=True)))
+
+
+def test_the_owner_comes_from_the_catalogue_with_its_runbook() -> None:
+    decided = triage(incident(), 1, CATALOGUE)
+    assert (decided.team, decided.tier, decided.runbook) == ("payments", 1, "https://runbooks.example/checkout")
+    assert decided.policy_version == "abc123"
+
+
+@pytest.mark.parametrize(("service", "words"), [("nowhere", "`nowhere` is not in"), (None, "no service was named")])
+def test_an_unknown_service_goes_to_the_default_owner_and_says_so(service: str | None, words: str) -> None:
+    decided = triage(incident(service=service), 1, CATALOGUE)
+    assert decided.team == "platform"
+    assert not decided.service_known
+    assert any(reason.startswith("owner platform: the default") and words in reason for reason in decided.reasons)
+
+
+def test_the_reason_of_a_defaulted_severity_is_kept() -> None:
+    decided = triage(incident(severity_reason="severity `page` is not known"), 1, CATALOGUE)
+    assert "severity `page` is not known" in decided.reasons
+
+
+def test_news_is_told_as_what_it_changed() -> None:
+    first = incident(severity=Severity.WARNING)
+    fact = decide(None, IncidentReported(incident=first), first, 1, CATALOGUE)
+    assert isinstance(fact, IncidentTriaged)
+    state = State(fact.triage, 1)
+    more = incident(severity=Severity.WARNING, signal_count=9)
+    assert isinstance(
+        decide(state, IncidentUpdated(incident=more, changed=["signal_count"]), more, 2, CATALOGUE), TriageConfirmed
+    )
+    worse = incident(severity=Severity.CRITICAL)
+    raised = decide(state, IncidentUpdated(incident=worse, changed=["severity"]), worse, 2, CATALOGUE)
+    assert isinstance(raised, IncidentReprioritised)
+    assert raised.changed == ["urgency", "priority"]
+    over = incident(severity=Severity.WARNING, status="cleared")
+    ended = decide(state, IncidentCleared(incident=over, reason="expired"), over, 2, CATALOGUE)
+    assert isinstance(ended, IncidentSubsided)
+    assert ended.triage.incident.status == "cleared"
+    assert ended.triage.intake_sequence == 2
+
+
+def test_old_news_changes_nothing() -> None:
+    seen = incident()
+    fact = decide(None, IncidentReported(incident=seen), seen, 5, CATALOGUE)
+    assert fact is not None
+    for sequence in (4, 5):
+        assert decide(State(fact.triage, 1), IncidentReported(incident=seen), seen, sequence, CATALOGUE) is None
+
+
+def test_a_request_is_routed_to_the_owner_and_never_paged() -> None:
+    request = ServiceRequest(
+        request_id=UUID(int=2), source="form", summary="new key", service="search", received_at=NOON
+    )
+    routed = route(request, CATALOGUE)
+    assert routed.team == "discovery"
+    assert "never paged" in " ".join(routed.reasons)
