@@ -2,8 +2,9 @@
 CREATE TABLE offsets (
     topic          text    NOT NULL,
     "partition"    integer NOT NULL,
-    next_offset    bigint  NOT NULL,
-    last_timestamp timestamptz,          -- of the record at next_offset - 1: tells a recreated log from the one we read
+    next_offset    bigint  NOT NULL,     -- all before it is done; it may stand past markers that are no records
+    last_offset    bigint,               -- of the newest record that is done, with its timestamp: together they tell
+    last_timestamp timestamptz,          -- a recreated log from the one we read
     PRIMARY KEY (topic, "partition")
 );
 

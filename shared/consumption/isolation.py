@@ -1,0 +1,48 @@
+"""One bad item in a batch costs that item alone."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import asyncpg
+
+from shared.db import UNAVAILABLE, Conflict, Connection
+
+Item = TypeVar("Item")
+
+_NEVER_POISON = (*UNAVAILABLE, Conflict, asyncpg.SyntaxOrAccessError)
+"""SyntaxOrAccessError: a missing table or right says that the installation is wrong, and would condemn every item."""
+
+
+async def isolate(
+    connection: Connection,
+    items: Sequence[Item],
+    work: Callable[[Connection, Sequence[Item]], Awaitable[None]],
+    on_poison: Callable[[Connection, Item, Exception], Awaitable[None]],
+) -> None:
+    """Do `work` on all items under one savepoint; when it raises, on each half, down to the item that fails alone.
+
+    That one goes to `on_poison`, outside the savepoint, so what it writes stays. The order of items is kept. `work`
+    runs again for items that did nothing wrong: it must leave no trace but what the transaction rolls back.
+    Errors that say nothing about an item (UNAVAILABLE, Conflict, cancellation) pass through.
+    """
+    if not items:
+        return
+    try:
+        async with connection.transaction():
+            await work(connection, items)
+    except Exception as error:
+        if never_poison(error):
+            raise
+        if len(items) == 1:
+            await on_poison(connection, items[0], error)
+            return
+        middle = len(items) // 2
+        await isolate(connection, items[:middle], work, on_poison)
+        await isolate(connection, items[middle:], work, on_poison)
+
+
+def never_poison(error: Exception) -> bool:
+    """Whether the error is about the surroundings and not about the item in hand."""
+    # asyncpg refuses an argument that it cannot encode with an InterfaceError that is also a ValueError: that one
+    # is about the value, though every other InterfaceError is about the connection.
+    return isinstance(error, _NEVER_POISON) and not isinstance(error, ValueError)
