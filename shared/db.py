@@ -9,6 +9,8 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
+from shared.installation import check_identity
+
 Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
 UNAVAILABLE = (
@@ -22,6 +24,7 @@ UNAVAILABLE = (
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,  # statement timeout
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
     asyncpg.InvalidCatalogNameError,  # the database is being restored
     asyncpg.InvalidAuthorizationSpecificationError,
 )
@@ -40,20 +43,22 @@ class Database:
         self._sizes = (min_size, max_size)
         self._application = application
         self._pool: asyncpg.Pool[Any] | None = None
+        self._opening = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect; raises one of UNAVAILABLE when Postgres cannot be reached."""
-        if self._pool is None:
-            self._pool = await asyncpg.create_pool(
-                self.dsn,
-                min_size=self._sizes[0],
-                max_size=self._sizes[1],
-                init=prepare,
-                reset=_keep_session,
-                timeout=5,
-                command_timeout=30,
-                server_settings={"application_name": self._application},
-            )
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self.dsn,
+                    min_size=self._sizes[0],
+                    max_size=self._sizes[1],
+                    init=_begin_session,
+                    reset=_keep_session,
+                    timeout=5,
+                    command_timeout=30,
+                    server_settings={"application_name": self._application},
+                )
 
     async def close(self) -> None:
         """Close all connections; those still busy after 5 s are cut."""
@@ -82,10 +87,16 @@ class Database:
 
 
 async def prepare(connection: Connection) -> None:
-    """Let a connection speak jsonb as Python objects."""
+    """Let a connection speak jsonb as Python objects: dataclasses, times and UUIDs (asyncpg's own too) included."""
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value, default=str).decode(), decoder=orjson.loads
     )
+
+
+async def _begin_session(connection: Connection) -> None:
+    await prepare(connection)
+    # With every new connection, not once a process: a database can be put back under services that keep running.
+    await check_identity(connection)
 
 
 async def _keep_session(_: Connection) -> None:

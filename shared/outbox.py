@@ -17,8 +17,19 @@ class OutboxMessage:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message that waits for the relay. Ids rise in the order in which a key's messages were written."""
+
+    id: int
+    message: OutboxMessage
+
+
 async def insert_outbox(connection: Connection, messages: Sequence[OutboxMessage], now: datetime) -> None:
-    """Add messages to the outbox in the given order and wake the relay when the transaction commits."""
+    """Add messages to the outbox in the given order and wake the relay when the transaction commits.
+
+    Whoever writes about a subject holds its row's lock by now, so that ids follow the order of the commits.
+    """
     if not messages:
         return
     # One notification a transaction, however many messages: NOTIFY serialises commits.
@@ -39,3 +50,32 @@ async def insert_outbox(connection: Connection, messages: Sequence[OutboxMessage
         [dict(message.headers) for message in messages],
         now,
     )
+
+
+async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
+    """The first `limit` rows. Never paged by `id > last`: a lower id may be committed later."""
+    rows = await connection.fetch("SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT $1", limit)
+    return [OutboxRow(row[0], OutboxMessage(row[1], row[2], row[3], row[4])) for row in rows]
+
+
+async def delete_outbox(connection: Connection, rows: Sequence[OutboxRow]) -> None:
+    """Forget what was published."""
+    await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row.id for row in rows])
+
+
+async def replace_outbox(connection: Connection, row: OutboxRow, message: OutboxMessage) -> None:
+    """Put another message in a row's place."""
+    await connection.execute(
+        "UPDATE outbox SET topic = $2, key = $3, value = $4, headers = $5 WHERE id = $1",
+        row.id,
+        message.topic,
+        message.key,
+        message.value,
+        dict(message.headers),
+    )
+
+
+async def load_oldest_outbox(connection: Connection) -> datetime | None:
+    """When the first row was written; None when nothing waits."""
+    written: datetime | None = await connection.fetchval("SELECT created_at FROM outbox ORDER BY id LIMIT 1")
+    return written

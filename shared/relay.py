@@ -1,0 +1,202 @@
+"""Publishes a service's outbox: in order per key, at least once, and nothing of an old leader after its successor.
+
+Rows are read, published in one Kafka transaction, then deleted: no Postgres transaction is open while Kafka is slow,
+and a crash at any point leads to the same rows again. The transactional id is the fence: a new leader's producer shuts
+out that of a leader which was frozen, and rows are only read after the producer that publishes them was started.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RecordListTooLargeError
+
+from shared.clock import Clock
+from shared.db import UNAVAILABLE
+from shared.dead_letters import dead_letter
+from shared.leadership import PING_SECONDS, Leadership, compete
+from shared.outbox import OutboxRow, delete_outbox, list_outbox, load_oldest_outbox, replace_outbox
+from shared.telemetry import span
+from shared.trace_context import TraceContext, parse_trace
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_BATCH = 1000
+_TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
+_REQUEST_MILLISECONDS = 15_000
+_STOP_SECONDS = 2
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+_OVERDUE = timedelta(seconds=60)
+
+
+class _Refused(Exception):
+    """Kafka will never take this row: it is too large."""
+
+    def __init__(self, row: OutboxRow, error: KafkaError) -> None:
+        super().__init__(str(error))
+        self.row = row
+
+
+class Relay:
+    """A component. Every replica has one; the one that leads publishes. `dsn` must be direct, without a pooler."""
+
+    def __init__(self, dsn: str, bootstrap: str, service: str, clock: Clock, topic_prefix: str = "") -> None:
+        self._dsn = dsn
+        self._bootstrap = bootstrap
+        self._service = service
+        self._clock = clock
+        self._prefix = topic_prefix
+        self._oldest: datetime | None = None
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Compete, lead, and compete again, until cancelled."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with compete(self._dsn, f"{self._service} relay", f"{self._service}.outbox") as leadership:
+                    pause = _FIRST_PAUSE
+                    await self._lead(leadership)
+            except ProducerFenced:
+                log.warning("fenced: another relay leads, or Kafka was away for long")
+            except UNAVAILABLE as error:
+                log.warning("the relay has no database", extra={"error": type(error).__qualname__})
+            finally:
+                self._oldest = None
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def problems(self) -> list[str]:
+        """What the leader has not been able to publish for a minute."""
+        if self._oldest is None or (waited := self._clock() - self._oldest) < _OVERDUE:
+            return []
+        return [f"the oldest event waits to be published since {waited.total_seconds():.0f} s"]
+
+    async def _lead(self, leadership: Leadership) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with self._producer(leadership) as producer:
+                    while True:
+                        await self._forward(leadership, producer)
+                        pause = _FIRST_PAUSE
+            except ProducerFenced:
+                raise
+            except _Refused as refused:
+                await self._give_up(leadership, refused)
+            except KafkaError as error:
+                log.warning("cannot publish, trying again", extra={"error": repr(error), "seconds": pause})
+                await self._during(leadership, asyncio.sleep(pause))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _forward(self, leadership: Leadership, producer: AIOKafkaProducer) -> None:
+        """Publish and delete the first rows; when these were all, wait for more."""
+        leadership.woken.clear()
+        rows = await list_outbox(leadership.connection, _BATCH)
+        if rows:
+            await self._during(leadership, self._publish(producer, rows))
+            await delete_outbox(leadership.connection, rows)
+        self._oldest = None
+        if len(rows) < _BATCH:
+            await leadership.wait()
+
+    async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> None:
+        with ExitStack() as spans:
+            for topic, links in _links(rows).items():
+                spans.enter_context(
+                    span(
+                        f"send {topic}",
+                        kind="producer",
+                        links=links,
+                        attributes={
+                            "messaging.system": "kafka",
+                            "messaging.destination.name": topic,
+                            "messaging.operation.type": "send",
+                            "messaging.batch.message_count": sum(row.message.topic == topic for row in rows),
+                        },
+                    )
+                )
+            async with producer.transaction():
+                await self._send(producer, rows)
+
+    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> None:
+        futures = []
+        for row in rows:
+            message = row.message
+            headers = [(name, value.encode()) for name, value in message.headers.items()]
+            try:
+                futures.append(
+                    await producer.send(self._prefix + message.topic, message.value, message.key, headers=headers)
+                )
+            except MessageSizeTooLargeError as error:
+                raise _Refused(row, error) from error
+        for row, outcome in zip(rows, await asyncio.gather(*futures, return_exceptions=True), strict=True):
+            if isinstance(outcome, MessageSizeTooLargeError | RecordListTooLargeError):
+                raise _Refused(row, outcome)
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _give_up(self, leadership: Leadership, refused: _Refused) -> None:
+        """Put a dead letter in the place of a message that would hold up all those behind it."""
+        message = refused.row.message
+        log.error("a message is too large for Kafka", extra={"topic": message.topic, "outbox_id": refused.row.id})
+        letter = dead_letter(
+            self._service,
+            f"too large for {message.topic}: {len(message.value or b'')} bytes",
+            origin=f"outbox {message.topic}",
+            now=self._clock(),
+            trace=_trace(refused.row),
+            key=message.key.decode(errors="replace"),
+        )
+        await replace_outbox(leadership.connection, refused.row, letter)
+
+    @asynccontextmanager
+    async def _producer(self, leadership: Leadership) -> AsyncIterator[AIOKafkaProducer]:
+        # A new one after every failure: a refused batch leaves a gap in a producer's sequence numbers.
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=f"tocsin-{self._service}-relay",
+            transactional_id=f"{self._prefix}{self._service}-outbox-0",
+            transaction_timeout_ms=_TRANSACTION_MILLISECONDS,
+            request_timeout_ms=_REQUEST_MILLISECONDS,
+            max_batch_size=65_536,
+        )
+        try:
+            await self._during(leadership, producer.start())
+            yield producer
+        finally:
+            # Without Kafka a stop with messages in flight does not end. They can never be committed: let it wait.
+            stopping = asyncio.create_task(producer.stop())
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
+            await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
+
+    async def _during(self, leadership: Leadership, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for Kafka, and keep the session alive while it takes its time. The work ends with the session."""
+        task = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=PING_SECONDS))[0]:
+                self._oldest = await load_oldest_outbox(leadership.connection)
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.wait({task}, timeout=_STOP_SECONDS)
+
+
+def _trace(row: OutboxRow) -> TraceContext | None:
+    return parse_trace(row.message.headers.get("traceparent"), row.message.headers.get("tracestate"))
+
+
+def _links(rows: Sequence[OutboxRow]) -> dict[str, list[TraceContext]]:
+    """The traces whose messages go to each topic."""
+    links: dict[str, list[TraceContext]] = {}
+    for row in rows:
+        found = links.setdefault(row.message.topic, [])
+        if trace := _trace(row):
+            found.append(trace)
+    return links
