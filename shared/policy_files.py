@@ -22,6 +22,13 @@ _MAX_NODES = 100_000
 _MAX_DEPTH = 32
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _SPAN = re.compile(r"(\d+)(s|m|h|d)")
+_PLAIN = {
+    "model_type": "keys and values are expected here",
+    "dict_type": "keys and values are expected here",
+    "tuple_type": "a list is expected here",
+    "string_type": "a text is expected here",
+    "too_short": "at least one item is needed",
+}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 Path = tuple[str | int, ...]
@@ -109,11 +116,18 @@ def read_policy(
         policy = model.model_validate(content)
         problems = list(findings(policy))
     except ValidationError as error:
-        problems = [_explain(found, model) for found in error.errors(include_url=False, include_input=False)]
+        problems = list(_explain(error, model))
     known = {error.line for error in tree.errors}
     if errors := tree.errors + [found for found in map(tree.error, problems) if found.line not in known]:
         raise InvalidPolicy(errors)
     return PolicyFile(name, hashlib.sha256(data).hexdigest()[:12], data.decode(), policy)
+
+
+def keys_of(data: bytes, section: str) -> frozenset[str] | None:
+    """The keys of a top-level section of another service's file; None when the file cannot tell."""
+    content = _Tree("", {}).read(data)
+    names = content.get(section) if isinstance(content, dict) else None
+    return frozenset(names) if isinstance(names, dict) else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -196,13 +210,28 @@ class _Tree:
         return self.environment.get(name, "")
 
 
-def _explain(problem: ErrorDetails, model: type[PolicyModel]) -> Finding:
-    path, name = problem["loc"], str(problem["loc"][-1]) if problem["loc"] else "the file"
-    if problem["type"] == "extra_forbidden":
-        return Finding(path, f"unknown key `{name}`", did_you_mean(name, _keys(model, path[:-1])))
-    if problem["type"] == "missing":
-        return Finding(path, f"the key `{name}` is missing", f"add `{name}:`")
-    return Finding(path, f"`{name}`: {problem['msg'].removeprefix('Value error, ')}")
+def _explain(error: ValidationError, model: type[PolicyModel]) -> Iterator[Finding]:
+    """The model's complaints in the words of the file."""
+    problems = error.errors(include_url=False, include_input=False)
+    for problem in problems:
+        path = tuple(part for part in problem["loc"] if part != "[key]")
+        name = str(path[-1]) if path else ""
+        if problem["type"] == "extra_forbidden":
+            yield Finding(path, f"unknown key `{name}`", did_you_mean(name, _keys(model, path[:-1])))
+        elif problem["type"] == "missing":
+            yield Finding(path, f"the key `{name}` is missing", f"add `{name}:`")
+        elif not _echoes(problem, problems):
+            where = ".".join(map(str, path)) or "the file"
+            message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+            yield Finding(path, f"`{where}`: {message}")
+
+
+def _echoes(problem: ErrorDetails, problems: Iterable[ErrorDetails]) -> bool:
+    """Whether a list is called too short only because the items in it were refused."""
+    depth = len(problem["loc"])
+    return problem["type"] == "too_short" and any(
+        len(other["loc"]) > depth and other["loc"][:depth] == problem["loc"] for other in problems
+    )
 
 
 def _keys(annotation: Any, path: Path) -> Iterator[str]:

@@ -42,7 +42,7 @@ TriageFact = IncidentTriaged | IncidentReprioritised | TriageConfirmed | Inciden
 
 
 class Due(Model):
-    """The timer of an incident: at `due_at`, step `step` of round `round` begins. `again`: nobody was reached before."""
+    """The timer of an incident: at `due_at`, step `step` of round `round` begins. `again`: nobody was reached yet."""
 
     due_at: datetime
     round: int

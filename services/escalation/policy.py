@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from shared.policy_files import (
     Duration,
@@ -27,9 +27,6 @@ WEEKDAYS: tuple["Weekday", ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "su
 
 Method = Literal["webhook", "email"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-# Names end up in attempt keys, which travel as header values.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
-Target = Annotated[str, StringConstraints(pattern=r"^(user|schedule):.+$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,27 @@ def _address(value: str) -> str:
     return value
 
 
+def _name(value: str) -> str:
+    # Names end up in attempt keys, which travel as header values.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", value):
+        raise ValueError("a name has letters, digits, - and _, at most 63")
+    return value
+
+
+def _target(value: str) -> str:
+    if not re.fullmatch(r"(user|schedule):.+", value):
+        raise ValueError("write a target as user:NAME or schedule:NAME")
+    return value
+
+
+def _email(value: str) -> str:
+    if len(value) > 254 or not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", value):
+        raise ValueError("write one mail address, name@host")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Target = Annotated[str, AfterValidator(_target)]
 WallTime = Annotated[time, BeforeValidator(_wall_time)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
@@ -82,7 +100,7 @@ class User(PolicyModel):
     """A person. `methods` are tried in order: the next one when the one before has failed for good."""
 
     name: str
-    email: str = Field(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$", max_length=254, repr=False)
+    email: Annotated[str, AfterValidator(_email)] = Field(repr=False)
     webhook: Annotated[str, AfterValidator(_address)] | None = Field(default=None, repr=False)
     time_zone: Zone = "UTC"
     methods: tuple[Method, ...] = Field(default=("webhook", "email"), min_length=1)
