@@ -1,0 +1,1 @@
+"""What an incident's events add up to. Pure: no I/O, no clock."""

@@ -1,0 +1,99 @@
+"""What reporting does with a batch of one topic: every record into the audit log, facts also into the projection.
+
+A crash at any await rolls the whole batch back, and it is read again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from services.reporting import NAME
+from services.reporting.audit import extend
+from services.reporting.domain.state import Incident, absorb, state_in, summarise
+from services.reporting.domain.timeline import entry
+from services.reporting.store.audit import insert_audit, load_heads
+from services.reporting.store.incidents import (
+    insert_changes,
+    insert_timeline,
+    lock_incidents,
+    save_requests,
+    update_incidents,
+)
+from shared.clock import Clock
+from shared.consumption.isolation import isolate
+from shared.consumption.records import dead_letter
+from shared.db import Connection
+from shared.events import commands, escalation, intake, rejections, triage
+from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
+from shared.events.reporting import IncidentState
+from shared.installation import load_epoch
+from shared.outbox import insert_outbox
+from shared.record import Record
+from shared.topics import SIGNALS
+
+RECORDED = (SIGNALS, commands.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)
+"""Topics that the audit log takes, and nothing else."""
+
+PROJECTED = (intake.TOPIC, triage.TOPIC, escalation.TOPIC)
+"""Topics whose facts make timelines and states as well."""
+
+
+class Reporting:
+    """Reporting's work, each method inside a transaction of the caller's, which holds the partitions' offset rows."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def record(self, connection: Connection, records: Sequence[Record]) -> None:
+        """Append to the audit log. Fails for no record whatever its bytes, so that the log has no holes."""
+        heads = await load_heads(connection, {(record.topic, record.partition) for record in records})
+        await insert_audit(connection, extend(records, heads))
+
+    async def record_and_project(self, connection: Connection, records: Sequence[Record]) -> None:
+        """Append to the audit log, then take in what the facts say; one that cannot be taken in stays recorded."""
+        await self.record(connection, records)
+        await isolate(connection, records, self._project, self._give_up)
+
+    async def _give_up(self, connection: Connection, record: Record, error: Exception) -> None:
+        now = self._clock()
+        await insert_outbox(connection, [dead_letter(record, error, NAME, now)], now)
+
+    async def _project(self, connection: Connection, records: Sequence[Record]) -> None:
+        events = [event for record in records if (event := read_fact(record))]
+        if told := [event for event in events if state_in(event)]:
+            await self._project_incidents(connection, told)
+        await insert_changes(connection, [e.data.change for e in events if isinstance(e.data, intake.ChangeRecorded)])
+        requests = [e.data for e in events if isinstance(e.data, intake.RequestLogged | triage.RequestRouted)]
+        await save_requests(connection, requests)
+
+    async def _project_incidents(self, connection: Connection, events: Sequence[Event]) -> None:
+        known = await lock_incidents(connection, {event.subject for event in events})
+        incidents, causes = dict(known), {event.subject: event for event in events}
+        for event in events:
+            incidents[event.subject] = absorb(incidents[event.subject], event)
+        epoch = await load_epoch(connection)
+        changed = [
+            replace(incident, sequence=next_sequence(incident.sequence, epoch))
+            if summarise(incident) != summarise(known[incident.incident_id])
+            else incident
+            for incident in incidents.values()
+        ]
+        await update_incidents(connection, changed)
+        await insert_timeline(connection, [entry(event) for event in events])
+        news = [incident for incident in changed if incident.sequence != known[incident.incident_id].sequence]
+        await self._tell(connection, news, causes)
+
+    async def _tell(self, connection: Connection, incidents: Sequence[Incident], causes: dict[UUID, Event]) -> None:
+        """The states as they are now, one each, in the trace of the event that brought it about."""
+        now = self._clock()
+        told = [
+            new_event(
+                incident.incident_id,
+                incident.sequence,
+                now,
+                IncidentState(incident=summarise(incident)),
+                causes[incident.incident_id].trace,
+            )
+            for incident in incidents
+        ]
+        await insert_outbox(connection, event_messages(told), now)

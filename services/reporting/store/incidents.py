@@ -1,0 +1,125 @@
+"""What events write: states, timelines, changes, requests. Set-wise, in one order for all writers."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+from uuid import UUID
+
+from services.reporting.domain.state import Incident, summarise
+from services.reporting.domain.timeline import Entry
+from shared.db import Connection
+from shared.events.escalation import Response
+from shared.events.facts import Model
+from shared.events.intake import Change, ReportedIncident, RequestLogged
+from shared.events.triage import RequestRouted, TriagedIncident
+
+CHANNEL = "incidents"
+_STATE = [field.name for field in fields(Incident)]
+_DERIVED = ["number", "status", "team", "opened_at", "acknowledged_at", "resolved_at"]
+_ENTRY = ", ".join(field.name for field in fields(Entry))
+_Told = TypeVar("_Told", bound=Model)
+
+
+async def lock_incidents(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, Incident]:
+    """The incidents, made where they are not known yet, locked in order of id."""
+    ordered = sorted(incident_ids)
+    # A row that is not there cannot be locked, so it is made first: of two that meet a new incident, one waits.
+    await connection.execute(
+        "INSERT INTO incidents (incident_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING", ordered
+    )
+    rows = await connection.fetch(
+        f"SELECT {', '.join(_STATE)} FROM incidents WHERE incident_id = ANY($1) ORDER BY incident_id FOR UPDATE",  # noqa: S608
+        ordered,
+    )
+    return {row["incident_id"]: read_incident(row) for row in rows}
+
+
+def read_incident(row: Mapping[str, Any]) -> Incident:
+    """The incident of a row."""
+    return Incident(
+        incident_id=row["incident_id"],
+        sequence=row["sequence"],
+        intake_sequence=row["intake_sequence"],
+        triage_sequence=row["triage_sequence"],
+        escalation_sequence=row["escalation_sequence"],
+        reported=_told(ReportedIncident, row["reported"]),
+        triaged=_told(TriagedIncident, row["triaged"]),
+        response=_told(Response, row["response"]),
+        trace_id=row["trace_id"],
+    )
+
+
+def _told(model: type[_Told], document: object) -> _Told | None:
+    return None if document is None else model.model_validate(document)
+
+
+async def update_incidents(connection: Connection, incidents: Collection[Incident]) -> None:
+    """Write locked incidents back, and tell every console when the transaction commits."""
+    columns = [*_STATE, *_DERIVED, "state"]
+    await connection.execute(
+        f"""
+        WITH updated AS (
+            UPDATE incidents SET ({", ".join(columns)}) = ROW ({", ".join(f"new.{column}" for column in columns)})
+            FROM jsonb_populate_recordset(NULL::incidents, $1) AS new
+            WHERE incidents.incident_id = new.incident_id
+        )
+        SELECT pg_notify(current_schema || '.{CHANNEL}', '')
+        """,  # noqa: S608 - names of our own
+        [_row(incident) for incident in incidents],
+    )
+
+
+def _row(incident: Incident) -> dict[str, Any]:
+    state = summarise(incident).model_dump(mode="json")
+    told = {name: getattr(incident, name) for name in _STATE}
+    written = {
+        name: value.model_dump(mode="json") if isinstance(value, Model) else value for name, value in told.items()
+    }
+    return {**written, **{name: state[name] for name in _DERIVED}, "state": state}
+
+
+async def insert_timeline(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Add entries; a repeat finds its place taken, and what stands there stays."""
+    if entries:
+        await connection.execute(
+            f"""
+            INSERT INTO timeline ({_ENTRY})
+            SELECT {_ENTRY} FROM jsonb_populate_recordset(NULL::timeline, $1)
+            ORDER BY incident_id, producer, sequence
+            ON CONFLICT DO NOTHING
+            """,  # noqa: S608 - names of our own
+            [asdict(entry) for entry in entries],
+        )
+
+
+async def insert_changes(connection: Connection, changes: Sequence[Change]) -> None:
+    """Add changes; one that is known stays as it is."""
+    if changes:
+        await connection.execute(
+            """
+            INSERT INTO changes (change_id, service, kind, summary, version, source, links, made_at)
+            SELECT change_id, service, kind, summary, version, source, links, made_at
+            FROM jsonb_populate_recordset(NULL::changes, $1)
+            ORDER BY change_id
+            ON CONFLICT DO NOTHING
+            """,
+            [change.model_dump(mode="json") for change in changes],
+        )
+
+
+async def save_requests(connection: Connection, facts: Sequence[RequestLogged | RequestRouted]) -> None:
+    """Add requests, or their routing to known ones."""
+    if facts:
+        # The routing last: one statement may touch a row once, and what was routed was logged.
+        newest = {fact.request.request_id: fact for fact in sorted(facts, key=lambda f: isinstance(f, RequestRouted))}
+        await connection.execute(
+            """
+            INSERT INTO requests (request_id, summary, service, requester, received_at, team, reasons)
+            SELECT request_id, summary, service, requester, received_at, team, reasons
+            FROM jsonb_populate_recordset(NULL::requests, $1)
+            ORDER BY request_id
+            ON CONFLICT (request_id) DO UPDATE
+            SET team = EXCLUDED.team, reasons = EXCLUDED.reasons WHERE EXCLUDED.team IS NOT NULL
+            """,
+            [{**fact.model_dump(mode="json"), **fact.request.model_dump(mode="json")} for fact in newest.values()],
+        )
