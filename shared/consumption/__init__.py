@@ -3,3 +3,9 @@
 Loses nothing and does nothing twice, over rebalances, crashes, restored databases and recreated topics:
 `assignment` decides where each partition starts and stamps what is polled, `batch` does the work in one transaction.
 """
+
+from shared.consumption.batch import Handler
+from shared.consumption.consumption import Consumption
+from shared.consumption.isolation import isolate
+
+__all__ = ["Consumption", "Handler", "isolate"]

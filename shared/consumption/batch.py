@@ -1,0 +1,108 @@
+"""One batch, one transaction: lock the rows, drop the repeats, do the work, bury what is poison, advance the rows."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.clock import Clock
+from shared.consumption.isolation import isolate
+from shared.consumption.offsets import Place, Position, lock_positions, save_positions
+from shared.consumption.partition import Slice
+from shared.consumption.records import dead_letter, links_of
+from shared.db import Conflict, Connection, Database
+from shared.outbox import insert_outbox
+from shared.record import Record
+from shared.telemetry import span
+
+log = logging.getLogger(__name__)
+_MAX_CONFLICTS = 10
+
+Handler = Callable[[Connection, Sequence[Record]], Awaitable[None]]
+"""Works on records of one topic inside the plumbing's transaction; raises on a bad record; publishes through the
+outbox only. May be called again for the same records under a new savepoint."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What of a batch is still to be done, where its partitions stand then, and which slices do not fit their row."""
+
+    records: list[Record] = field(default_factory=list)
+    positions: dict[Place, Position] = field(default_factory=dict)
+    misfits: list[Slice] = field(default_factory=list)
+
+
+def plan(slices: Sequence[Slice], rows: Mapping[Place, Position]) -> Plan:
+    """Compare slices with the locked rows.
+
+    A row below a slice, or gone, means that the database was put back: what lies between is not in the slice, so
+    nothing of the slice may be done. A row above it means that others did some of it already.
+    """
+    found = Plan()
+    for piece in slices:
+        row = rows.get(piece.partition.place)
+        if row is None or row.next_offset < piece.start:
+            found.misfits.append(piece)
+            continue
+        fresh = [record for record in piece.records if record.offset >= row.next_offset]
+        found.records += fresh
+        last = (fresh[-1].offset, fresh[-1].timestamp) if fresh else (row.last_offset, row.last_timestamp)
+        found.positions[piece.partition.place] = Position(max(piece.end, row.next_offset), *last)
+    return found
+
+
+class Worker:
+    """Does a service's work on batches. `service` is named in dead letters."""
+
+    def __init__(self, database: Database, handlers: Mapping[str, Handler], service: str, clock: Clock) -> None:
+        self._database = database
+        self._handlers = handlers
+        self._service = service
+        self._clock = clock
+
+    async def work(self, slices: Sequence[Slice]) -> Plan:
+        """Commit a batch and return what was done. Raises Conflict after losing the same race again and again."""
+        for _ in range(_MAX_CONFLICTS - 1):
+            try:
+                return await self._transaction(slices)
+            except Conflict:
+                log.info("lost a race, working again on the same batch")
+        return await self._transaction(slices)
+
+    async def _transaction(self, slices: Sequence[Slice]) -> Plan:
+        new = {s.partition.place: Position(s.start) for s in slices if s.partition.row is None}
+        async with self._database.transaction() as connection:
+            rows = await lock_positions(connection, [piece.partition.place for piece in slices], new)
+            planned = plan(slices, rows)
+            for topic, handler in self._handlers.items():
+                await self._handle(connection, topic, handler, [r for r in planned.records if r.topic == topic])
+            await save_positions(connection, planned.positions)
+        return planned
+
+    async def _handle(self, connection: Connection, topic: str, handler: Handler, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        with span(
+            f"process {topic}",
+            kind="consumer",
+            links=links_of(records),
+            attributes={
+                "messaging.system": "kafka",
+                "messaging.destination.name": topic,
+                "messaging.operation.type": "process",
+                "messaging.batch.message_count": len(records),
+            },
+        ):
+            await isolate(connection, records, handler, self._bury)
+
+    async def _bury(self, connection: Connection, record: Record, error: Exception) -> None:
+        log.error(
+            "a record goes to the dead letters",
+            extra={
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "error": type(error).__qualname__,
+            },
+        )
+        now = self._clock()
+        await insert_outbox(connection, [dead_letter(record, error, self._service, now)], now)
