@@ -89,7 +89,10 @@ class Database:
 async def prepare(connection: Connection) -> None:
     """Let a connection speak jsonb as Python objects: dataclasses, times and UUIDs (asyncpg's own too) included."""
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value, default=str).decode(), decoder=orjson.loads
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: orjson.dumps(value, default=str).decode(),
+        decoder=orjson.loads,
     )
 
 
