@@ -1,0 +1,140 @@
+"""Schemas come up to date once, whoever asks, and never over somebody's change."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from importlib import resources
+
+import asyncpg
+import pytest
+
+from shared.migrate import Migration, MigrationError, list_migrations, migrate
+from tests.support.stack import drop_database, on_database, runtime_dsn
+
+NOTES = Migration("intake/0001_notes.sql", "CREATE TABLE notes (id integer PRIMARY KEY, body text)")
+MARKS = Migration("intake/0002_marks.sql", "CREATE TABLE marks (id integer REFERENCES notes); CREATE SEQUENCE tally")
+
+
+@pytest.fixture
+async def empty(postgres: str) -> AsyncIterator[str]:
+    """Admin DSN of a database that nobody has migrated."""
+    dsn = await _create(postgres)
+    yield dsn
+    await drop_database(postgres, dsn.rpartition("/")[2].partition("?")[0])
+
+
+async def _create(postgres: str) -> str:
+    name = f"empty_{uuid.uuid4().hex[:8]}"
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return on_database(postgres, name)
+
+
+async def _fetch(dsn: str, query: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return list(await connection.fetch(query))
+    finally:
+        await connection.close()
+
+
+async def test_a_second_run_finds_nothing_to_do(empty: str) -> None:
+    applied = await migrate(empty, "intake")
+
+    assert applied[0] == "plumbing/0001_plumbing.sql"
+    assert applied == [migration.name for migration in list_migrations("intake")]
+    assert await migrate(empty, "intake") == []
+
+
+async def test_a_later_version_applies_only_its_new_files(empty: str) -> None:
+    assert await migrate(empty, "intake", [NOTES]) == [NOTES.name]
+    assert await migrate(empty, "intake", [NOTES, MARKS]) == [MARKS.name]
+
+
+async def test_many_that_start_together_migrate_once(empty: str, postgres: str) -> None:
+    other = await _create(postgres)
+    try:
+        applied = await asyncio.gather(*(migrate(dsn, "intake", [NOTES]) for dsn in (empty, other) * 4))
+    finally:
+        await drop_database(postgres, other.rpartition("/")[2].partition("?")[0])
+
+    assert sorted(applied) == [[]] * 6 + [[NOTES.name]] * 2
+
+
+async def test_a_file_that_was_changed_after_it_was_applied_is_refused(empty: str) -> None:
+    await migrate(empty, "intake", [NOTES])
+
+    with pytest.raises(MigrationError, match=r"intake/0001_notes\.sql was changed .* put the file back .* new file"):
+        await migrate(empty, "intake", [Migration(NOTES.name, NOTES.sql + " "), MARKS])
+
+    assert not await _fetch(empty, "SELECT FROM pg_tables WHERE tablename = 'marks'")
+
+
+async def test_a_database_that_is_newer_is_refused(empty: str) -> None:
+    await migrate(empty, "intake", [NOTES, MARKS])
+
+    with pytest.raises(MigrationError, match=r"intake/0002_marks\.sql .* the database is newer"):
+        await migrate(empty, "intake", [NOTES])
+
+
+async def test_a_file_that_fails_leaves_nothing_behind_and_those_before_it_stay(empty: str) -> None:
+    broken = Migration("intake/0002_broken.sql", "CREATE TABLE half (id integer); SELECT 1 / 0")
+
+    with pytest.raises(MigrationError, match=r"intake/0002_broken\.sql failed .* division by zero"):
+        await migrate(empty, "intake", [NOTES, broken])
+
+    tables = await _fetch(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'intake' ORDER BY 1")
+    assert [row[0] for row in tables] == ["notes", "schema_migrations"]
+    assert await migrate(empty, "intake", [NOTES, MARKS]) == [MARKS.name]
+
+
+async def test_the_runtime_role_may_use_what_migrations_make_and_nothing_more(empty: str) -> None:
+    await migrate(empty, "intake", [NOTES, MARKS])
+    connection = await asyncpg.connect(runtime_dsn(empty, "intake"))
+    try:
+        await connection.execute("INSERT INTO notes VALUES (nextval('tally'), 'x')")
+        await connection.execute("UPDATE notes SET body = 'y'; DELETE FROM notes")
+        for forbidden in (
+            "TRUNCATE notes",
+            "DROP TABLE notes",
+            "ALTER TABLE notes ADD COLUMN extra text",
+            "CREATE TABLE own (id integer)",
+            "CREATE TABLE public.own (id integer)",
+            "CREATE TEMPORARY TABLE own (id integer)",
+            "CREATE SCHEMA own",
+            "SELECT setval('tally', 1)",
+            "SELECT * FROM schema_migrations",
+            "SET ROLE tocsin_intake_owner",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(forbidden)
+    finally:
+        await connection.close()
+
+
+async def test_the_runtime_role_cannot_hold_on_to_a_lock(empty: str) -> None:
+    await migrate(empty, "intake", [NOTES])
+
+    settings = dict(
+        map(
+            tuple,
+            await _fetch(
+                runtime_dsn(empty, "intake"),
+                "SELECT name, setting FROM pg_settings WHERE name LIKE '%timeout' OR name = 'search_path'",
+            ),
+        )
+    )
+
+    assert settings["search_path"] == "intake"
+    assert (settings["idle_in_transaction_session_timeout"], settings["lock_timeout"]) == ("5000", "5000")
+    assert settings["statement_timeout"] == "15000"
+
+
+def test_the_files_are_part_of_the_packages() -> None:
+    assert (resources.files("shared") / "plumbing" / "0001_plumbing.sql").is_file()
+    for service in ("intake", "triage", "escalation", "reporting"):
+        names = [migration.name for migration in list_migrations(service)]
+        assert any(name.startswith(f"{service}/0001_") for name in names), service

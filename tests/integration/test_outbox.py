@@ -1,0 +1,68 @@
+"""Messages leave with the transaction that wrote them, or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.clock import system_clock
+from shared.db import Database
+from shared.outbox import OutboxMessage, insert_outbox, list_outbox
+from shared.wake import Wake
+from tests.support.stack import runtime_dsn
+
+
+@pytest.fixture
+async def intake(database: str) -> AsyncIterator[Database]:
+    service = Database(runtime_dsn(database, "intake"))
+    yield service
+    await service.close()
+
+
+def message(number: int) -> OutboxMessage:
+    return OutboxMessage("tocsin.intake.v1", b"key", b"%d" % number, {"traceparent": "00-1", "é": "\n"})
+
+
+async def test_messages_keep_their_order_and_their_bytes(intake: Database) -> None:
+    written = [message(number) for number in range(500)]
+    written[250] = OutboxMessage("tocsin.incidents.v1", b"\xff\x00", None)
+
+    async with intake.transaction() as connection:
+        await insert_outbox(connection, written[:300], system_clock())
+        await insert_outbox(connection, [], system_clock())
+        await insert_outbox(connection, written[300:], system_clock())
+
+    async with intake.connection() as connection:
+        rows = await list_outbox(connection, 1000)
+    assert [row.message for row in rows] == written
+    assert [row.id for row in rows] == sorted(row.id for row in rows)
+
+
+async def test_a_transaction_that_fails_leaves_nothing(intake: Database) -> None:
+    async def fails() -> None:
+        async with intake.transaction() as connection:
+            await insert_outbox(connection, [message(1)], system_clock())
+            raise RuntimeError("too bad")
+
+    with pytest.raises(RuntimeError, match="too bad"):
+        await fails()
+
+    async with intake.connection() as connection:
+        assert not await list_outbox(connection, 1)
+
+
+async def test_the_relay_is_woken_when_the_transaction_commits_and_not_before(intake: Database) -> None:
+    wake = Wake(intake.dsn, "intake")
+    woken = wake.subscribe("outbox")
+    listening = asyncio.create_task(wake.run())
+    try:
+        await woken.wait()  # it listens from now on
+        woken.clear()
+        async with intake.transaction() as connection:
+            await insert_outbox(connection, [message(1)], system_clock())
+            async with intake.connection() as other:
+                await other.execute("SELECT 1")
+            assert not woken.is_set()
+        await woken.wait()
+    finally:
+        listening.cancel()
