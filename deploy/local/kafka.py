@@ -18,16 +18,24 @@ from deploy.local.process import spawn, stop
 
 LOG4J = Path(__file__).with_name("kafka-log4j2.properties")
 START_SECONDS = 60.0
+_STOP_SECONDS = 4.0
 
 
 class Kafka:
     """A broker with its data under `home`; `port` for clients, `controller_port` for itself."""
+
+    name = "kafka"
+    stop_signal = signal.SIGTERM
 
     def __init__(self, jars: Sequence[Path], home: Path, log: Path, port: int, controller_port: int) -> None:
         self.jars, self.home, self.log = jars, home, log
         self.port, self.controller_port = port, controller_port
         self.bootstrap = f"127.0.0.1:{port}"
         self.process: subprocess.Popen[bytes] | None = None
+
+    def problem(self) -> str | None:
+        """Why it cannot be used now, or None."""
+        return None if is_open(self.port) else "does not answer"
 
     def start(self) -> subprocess.Popen[bytes]:
         """Format the storage at the first start, then start and wait until it answers. RuntimeError if it does not."""
@@ -44,9 +52,9 @@ class Kafka:
         return self.process
 
     def stop(self) -> None:
-        """End it cleanly, or by force after 6 s: what it acknowledged is in its log either way."""
+        """End it cleanly, or by force: what it acknowledged is in its log either way."""
         if self.process:
-            stop(self.process, signal.SIGTERM, 6)
+            stop(self.process, self.stop_signal, _STOP_SECONDS)
 
     def _format(self, config: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")

@@ -22,10 +22,10 @@ def choose(count: int) -> list[int]:
     """That many different free ports."""
     chosen: list[int] = []
     for port in random.SystemRandom().sample(_RANGE, len(_RANGE)):
-        if is_free(port):
-            chosen.append(port)
         if len(chosen) == count:
             return chosen
+        if is_free(port):
+            chosen.append(port)
     raise RuntimeError(f"no {count} free ports on 127.0.0.1 in {_RANGE.start}-{_RANGE.stop}")
 
 
@@ -34,3 +34,8 @@ def is_open(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def url(port: int) -> str:
+    """The base address of a server on loopback."""
+    return f"http://127.0.0.1:{port}"

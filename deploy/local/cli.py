@@ -1,0 +1,129 @@
+"""`tocsin up | down | status`, and `demo` where it is installed."""
+
+import importlib
+import importlib.util
+import signal
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import typer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.environment import build
+from deploy.local.greeting import greet
+from deploy.local.paths import LOGS
+from deploy.local.process import end_leftover
+from deploy.local.state import AlreadyUp, Secrets, State, only_supervisor
+from deploy.local.supervisor import end_leftovers, tail
+from shared.db import UNAVAILABLE
+from shared.migrate import MigrationError
+
+app = typer.Typer(no_args_is_help=True)
+console = Console()
+_STOP_SECONDS = 20.0
+
+if importlib.util.find_spec("deploy.local.demo"):
+    app.command("demo")(importlib.import_module("deploy.local.demo").demo)
+
+
+@app.command("up")
+def up(
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start from nothing: data, keys and ports are made new.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")] = False,
+) -> None:
+    """Start Kafka, PostgreSQL and the four services on this machine; Ctrl-C stops them."""
+    try:
+        if detach:
+            _detach(fresh)
+        else:
+            from deploy.local.up import run  # heavy, and every `tocsin` command loads this module
+
+            run(console, fresh=fresh)
+    except AlreadyUp:
+        _say_already_up(fresh)
+    except (RuntimeError, MigrationError, KafkaError, *UNAVAILABLE) as error:
+        _fail(str(error) or type(error).__name__)
+
+
+@app.command("down")
+def down() -> None:
+    """Stop what `tocsin up` started."""
+    supervisor = State.load().supervisor
+    stopped = bool(supervisor and end_leftover(supervisor.pid, supervisor.born, signal.SIGTERM, _STOP_SECONDS))
+    try:
+        with only_supervisor():
+            current = State.load()
+            left = end_leftovers(current)
+            current.ready, current.supervisor = False, None
+            current.save()
+    except AlreadyUp:
+        _fail("another `tocsin up` has just begun; try again")
+    console.print("stopped" if stopped or left else "it was not up")
+
+
+@app.command("status")
+def status() -> None:
+    """List each process with its pid, port and health. Exit 1 unless all are ready."""
+    current = State.load()
+    if not current.ports:
+        _fail("nothing was ever started here; `tocsin up` starts it")
+    table = Table("process", "pid", "port", "health")
+    stack = build(current, Secrets.load())
+    all_ready = True
+    for part in stack.parts:
+        record = current.processes.get(part.name)
+        running = record is not None and record.alive
+        problem = part.problem() if running else "not running"
+        all_ready = all_ready and problem is None
+        pid = str(record.pid) if record and running else ""
+        table.add_row(part.name, pid, str(part.port or ""), f"[red]{problem}[/]" if problem else "[green]ready[/]")
+    console.print(table)
+    if not all_ready:
+        raise typer.Exit(1)
+
+
+def _detach(fresh: bool) -> None:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS.parent / "supervisor.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "shared.cli", "up", *(["--fresh"] if fresh else [])],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    with console.status("starting"):
+        while not _is_ready(process.pid):
+            if process.poll() is not None:
+                raise AlreadyUp if State.load().ready else RuntimeError(tail(log, 20))
+            time.sleep(0.1)
+    greet(console, State.load())
+    console.print("It runs in the background; `tocsin down` stops it.")
+
+
+def _is_ready(pid: int) -> bool:
+    current = State.load()
+    return current.ready and current.supervisor is not None and current.supervisor.pid == pid
+
+
+def _say_already_up(fresh: bool) -> None:
+    if fresh:
+        _fail("it is up; stop it first (`tocsin down`), then start it from nothing")
+    current = State.load()
+    if current.ready:
+        console.print("it was up already")
+        greet(console, current)
+    else:
+        console.print("it is being started or stopped by another `tocsin`; `tocsin status` shows how far it is")
+
+
+def _fail(message: str) -> None:
+    console.print(f"tocsin: {message}", style="red", highlight=False, markup=False)
+    raise typer.Exit(1)

@@ -1,0 +1,155 @@
+"""A small inbox for the local stack, where a newcomer reads the pages that were sent: mail and signed webhooks."""
+
+import asyncio
+import contextlib
+import email.message
+import email.policy
+import json
+import os
+import re
+import signal
+from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader
+from pydantic import BaseModel
+from standardwebhooks import Webhook, WebhookVerificationError
+
+_KEPT = 1000
+_MAX_BYTES = 256 * 1024
+_LINK = re.compile(r"https?://[^\s<>\"']+")
+
+
+class Message(BaseModel):
+    """One page as it arrived. `signature` is "valid", "invalid", or None for mail, which has none."""
+
+    received_at: datetime
+    channel: str
+    to: str
+    id: str | None
+    signature: str | None
+    subject: str
+    body: Any
+    links: dict[str, str]
+
+
+class Inbox:
+    """The newest pages, in memory only."""
+
+    def __init__(self, webhook_secrets: str) -> None:
+        self.messages: deque[Message] = deque(maxlen=_KEPT)
+        self._verifiers = [Webhook(secret) for secret in webhook_secrets.split()]
+
+    def take_webhook(self, path: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Keep a webhook; says whether its signature is that of one of our secrets."""
+        valid = any(_verifies(verifier, body, headers) for verifier in self._verifiers)
+        content = _parse(body)
+        data = content.get("data") if isinstance(content, dict) else None
+        data = data if isinstance(data, dict) else {}
+        self.messages.append(
+            Message(
+                received_at=datetime.now(UTC),
+                channel="webhook",
+                to=path,
+                id=headers.get("webhook-id"),
+                signature="valid" if valid else "invalid",
+                subject=" ".join(str(data[k]) for k in ("priority", "incident", "summary") if data.get(k)) or "webhook",
+                body=content,
+                links={k: v for k, v in data.items() if isinstance(v, str) and _LINK.fullmatch(v)},
+            )
+        )
+        return valid
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+        """Keep a mail."""
+        raw = envelope.original_content or b""
+        mail = email.message_from_bytes(raw, _class=email.message.EmailMessage, policy=email.policy.default)
+        part = mail.get_body(("plain",))
+        text = str(part.get_content()) if part else ""
+        self.messages.append(
+            Message(
+                received_at=datetime.now(UTC),
+                channel="mail",
+                to=", ".join(envelope.rcpt_tos),
+                id=mail["Message-ID"],
+                signature=None,
+                subject=str(mail["Subject"] or ""),
+                body=text,
+                links={f"link {n}": link for n, link in enumerate(_LINK.findall(text), 1)},
+            )
+        )
+        return "250 kept"
+
+
+def create_app(inbox: Inbox) -> FastAPI:
+    """GET / is a page for people, GET /messages the same as JSON (oldest first); POST to any path is a webhook."""
+    app = FastAPI(title="Tocsin inbox", docs_url=None, redoc_url=None)
+    template = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template("inbox.html")
+
+    @app.get("/", response_class=HTMLResponse)
+    async def page() -> str:
+        return template.render(messages=[*reversed(inbox.messages)])
+
+    @app.get("/messages")
+    async def messages() -> list[Message]:
+        return [*inbox.messages]
+
+    @app.get("/readyz")
+    async def readyz() -> dict[str, bool]:
+        return {"ready": True}
+
+    @app.post("/{path:path}")
+    async def webhook(path: str, request: Request) -> Response:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_BYTES:
+                return Response(status_code=413)
+        valid = inbox.take_webhook(f"/{path}", request.headers, bytes(body))
+        return Response(status_code=204 if valid else 401)
+
+    return app
+
+
+def _verifies(verifier: Webhook, body: bytes, headers: Mapping[str, str]) -> bool:
+    try:
+        verifier.verify(body, dict(headers))
+    except (WebhookVerificationError, ValueError):
+        return False
+    return True
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
+
+
+async def serve() -> None:
+    """Serve until SIGTERM or SIGINT, on TOCSIN_HTTP_PORT and the port of TOCSIN_SMTP."""
+    inbox = Inbox(os.environ["TOCSIN_WEBHOOK_SECRET"])
+    smtp_port = urlsplit(os.environ["TOCSIN_SMTP"]).port
+    loop = asyncio.get_running_loop()
+    smtp = await loop.create_server(
+        lambda: SMTP(inbox, hostname="inbox.local", data_size_limit=_MAX_BYTES, loop=loop), "127.0.0.1", smtp_port
+    )
+    config = uvicorn.Config(
+        create_app(inbox), "127.0.0.1", int(os.environ["TOCSIN_HTTP_PORT"]), log_level="warning", lifespan="off"
+    )
+    async with smtp:
+        await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve())

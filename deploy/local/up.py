@@ -1,0 +1,117 @@
+"""`tocsin up`: from nothing, or from where it was left, to a stack that is ready; then looks after it."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from deploy.local import jars, postgres, state
+from deploy.local.environment import Stack, build, installed_services
+from deploy.local.greeting import greet
+from deploy.local.paths import JARS, KAFKA, LOCAL, LOGS, SECRETS, STATE
+from deploy.local.state import Record, Secrets, State
+from deploy.local.supervisor import Supervisor, end_leftovers
+from shared.migrate import migrate
+from shared.topics import apply_topics
+
+_READY_SECONDS = 60.0
+
+
+def run(console: Console, *, fresh: bool) -> None:
+    """Start everything and stay until interrupted; then stop everything.
+
+    Raises AlreadyUp; RuntimeError, MigrationError or an error of Kafka or PostgreSQL when the stack cannot be started:
+    whatever had been started is stopped again.
+    """
+    with state.only_supervisor():
+        current = _recover(console, fresh)
+        supervisor = Supervisor(current, lambda line: console.print(line, style="yellow", highlight=False))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+        try:
+            _start(console, supervisor, current)
+            greet(console, current)
+            console.print("[dim]Ctrl-C stops everything.[/]")
+            supervisor.watch()
+        except KeyboardInterrupt:
+            console.print("stopping")
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)  # the stop has its own time limits
+            supervisor.stop()
+            current.ready, current.supervisor = False, None
+            current.save()
+    console.print("everything is stopped")
+
+
+def _recover(console: Console, fresh: bool) -> State:
+    current = State.load()
+    if ended := end_leftovers(current):
+        console.print(f"ended what an earlier run had left: {', '.join(ended)}", style="yellow", highlight=False)
+    if fresh:
+        for folder in (KAFKA, LOGS, postgres.lasting_home()):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (STATE, SECRETS):
+            file.unlink(missing_ok=True)
+        current = State()
+    current.choose_ports()
+    current.ready, current.supervisor = False, Record.of(os.getpid(), signal.SIGTERM)
+    current.save()
+    return current
+
+
+def _start(console: Console, supervisor: Supervisor, current: State) -> None:
+    secrets = Secrets.load()
+    with _step(console, f"Kafka {jars.KAFKA_VERSION}: fetched and checked") as status:
+        files = jars.fetch(JARS, lambda done, total: status(f"Kafka {jars.KAFKA_VERSION}: {done} of {total} files"))
+    stack = build(current, secrets, files)
+    with _step(console, f"Kafka on {stack.kafka.bootstrap}"):
+        supervisor.start(stack.kafka)
+    with _step(console, "PostgreSQL on a socket of its own"):
+        supervisor.start(stack.postgres)
+    with _step(console, "schemas migrated"):
+        for service in installed_services():
+            asyncio.run(migrate(stack.postgres.dsn(), service))
+    with _step(console, "topics made"):
+        asyncio.run(apply_topics(stack.kafka.bootstrap, replication=1))
+    if secrets.integration_key is None:
+        secrets.integration_key = _create_key(stack.variables)
+        stack = build(current, secrets, files)
+    secrets.save()
+    state.save_environment(stack.variables)
+    _start_servers(console, supervisor, stack)
+    current.ready = True
+    current.save()
+
+
+def _start_servers(console: Console, supervisor: Supervisor, stack: Stack) -> None:
+    with _step(console, ", ".join(server.name for server in stack.servers)):
+        for server in stack.servers:
+            supervisor.start(server)
+        supervisor.wait_ready([*stack.servers], _READY_SECONDS)
+
+
+def _create_key(variables: Mapping[str, str]) -> str:
+    command = [sys.executable, "-m", "shared.cli", "intake", "keys", "create", "local"]
+    done = subprocess.run(
+        command, env={**os.environ, **variables}, cwd=LOCAL.parent, capture_output=True, text=True, check=False
+    )
+    key = next((word for word in done.stdout.split() if word.startswith("tocsin_")), None)
+    if done.returncode or key is None:
+        raise RuntimeError(f"no integration key could be made: {done.stdout[-500:]}{done.stderr[-500:]}")
+    return key
+
+
+@contextmanager
+def _step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
+    started = time.monotonic()
+    with console.status(title) as status:
+        yield status.update
+    console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False)
