@@ -22,7 +22,7 @@ Send a first signal:
         highlight=False,
     )
     event = (
-        '{"specversion":"1.0","id":"'$(date +%s)'","source":"/first","type":"tocsin.signals.Alert",'
+        '{"specversion":"1.0","id":"\'$(date +%s)\'","source":"/first","type":"tocsin.signals.Alert",'
         '"data":{"status":"firing","service":"checkout","severity":"critical","summary":"checkout answers 500"}}'
     )
     line = (
