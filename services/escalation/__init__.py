@@ -1,1 +1,7 @@
-"""Get a human, and keep the response's state."""
+"""Escalation: get a human, and keep the response's state.
+
+Topics in: `tocsin.triage.v1` (what to respond to) and `tocsin.commands.v1` (acknowledge, resolve).
+Topics out: `tocsin.escalation.v1`, and `tocsin.dead-letters.v1` for what could not be worked on.
+HTTP: `/v1/incidents/...` (API) and `/a/{token}` (signed links). Out: webhooks and SMTP.
+Schema `escalation`: `incidents` (the response and its policy snapshot), `deliveries` (the ledger of pages).
+"""

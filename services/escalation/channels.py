@@ -30,7 +30,7 @@ class Channel(Protocol):
 
 
 class WebhookChannel:
-    """Standard Webhooks (https://www.standardwebhooks.com); signed with every live secret, so that one can be changed."""
+    """Standard Webhooks (https://www.standardwebhooks.com), signed with every live secret: so one can be replaced."""
 
     def __init__(self, secrets: str, allowed: Sequence[Network], timeout_seconds: float, clock: Clock) -> None:
         self._signers = [Webhook(secret) for secret in secrets.split()]

@@ -53,7 +53,7 @@ def next_wait(failure: Failure, attempts: int, jitter: float) -> timedelta | Non
     """
     if failure.final or attempts >= MAX_ATTEMPTS:
         return None
-    backoff = _FIRST_WAIT * 2 ** (attempts - 1) * (1 + _JITTER * (2 * jitter - 1))
+    backoff: timedelta = _FIRST_WAIT * 2 ** (attempts - 1) * (1 + _JITTER * (2 * jitter - 1))
     return max(backoff, min(failure.retry_after or timedelta(), _MAX_RETRY_AFTER))
 
 
@@ -64,6 +64,7 @@ def _wait(header: str | None, now: datetime) -> timedelta | None:
     if header.strip().isdecimal():
         return timedelta(seconds=int(header.strip()[:9]))
     try:
-        return parsedate_to_datetime(header) - now
+        wait: timedelta = parsedate_to_datetime(header) - now
     except (ValueError, TypeError):
         return None
+    return wait

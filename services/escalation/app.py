@@ -1,0 +1,99 @@
+"""Composition root of escalation: the only place where its objects are built."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from services.escalation import api, links_page
+from services.escalation.channels import Channel, MailChannel, WebhookChannel
+from services.escalation.egress import host_permitted
+from services.escalation.handlers import Handlers
+from services.escalation.links import Links
+from services.escalation.policy import FILE, Method, Teams, read_teams
+from services.escalation.sender import Sender
+from services.escalation.ticker import Steps
+from shared.clock import Clock, system_clock
+from shared.consumption import Consumption
+from shared.db import Database
+from shared.events import commands, triage
+from shared.http import create_app
+from shared.policy_files import PolicyFile
+from shared.policy_watch import PolicyWatch
+from shared.relay import Relay
+from shared.service import Component, run_service
+from shared.settings import Settings, SettingsError
+from shared.timers import Ticker
+from shared.wake import Wake
+
+NAME = "escalation"
+
+
+async def run(settings: Settings) -> None:
+    """Serve until told to stop. Raises SettingsError or InvalidPolicy when it cannot start."""
+    clock = system_clock
+    links = Links(settings.required("secret_key"), settings.public_url)
+    token = settings.required("api_token")
+    channels = make_channels(settings, clock)
+    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    teams = PolicyWatch(settings.policy_dir / FILE, lambda data: _read_teams(data, settings), database)
+    await teams.start()
+    wake = Wake(database.dsn, NAME)
+    handlers = Handlers(lambda: teams.current, clock)
+    steps = Steps(lambda: teams.current, clock)
+    app = create_app("Tocsin escalation")
+    app.include_router(api.make_router(database, clock, token))
+    app.include_router(links_page.make_router(database, clock, links))
+    components: dict[str, Component] = {
+        "consumption": Consumption(
+            database,
+            bootstrap=settings.kafka,
+            group=NAME,
+            handlers={triage.TOPIC: handlers.on_triage, commands.TOPIC: handlers.on_command},
+            clock=clock,
+            topic_prefix=settings.topic_prefix,
+            instance_id=settings.instance,
+        ),
+        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        "timers": Ticker(database, steps.fire, clock, wake.subscribe("timers")),
+        "sender": Sender(
+            database,
+            channels,
+            lambda: teams.current,
+            links,
+            settings.console_url,
+            clock,
+            wake.subscribe("deliveries"),
+            timedelta(seconds=settings.webhook_timeout),
+        ),
+        "policy": teams,
+        "wake": wake,
+    }
+    await run_service(NAME, settings, app, database, components)
+
+
+def make_channels(settings: Settings, clock: Clock) -> Mapping[Method, Channel]:
+    """The methods that have their settings. Raises SettingsError for a secret that is none."""
+    channels: dict[Method, Channel] = {}
+    if settings.webhook_secret is not None:
+        secrets = settings.webhook_secret.get_secret_value()
+        try:
+            channels["webhook"] = WebhookChannel(secrets, settings.allowed_networks, settings.webhook_timeout, clock)
+        except (ValueError, RuntimeError):
+            raise SettingsError("TOCSIN_WEBHOOK_SECRET: one or two secrets as whsec_<base64>") from None
+    if settings.smtp is not None:
+        channels["email"] = MailChannel(settings.smtp, settings.smtp_from, settings.webhook_timeout)
+    return channels
+
+
+def _read_teams(data: bytes, settings: Settings) -> PolicyFile[Teams]:
+    """Webhooks that name a private address are refused with the file; names that resolve to one, when it is called."""
+
+    def refusal(url: str) -> str | None:
+        host = urlsplit(url).hostname or ""
+        return (
+            None
+            if host_permitted(host, settings.allowed_networks)
+            else "is in a private network that TOCSIN_ALLOWED_NETWORKS does not permit"
+        )
+
+    return read_teams(data, refusal)

@@ -1,0 +1,74 @@
+"""Subscriptions: triage's facts and other systems' commands. Load, decide, save."""
+
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+from services.escalation import domain
+from services.escalation.batch import Batch
+from services.escalation.domain import TriageFact
+from services.escalation.links import Action
+from services.escalation.policy import Teams
+from services.escalation.respond import act
+from shared.clock import Clock
+from shared.db import Connection
+from shared.events.cloudevents import CloudEvent, Malformed, from_record
+from shared.events.commands import AcknowledgeIncident, Command, ResolveIncident
+from shared.events.facts import Event, first_problem, read_fact
+from shared.events.triage import IncidentSubsided
+from shared.policy_files import PolicyFile
+from shared.record import Record
+from shared.telemetry import span
+from shared.trace_context import TraceContext, new_trace
+
+CurrentTeams = Callable[[], PolicyFile[Teams]]
+"""The teams file as it is now."""
+
+_COMMANDS: dict[str, tuple[type[Command], Action]] = {
+    AcknowledgeIncident.type: (AcknowledgeIncident, "acknowledge"),
+    ResolveIncident.type: (ResolveIncident, "resolve"),
+}
+
+
+class Handlers:
+    """The plumbing has opened the transaction, and commits it with the offsets."""
+
+    def __init__(self, teams: CurrentTeams, clock: Clock) -> None:
+        self._teams = teams
+        self._clock = clock
+
+    async def on_triage(self, connection: Connection, records: Sequence[Record]) -> None:
+        """Start responses, keep them up to date, end those that cleared at the source."""
+        events = [event for record in records if (event := read_fact(record)) and isinstance(event.data, TriageFact)]
+        batch = await Batch.load(connection, [event.subject for event in events], self._clock())
+        for event in events:
+            self._fold(batch, event)
+        await batch.save(connection)
+
+    def _fold(self, batch: Batch, event: Event) -> None:
+        incident = batch.incident(event.subject)
+        parent = event.trace or batch.trace(event.subject) or new_trace()
+        name = "resolve" if isinstance(event.data, IncidentSubsided) else "respond" if incident else "escalate"
+        with span(name, parent, attributes={"tocsin.incident.id": str(event.subject)}) as here:
+            decision = domain.on_triage(incident, event, self._teams(), batch.now, batch.unsent(event.subject))
+            batch.apply(event.subject, decision, here or parent)
+
+    async def on_command(self, connection: Connection, records: Sequence[Record]) -> None:
+        """Acknowledge and resolve on the order of another system."""
+        orders = [_order(from_record(record)) for record in records]
+        batch = await Batch.load(connection, [command.incident_id for command, _, _ in orders], self._clock())
+        for command, action, caller in orders:
+            if batch.incident(command.incident_id) is None:
+                raise Malformed("data.incident_id", f"there is no incident {command.incident_id}")
+            act(batch, command.incident_id, action, command.by, "topic", command.note, caller)
+        await batch.save(connection)
+
+
+def _order(envelope: CloudEvent) -> tuple[Command, Action, TraceContext | None]:
+    if envelope.type not in _COMMANDS:
+        raise Malformed("type", f"{envelope.type} is no command; known are {', '.join(_COMMANDS)}")
+    command, action = _COMMANDS[envelope.type]
+    try:
+        return command.model_validate(envelope.data), action, envelope.trace
+    except ValidationError as error:
+        raise first_problem(error, "data") from None

@@ -1,0 +1,130 @@
+"""The sender's SQL: claiming pages of the delivery ledger and recording what came of them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.escalation.delivery import Claim, Receiver, Settled
+from services.escalation.domain import Incident
+from services.escalation.store import read_order
+from shared.db import Connection
+from shared.trace_context import parse_trace
+
+
+async def claim_deliveries(
+    connection: Connection,
+    now: datetime,
+    lease_ends: datetime,
+    busy: Mapping[Receiver, int],
+    per_receiver: int,
+    limit: int,
+) -> list[Claim]:
+    """Take pages that are due, oldest first and not more than `per_receiver` (with the `busy`) for each receiver.
+
+    A page whose lease has ended is due again: its sender died, or could not record, so it is a possible duplicate.
+    """
+    # The share lock on the incident: an acknowledgement waits for this short transaction, or this one sees it, so no
+    # page starts after it. Both locks skip: the sender never waits while it holds one, and cannot deadlock.
+    rows = await connection.fetch(
+        """
+        WITH receivers AS (
+            SELECT DISTINCT user_id, method FROM deliveries WHERE status IN ('pending', 'sending') AND due_at <= $1
+        ), busy AS (
+            SELECT * FROM unnest($3::text[], $4::text[], $5::int[]) AS busy (user_id, method, pages)
+        ), picked AS (
+            SELECT due.attempt_key
+            FROM receivers LEFT JOIN busy USING (user_id, method) CROSS JOIN LATERAL (
+                SELECT d.attempt_key, d.due_at
+                FROM deliveries d JOIN incidents i ON i.id = d.incident_id
+                WHERE d.user_id = receivers.user_id AND d.method = receivers.method
+                  AND d.status IN ('pending', 'sending') AND d.due_at <= $1 AND i.status = 'triggered'
+                ORDER BY d.due_at LIMIT greatest($6 - coalesce(busy.pages, 0), 0)
+                FOR UPDATE OF d SKIP LOCKED FOR SHARE OF i SKIP LOCKED
+            ) due
+            ORDER BY due.due_at LIMIT $7
+        )
+        UPDATE deliveries d
+        SET status = 'sending', attempts = attempts + 1, due_at = $2, started_at = $1,
+            possible_duplicate = possible_duplicate OR d.status = 'sending'
+        FROM picked, incidents i
+        WHERE d.attempt_key = picked.attempt_key AND i.id = d.incident_id
+        RETURNING d.*, i.state
+        """,
+        now,
+        lease_ends,
+        [user for user, _ in busy],
+        [method for _, method in busy],
+        list(busy.values()),
+        per_receiver,
+        limit,
+    )
+    return [_claim(row) for row in rows]
+
+
+def _claim(row: Any) -> Claim:
+    return Claim(
+        order=read_order(row),
+        attempts=row["attempts"],
+        possible_duplicate=row["possible_duplicate"],
+        lease_ends=row["due_at"],
+        trace=parse_trace(row["traceparent"], row["tracestate"]),
+        incident=Incident.model_validate(row["state"]),
+    )
+
+
+async def cut_abandoned(connection: Connection, now: datetime) -> None:
+    """End pages whose sender died and whose incident has been taken since: they are not tried again."""
+    await connection.execute(
+        """
+        UPDATE deliveries SET status = 'cut', possible_duplicate = true, last_error = 'the sender stopped while sending'
+        WHERE attempt_key IN (
+            SELECT d.attempt_key FROM deliveries d JOIN incidents i ON i.id = d.incident_id
+            WHERE d.status = 'sending' AND d.due_at <= $1 AND i.status <> 'triggered'
+            FOR UPDATE OF d SKIP LOCKED
+        )
+        """,
+        now,
+    )
+
+
+async def load_next_due(connection: Connection) -> datetime | None:
+    """When the next page or lease is due."""
+    due: datetime | None = await connection.fetchval(
+        "SELECT min(due_at) FROM deliveries WHERE status IN ('pending', 'sending')"
+    )
+    return due
+
+
+async def lock_sending(connection: Connection, claims: Mapping[str, int]) -> set[str]:
+    """Which of these pages (by key, with the number of the attempt) still wait for that attempt's result."""
+    # A lease that ended was claimed again under the next number: the late result of the former changes nothing.
+    rows = await connection.fetch(
+        """
+        SELECT d.attempt_key FROM deliveries d JOIN unnest($1::text[], $2::int[]) AS claim (attempt_key, attempts)
+            ON d.attempt_key = claim.attempt_key AND d.attempts = claim.attempts AND d.status = 'sending'
+        ORDER BY d.attempt_key FOR UPDATE OF d
+        """,
+        list(claims),
+        list(claims.values()),
+    )
+    return {row["attempt_key"] for row in rows}
+
+
+async def save_settled(connection: Connection, pages: Sequence[Settled]) -> None:
+    """Record what came of pages whose rows are locked."""
+    await connection.execute(
+        """
+        UPDATE deliveries d
+        SET status = page.status, due_at = page.due_at, last_error = page.error,
+            possible_duplicate = page.possible_duplicate, sent_at = page.sent_at
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::bool[], $6::timestamptz[])
+             AS page (attempt_key, status, due_at, error, possible_duplicate, sent_at)
+        WHERE d.attempt_key = page.attempt_key
+        """,
+        [page.attempt_key for page in pages],
+        [page.status for page in pages],
+        [page.due_at for page in pages],
+        [page.error for page in pages],
+        [page.possible_duplicate for page in pages],
+        [page.sent_at for page in pages],
+    )
