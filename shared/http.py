@@ -84,7 +84,10 @@ async def _http(_: Request, error: HTTPException) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("answered 503", extra={"route": getattr(request.scope.get("route"), "path", None), "error": type(error).__qualname__})
+    log.warning(
+        "answered 503",
+        extra={"route": getattr(request.scope.get("route"), "path", None), "error": type(error).__qualname__},
+    )
     return problem(unavailable())
 
 
