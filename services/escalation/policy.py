@@ -1,16 +1,13 @@
 """teams.yaml: who can be reached and how, who is on call when, and in which order an incident reaches them."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from services.escalation.values import WEEKDAYS, Address, Email, Handoff, Name, Target, WallTime, Weekday, Zone
 from shared.policy_files import (
     Duration,
     Finding,
@@ -23,85 +20,16 @@ from shared.policy_files import (
 )
 
 FILE = "teams.yaml"
-WEEKDAYS: tuple["Weekday", ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Method = Literal["webhook", "email"]
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    """When a turn ends and the next begins, in the schedule's local time. `weekday` counts from Monday = 0."""
-
-    at: time
-    weekday: int | None = None
-
-
-def _wall_time(value: Any) -> Any:
-    if isinstance(value, time):
-        return value
-    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:00)?", value):
-        raise ValueError('write a time of day as "09:00"')
-    return time.fromisoformat(value)
-
-
-def _handoff(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    day, _, at = value.rpartition(" ")
-    if day and day.lower() not in WEEKDAYS:
-        raise ValueError('write a handoff as "09:00" (daily) or "Tue 09:00" (weekly)')
-    return Handoff(_wall_time(at), WEEKDAYS.index(day.lower()) if day else None)
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        mend = did_you_mean(value, available_timezones())
-        raise ValueError(f"no time zone of this name{', ' + mend if mend else ''}") from None
-    return value
-
-
-def _address(value: str) -> str:
-    # The message must not repeat the address: its path may be a token.
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError("an address is http:// or https:// with a host, and holds no user name")
-    return value
-
-
-def _name(value: str) -> str:
-    # Names end up in attempt keys, which travel as header values.
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", value):
-        raise ValueError("a name has letters, digits, - and _, at most 63")
-    return value
-
-
-def _target(value: str) -> str:
-    if not re.fullmatch(r"(user|schedule):.+", value):
-        raise ValueError("write a target as user:NAME or schedule:NAME")
-    return value
-
-
-def _email(value: str) -> str:
-    if len(value) > 254 or not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", value):
-        raise ValueError("write one mail address, name@host")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Target = Annotated[str, AfterValidator(_target)]
-WallTime = Annotated[time, BeforeValidator(_wall_time)]
-Zone = Annotated[str, AfterValidator(_zone)]
 
 
 class User(PolicyModel):
     """A person. `methods` are tried in order: the next one when the one before has failed for good."""
 
     name: str
-    email: Annotated[str, AfterValidator(_email)] = Field(repr=False)
-    webhook: Annotated[str, AfterValidator(_address)] | None = Field(default=None, repr=False)
+    email: Email = Field(repr=False)
+    webhook: Address | None = Field(default=None, repr=False)
     time_zone: Zone = "UTC"
     methods: tuple[Method, ...] = Field(default=("webhook", "email"), min_length=1)
 
@@ -141,7 +69,7 @@ class Schedule(PolicyModel):
 
     time_zone: Zone
     rotation: Literal["daily", "weekly"]
-    handoff: Annotated[Handoff, BeforeValidator(_handoff)]
+    handoff: Handoff
     start: date
     users: tuple[str, ...] = Field(min_length=1)
     hours: Hours | None = None

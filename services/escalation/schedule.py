@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from services.escalation.policy import WEEKDAYS, Hours, Schedule
+from services.escalation.policy import Hours, Schedule
+from services.escalation.values import WEEKDAYS
 
 _DAY = timedelta(days=1)
 _HORIZON_DAYS = 15  # a window on one weekday may be empty in the week where the clocks change
