@@ -1,23 +1,32 @@
 """Consumption as a whole: every record has its effect once, whatever happens to owners and connections meanwhile."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.support.consuming import TOPIC, Diary, eventually, make_topic, open_diary, publish
+from shared.db import Conflict, Connection
+from shared.record import Record
+from tests.support.consuming import (
+    SERVICE,
+    TOPIC,
+    Diary,
+    has_problem,
+    is_reading,
+    make_topic,
+    open_diary,
+    publish,
+    things,
+)
+from tests.support.running import eventually
 
 
 @pytest.fixture
 async def diary(database: str) -> AsyncIterator[Diary]:
     """The effects of a service in a database of its own."""
-    diary = await open_diary(database)
-    yield diary
-    await diary.admin.close()
-
-
-def things(count: int, start: int = 0) -> list[bytes]:
-    """So many different values."""
-    return [b"%d" % number for number in range(start, start + count)]
+    async with open_diary(database) as diary:
+        yield diary
 
 
 async def test_a_new_service_reads_from_the_beginning_and_on(kafka: str, topic_prefix: str, diary: Diary) -> None:
@@ -25,9 +34,192 @@ async def test_a_new_service_reads_from_the_beginning_and_on(kafka: str, topic_p
     await publish(kafka, topic_prefix + TOPIC, things(300))
 
     async with diary.service(kafka, topic_prefix) as service:
-        await eventually(lambda: diary.is_long(300))
+        await diary.reaches(300)
         await publish(kafka, topic_prefix + TOPIC, things(300, 300), transaction=topic_prefix)
-        await eventually(lambda: diary.is_long(600))
+        await diary.reaches(600)
         assert service.problems() == []
 
     assert await diary.wrong(things(600)) == {}
+
+
+async def test_what_a_transaction_took_back_is_not_read(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await publish(kafka, topic_prefix + TOPIC, things(10))
+    await publish(kafka, topic_prefix + TOPIC, things(10, 10), transaction=topic_prefix, abort=True)
+    await publish(kafka, topic_prefix + TOPIC, things(10, 20), transaction=topic_prefix)
+
+    async with diary.service(kafka, topic_prefix):
+        await diary.reaches(20)
+
+    assert await diary.values() == things(10) + things(10, 20)
+
+
+async def test_several_topics_each_go_to_their_handler(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    seen: dict[str, list[bytes | None]] = {"cats": [], "dogs": []}
+
+    async def note(connection: Connection, records: Sequence[Record]) -> None:
+        seen[records[0].topic] += [record.value for record in records]
+        await diary.write(connection, records)
+
+    for topic in seen:
+        await make_topic(kafka, topic_prefix + topic)
+        await publish(kafka, topic_prefix + topic, [topic.encode()] * 5)
+
+    async with diary.service(kafka, topic_prefix, handlers={"cats": note, "dogs": note}):
+        await diary.reaches(10)
+
+    assert seen == {"cats": [b"cats"] * 5, "dogs": [b"dogs"] * 5}
+
+
+async def test_members_come_and_go_while_records_flow(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC, partitions=4)
+
+    async def publishing() -> None:
+        for start in range(0, 4000, 50):
+            await publish(kafka, topic_prefix + TOPIC, things(50, start))
+
+    async with diary.service(kafka, topic_prefix) as first:
+        publisher = asyncio.create_task(publishing())
+        for length in (500, 1500):
+            await diary.reaches(length)
+            async with diary.service(kafka, topic_prefix) as second:
+                await eventually("each reads two", lambda: is_reading(first, 2))
+                await eventually("each reads two", lambda: is_reading(second, 2))
+                await diary.reaches(length + 500)
+        await publisher
+        await diary.reaches(4000)
+
+    assert await diary.wrong(things(4000)) == {}
+
+
+async def test_two_owners_of_one_partition_do_everything_once(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    """Kafka believes in two groups here, so both own the partition at all times."""
+    await make_topic(kafka, topic_prefix + TOPIC, partitions=2)
+
+    async with diary.service(kafka, topic_prefix, group="one"), diary.service(kafka, topic_prefix, group="other"):
+        for start in range(0, 2000, 100):
+            await publish(kafka, topic_prefix + TOPIC, things(100, start))
+        await diary.reaches(2000)
+
+    assert await diary.wrong(things(2000)) == {}
+
+
+async def test_an_owner_that_hung_in_its_transaction_changes_nothing_later(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await publish(kafka, topic_prefix + TOPIC, things(50))
+    hangs, released = asyncio.Event(), asyncio.Event()
+
+    async def hang_once(connection: Connection, records: Sequence[Record]) -> None:
+        await diary.write(connection, records)
+        if not hangs.is_set():
+            hangs.set()
+            await released.wait()
+
+    diary.settings["idle_in_transaction_session_timeout"] = "500"
+    async with diary.service(kafka, topic_prefix, hang_once, group="hung") as hung:
+        await hangs.wait()
+        async with diary.service(kafka, topic_prefix, group="successor"):
+            await diary.reaches(50)
+            released.set()
+            await publish(kafka, topic_prefix + TOPIC, things(50, 50))
+            await diary.reaches(100)
+        await publish(kafka, topic_prefix + TOPIC, things(50, 100))
+        await diary.reaches(150)
+        assert hung.problems() == []
+
+    assert await diary.values() == things(150)
+
+
+async def test_a_connection_killed_in_the_transaction_loses_nothing(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    killed = 0
+
+    async def be_killed(connection: Connection, records: Sequence[Record]) -> None:
+        nonlocal killed
+        await diary.write(connection, records)
+        if killed < 3:
+            killed += 1
+            await diary.admin.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+        await diary.write(connection, [])
+
+    async with diary.service(kafka, topic_prefix, be_killed) as service:
+        await publish(kafka, topic_prefix + TOPIC, things(200))
+        await diary.reaches(200)
+        await eventually("it is well again", lambda: is_reading(service, 1))
+
+    assert killed == 3
+    assert await diary.wrong(things(200)) == {}
+
+
+async def test_a_database_that_is_away_is_waited_for(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await diary.close_database()
+    async with diary.service(kafka, topic_prefix) as service:
+        await publish(kafka, topic_prefix + TOPIC, things(100))
+        await eventually("it says so", lambda: has_problem(service, "cannot be loaded"))
+        await diary.open_database()
+        await diary.reaches(100)
+
+        await diary.close_database()
+        await publish(kafka, topic_prefix + TOPIC, things(100, 100))
+        await eventually("it says so", lambda: has_problem(service, "last batch failed"))
+        await diary.open_database()
+        await diary.reaches(200)
+        assert service.problems() == []
+
+    assert await diary.wrong(things(200)) == {}
+
+
+async def test_a_lost_race_is_run_again(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await publish(kafka, topic_prefix + TOPIC, things(20))
+    lost = 0
+
+    async def lose_twice(connection: Connection, records: Sequence[Record]) -> None:
+        nonlocal lost
+        await diary.write(connection, records)
+        if lost < 2:
+            lost += 1
+            raise Conflict
+
+    async with diary.service(kafka, topic_prefix, lose_twice):
+        await diary.reaches(20)
+
+    assert await diary.values() == things(20)
+
+
+async def test_kafkas_commit_follows_for_lag_monitors(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await publish(kafka, topic_prefix + TOPIC, things(20), transaction=topic_prefix)
+    partition = TopicPartition(topic_prefix + TOPIC, 0)
+
+    async with (
+        AIOKafkaConsumer(bootstrap_servers=kafka, group_id=topic_prefix + SERVICE, enable_auto_commit=False) as monitor,
+        diary.service(kafka, topic_prefix),
+    ):
+        [end] = (await monitor.end_offsets([partition])).values()
+
+        async def caught_up() -> bool:
+            return bool(await monitor.committed(partition) == end == 21)  # the transaction's marker is the 21st
+
+        await eventually("the commit is at the end", caught_up)
+
+
+async def test_a_member_that_is_killed_has_its_partition_back_at_once(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
+    """A static member does not say good-bye, so leaving is the same as being killed."""
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await publish(kafka, topic_prefix + TOPIC, things(20))
+    async with diary.service(kafka, topic_prefix, instance_id="triage-0"):
+        await diary.reaches(20)
+
+    async with diary.service(kafka, topic_prefix, instance_id="triage-0"):
+        await publish(kafka, topic_prefix + TOPIC, things(20, 20))
+        await diary.reaches(40, seconds=5)  # the session times out after 10
+
+    assert await diary.values() == things(40)

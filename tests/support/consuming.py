@@ -1,39 +1,28 @@
 """A service that only writes down what it was given, so that a test can count what was lost and what was done twice."""
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
 import asyncpg
+import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.clock import system_clock
 from shared.consumption import Consumption, Handler
 from shared.db import Connection, Database
+from shared.events.rejections import DEAD_LETTERS
 from shared.record import Record
+from tests.support.running import eventually
+from tests.support.stack import runtime_dsn
 
 TOPIC = "things"
 SERVICE = "triage"
-
-
-def runtime_dsn(admin_dsn: str, service: str = SERVICE) -> str:
-    """The DSN with the service's runtime role as its user."""
-    parts = urlsplit(admin_dsn)
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"tocsin_{service}@{host}").geturl()
-
-
-async def eventually(condition: Callable[[], Awaitable[object]], seconds: float = 20) -> None:
-    """Wait until the condition holds; AssertionError when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
-        await asyncio.sleep(0.02)
+STATE = ("effects", "offsets", "outbox")
 
 
 @asynccontextmanager
@@ -51,7 +40,7 @@ async def make_topic(kafka: str, name: str, partitions: int = 1) -> None:
     """A topic that did not exist."""
     async with admin_client(kafka) as admin:
         await admin.create_topics([NewTopic(name, partitions, 1)])
-        await eventually(lambda: _partitions(admin, name), 10)
+        await eventually("the topic is there", lambda: _partitions(admin, name))
 
 
 async def delete_topic(kafka: str, name: str) -> None:
@@ -62,7 +51,7 @@ async def delete_topic(kafka: str, name: str) -> None:
         async def gone() -> bool:
             return not await _partitions(admin, name)
 
-        await eventually(gone, 10)
+        await eventually("the topic is gone", gone)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, name: str) -> int:
@@ -70,23 +59,42 @@ async def _partitions(admin: AIOKafkaAdminClient, name: str) -> int:
     return 0 if topic["error_code"] else len(topic["partitions"])
 
 
-async def publish(kafka: str, topic: str, values: Sequence[bytes | None], transaction: str | None = None) -> None:
-    """Send values, keyed by themselves; all in one transaction when it has a name."""
+def things(count: int, start: int = 0) -> list[bytes]:
+    """So many different values."""
+    return [b"%d" % number for number in range(start, start + count)]
+
+
+async def publish(
+    kafka: str, topic: str, values: Sequence[bytes | None], transaction: str | None = None, abort: bool = False
+) -> None:
+    """Send values, keyed by themselves; in one transaction when it has a name, to be taken back with `abort`."""
     async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=transaction) as producer:
         if transaction:
             await producer.begin_transaction()
         for sent in [await producer.send(topic, value, key=value or b"null") for value in values]:
             await sent
         if transaction:
-            await producer.commit_transaction()
+            await (producer.abort_transaction() if abort else producer.commit_transaction())
+
+
+async def is_reading(service: Consumption, partitions: int) -> bool:
+    """Whether the service has so many partitions and no problem with any."""
+    health = service.health()
+    return not health["problems"] and len(health["lag"]) == partitions
+
+
+async def has_problem(service: Consumption, words: str) -> bool:
+    """Whether the service names such a problem."""
+    return any(words in problem for problem in service.problems())
 
 
 class Diary:
-    """The table of effects in the service's schema."""
+    """The table of effects in the service's schema. `settings` are those of the service's Postgres sessions."""
 
-    def __init__(self, admin: "asyncpg.Connection[Any]", dsn: str) -> None:
+    def __init__(self, admin: "asyncpg.Pool[Any]", dsn: str) -> None:
         self.admin = admin
-        self.dsn = dsn
+        self.settings = {"lock_timeout": "5s"}
+        self._dsn = dsn
 
     async def values(self) -> list[bytes]:
         """What was done, in order."""
@@ -98,9 +106,13 @@ class Diary:
         done.subtract(Counter(expected))
         return {value: count for value, count in done.items() if count}
 
-    async def is_long(self, length: int) -> bool:
-        """Whether so many effects exist."""
-        return bool(await self.admin.fetchval("SELECT count(*) >= $1 FROM effects", length))
+    async def reaches(self, length: int, seconds: float = 30) -> None:
+        """Wait for so many effects."""
+
+        async def is_long() -> Any:
+            return await self.admin.fetchval("SELECT count(*) >= $1 FROM effects", length)
+
+        await eventually(f"{length} effects", is_long, seconds)
 
     async def write(self, connection: Connection, records: Sequence[Record]) -> None:
         """The handler: one effect a record."""
@@ -108,16 +120,48 @@ class Diary:
             "INSERT INTO effects (value) SELECT * FROM unnest($1::bytea[])", [record.value or b"" for record in records]
         )
 
+    async def letters(self) -> list[dict[str, Any]]:
+        """The data of the dead letters, in order."""
+        rows = await self.admin.fetch("SELECT value FROM outbox WHERE topic = $1 ORDER BY id", DEAD_LETTERS)
+        return [orjson.loads(row["value"])["data"] for row in rows]
+
+    async def close_database(self) -> None:
+        """Let the database end the service's sessions and accept no more."""
+        name = await self.admin.fetchval("SELECT quote_ident(current_database())")
+        await self.admin.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")  # superusers are exempt
+        await self.admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND usename = $1",
+            f"tocsin_{SERVICE}",
+        )
+
+    async def open_database(self) -> None:
+        """Accept sessions again."""
+        name = await self.admin.fetchval("SELECT quote_ident(current_database())")
+        await self.admin.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
+
+    async def back_up(self) -> None:
+        """Keep this moment's state, all of it that a consumer changes."""
+        for table in STATE:
+            await self.admin.execute(f"CREATE TABLE {table}_kept AS TABLE {table}")
+
+    async def put_back(self) -> None:
+        """Make the state what it was when it was kept."""
+        async with self.admin.acquire() as connection, connection.transaction():
+            for table in STATE:
+                await connection.execute(
+                    f"DELETE FROM {table};INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE {table}_kept"  # noqa: S608 - our own names
+                )
+
     @asynccontextmanager
     async def service(
         self, kafka: str, prefix: str, handler: Handler | None = None, **options: Any
     ) -> AsyncIterator[Consumption]:
         """The service, consuming; stopped gracefully at the end."""
-        database = Database(self.dsn)
-        options = {"handlers": {TOPIC: handler or self.write}, **options}
-        consumption = Consumption(
-            database, bootstrap=kafka, group=SERVICE, clock=system_clock, topic_prefix=prefix, **options
-        )
+        separator = "&" if "?" in self._dsn else "?"
+        database = Database(self._dsn + separator + urlencode(self.settings))
+        options = {"handlers": {TOPIC: handler or self.write}, "group": SERVICE, **options}
+        consumption = Consumption(database, bootstrap=kafka, clock=system_clock, topic_prefix=prefix, **options)
         task = asyncio.create_task(consumption.run())
         try:
             yield consumption
@@ -129,11 +173,13 @@ class Diary:
             await database.close()
 
 
-async def open_diary(database: str) -> Diary:
-    """A new, empty table of effects; the caller closes `admin`."""
-    admin = await asyncpg.connect(database, server_settings={"search_path": SERVICE})
-    await admin.execute(
-        f"CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, value bytea); "
-        f"GRANT ALL ON effects TO tocsin_{SERVICE}"
-    )
-    return Diary(admin, runtime_dsn(database))
+@asynccontextmanager
+async def open_diary(database: str) -> AsyncIterator[Diary]:
+    """A new, empty table of effects."""
+    settings = {"search_path": SERVICE}
+    async with asyncpg.create_pool(database, min_size=1, max_size=3, server_settings=settings) as admin:
+        await admin.execute(
+            f"CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, value bytea);"
+            f"GRANT ALL ON effects TO tocsin_{SERVICE}"
+        )
+        yield Diary(admin, runtime_dsn(database, SERVICE))
