@@ -100,6 +100,9 @@ class Kafka:
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
+            # after kill -9 the controller keeps the broker out until its last session is over
+            "broker.session.timeout.ms": 4500,
+            "broker.heartbeat.interval.ms": 1000,
             # small, for a laptop and for suites that make many topics
             "num.network.threads": 2,
             "num.io.threads": 4,

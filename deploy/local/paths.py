@@ -1,10 +1,11 @@
-"""Where the local stack keeps its things: `.local/` in the checkout, ignored by git."""
+"""Where the local stack keeps its things: `.local/` in the checkout, ignored by git, or TOCSIN_LOCAL_DIR."""
 
+import os
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-LOCAL = CHECKOUT / ".local"
-JARS = LOCAL / "jars"
+JARS = CHECKOUT / ".local" / "jars"
+LOCAL = Path(os.environ.get("TOCSIN_LOCAL_DIR", CHECKOUT / ".local")).absolute()
 LOGS = LOCAL / "logs"
 KAFKA = LOCAL / "kafka"
 STATE = LOCAL / "state.json"

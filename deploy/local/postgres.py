@@ -129,8 +129,8 @@ def server_user() -> str | None:
 
 
 def lasting_home() -> Path:
-    """Where the checkout's own data lasts: `.local/`, or for root a place that the server's user can reach."""
-    return LOCAL / "postgres" if os.getuid() != 0 else _reachable() / "postgres"
+    """Where the local stack's data lasts: in its own folder, or for root a place that the server's user can reach."""
+    return LOCAL / "postgres" if os.getuid() != 0 else _reachable() / f"data-{_short_hash(LOCAL)}"
 
 
 def temporary_home() -> Path:

@@ -15,7 +15,7 @@ from rich.console import Console
 from deploy.local import jars, postgres, state
 from deploy.local.environment import Stack, build, installed_services
 from deploy.local.greeting import greet
-from deploy.local.paths import JARS, KAFKA, LOCAL, LOGS, SECRETS, STATE
+from deploy.local.paths import JARS, KAFKA, LOGS, SECRETS, STATE
 from deploy.local.state import Record, Secrets, State
 from deploy.local.supervisor import Supervisor, end_leftovers
 from shared.migrate import migrate
@@ -100,9 +100,7 @@ def _start_servers(console: Console, supervisor: Supervisor, stack: Stack) -> No
 
 def _create_key(variables: Mapping[str, str]) -> str:
     command = [sys.executable, "-m", "shared.cli", "intake", "keys", "create", "local"]
-    done = subprocess.run(
-        command, env={**os.environ, **variables}, cwd=LOCAL.parent, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
     key = next((word for word in done.stdout.split() if word.startswith("tocsin_")), None)
     if done.returncode or key is None:
         raise RuntimeError(f"no integration key could be made: {done.stdout[-500:]}{done.stderr[-500:]}")
