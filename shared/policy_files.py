@@ -21,6 +21,7 @@ MAX_BYTES = 1024 * 1024
 _MAX_NODES = 100_000
 _MAX_DEPTH = 32
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_PLAIN_TAG = re.compile(r"tag:yaml\.org,2002:\w+")
 _SPAN = re.compile(r"(\d+)(s|m|h|d)")
 _PLAIN = {
     "model_type": "keys and values are expected here",
@@ -178,7 +179,7 @@ class _Tree:
         # Aliases are followed, so a small file can grow without end: what is expanded is bounded, not what is written.
         if len(self.lines) > _MAX_NODES or len(path) > _MAX_DEPTH:
             raise RecursionError
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if not _PLAIN_TAG.fullmatch(node.tag):
             return self._fault(line, f"the tag {node.tag} is not known", "write the value plainly")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)

@@ -130,5 +130,7 @@ class PolicyWatch(Generic[M]):
             text = None
         if text is None:
             raise InvalidPolicy(self.faults)
-        # A version of the program that checks more strictly than the one that saved it may refuse it: then this raises.
-        return self._read(text.encode())
+        try:
+            return self._read(text.encode())
+        except InvalidPolicy:  # saved by a program that checked less, or under other environment variables
+            raise InvalidPolicy(self.faults) from None

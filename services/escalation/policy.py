@@ -114,7 +114,7 @@ def check(directory: Path, webhook_check: WebhookCheck = lambda _: None) -> list
     try:
         read_teams((directory / FILE).read_bytes(), webhook_check)
     except OSError as error:
-        return [PolicyError(FILE, 0, f"the file cannot be read ({error.strerror})")]
+        return [PolicyError(FILE, 0, f"the file cannot be read: {error.strerror}")]
     except InvalidPolicy as invalid:
         return invalid.errors
     return []
