@@ -108,9 +108,14 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def problems(self) -> list[str]:
         """What is not being read, and why."""
-        if not self._joined:
+        consumer = self._consumer()
+        if consumer is None or not self._joined:
             return ["no partitions are assigned yet"]
-        return [f"{p.place.topic}/{p.place.partition}: {p.problem}" for p in self._partitions.values() if p.problem]
+        gone = [topic for topic in sorted(consumer.subscription()) if not consumer.partitions_for_topic(topic)]
+        return [
+            *(f"{topic}: the topic is gone" for topic in gone),
+            *(f"{p.place.topic}/{p.place.partition}: {p.problem}" for p in self._partitions.values() if p.problem),
+        ]
 
     def lag(self) -> dict[str, float]:
         """Records (and markers) still to be read by partition, as of the last look."""

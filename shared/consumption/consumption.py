@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _MAX_RECORDS = 500
 _POLL_MILLISECONDS = 10  # FastStream also sleeps this long, deaf, after a poll that found nothing
 _LINGER_BYTES = 1 << 20
+_METADATA_SECONDS = 30.0  # after this a topic that was recreated, or has more partitions, is noticed
 _GRACE_SECONDS = 8
 _RECONNECT_SECONDS = 1.0
 _BACKOFF_SECONDS = (0.1, 5.0)
@@ -94,6 +95,7 @@ class Consumption:
             client_id=self._group,
             consumer_only=True,
             allow_auto_create_topics=False,
+            metadata_max_age_ms=int(_METADATA_SECONDS * 1000),
             graceful_timeout=_GRACE_SECONDS,
             apply_types=False,
             logger=None,

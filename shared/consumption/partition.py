@@ -37,7 +37,8 @@ class Partition:
         self.phase, self.row, self.problem = Phase.READING, row, ""
         self.cursor = row.next_offset if row else beginning
         last = row.last_offset if row else None
-        self.unproven = last is not None and last >= beginning
+        # One that retention has removed proves nothing, nor one that the row was set back to by hand.
+        self.unproven = last is not None and beginning <= last < self.cursor
         return last if last is not None and self.unproven else self.cursor
 
     def stop(self, reason: str) -> None:
