@@ -16,6 +16,7 @@ Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 UNAVAILABLE = (
     OSError,  # includes TimeoutError and ConnectionError
     asyncpg.InterfaceError,  # a connection that was closed under us
+    asyncpg.InternalClientError,  # the same, when the server's last word and the close are read at once
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, cancelled, crash
     asyncpg.InsufficientResourcesError,

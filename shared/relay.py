@@ -34,12 +34,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _OVERDUE = timedelta(seconds=60)
 
 
-class _Refused(Exception):
-    """Kafka will never take this row: it is too large."""
+class _TooLarge(Exception):
+    """Kafka does not take these rows together (they may share a record batch); a single one it will never take."""
 
-    def __init__(self, row: OutboxRow, error: KafkaError) -> None:
-        super().__init__(str(error))
-        self.row = row
+    def __init__(self, rows: Sequence[OutboxRow]) -> None:
+        super().__init__(len(rows))
+        self.rows = rows
 
 
 class Relay:
@@ -51,6 +51,7 @@ class Relay:
         self._service = service
         self._clock = clock
         self._prefix = topic_prefix
+        self._limit = _BATCH
         self._oldest: datetime | None = None
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -87,8 +88,10 @@ class Relay:
                         pause = _FIRST_PAUSE
             except ProducerFenced:
                 raise
-            except _Refused as refused:
-                await self._give_up(leadership, refused)
+            except _TooLarge as refused:
+                self._limit = max(len(refused.rows) // 2, 1)
+                if len(refused.rows) == 1:
+                    await self._give_up(leadership, refused.rows[0])
             except KafkaError as error:
                 log.warning("cannot publish, trying again", extra={"error": repr(error), "seconds": pause})
                 await self._during(leadership, asyncio.sleep(pause))
@@ -97,12 +100,13 @@ class Relay:
     async def _forward(self, leadership: Leadership, producer: AIOKafkaProducer) -> None:
         """Publish and delete the first rows; when these were all, wait for more."""
         leadership.woken.clear()
-        rows = await list_outbox(leadership.connection, _BATCH)
+        limit = self._limit
+        rows = await list_outbox(leadership.connection, limit)
         if rows:
             await self._during(leadership, self._publish(producer, rows))
             await delete_outbox(leadership.connection, rows)
-        self._oldest = None
-        if len(rows) < _BATCH:
+        self._oldest, self._limit = None, min(limit * 2, _BATCH)
+        if len(rows) < limit:
             await leadership.wait()
 
     async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> None:
@@ -134,26 +138,25 @@ class Relay:
                     await producer.send(self._prefix + message.topic, message.value, message.key, headers=headers)
                 )
             except MessageSizeTooLargeError as error:
-                raise _Refused(row, error) from error
-        for row, outcome in zip(rows, await asyncio.gather(*futures, return_exceptions=True), strict=True):
-            if isinstance(outcome, MessageSizeTooLargeError | RecordListTooLargeError):
-                raise _Refused(row, outcome)
-            if isinstance(outcome, BaseException):
-                raise outcome
+                raise _TooLarge([row]) from error
+        try:
+            await asyncio.gather(*futures)
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            raise _TooLarge(rows) from error
 
-    async def _give_up(self, leadership: Leadership, refused: _Refused) -> None:
+    async def _give_up(self, leadership: Leadership, row: OutboxRow) -> None:
         """Put a dead letter in the place of a message that would hold up all those behind it."""
-        message = refused.row.message
-        log.error("a message is too large for Kafka", extra={"topic": message.topic, "outbox_id": refused.row.id})
+        message = row.message
+        log.error("a message is too large for Kafka", extra={"topic": message.topic, "outbox_id": row.id})
         letter = dead_letter(
             self._service,
             f"too large for {message.topic}: {len(message.value or b'')} bytes",
             origin=f"outbox {message.topic}",
             now=self._clock(),
-            trace=_trace(refused.row),
+            trace=_trace(row),
             key=message.key.decode(errors="replace"),
         )
-        await replace_outbox(leadership.connection, refused.row, letter)
+        await replace_outbox(leadership.connection, row, letter)
 
     @asynccontextmanager
     async def _producer(self, leadership: Leadership) -> AsyncIterator[AIOKafkaProducer]:

@@ -1,0 +1,243 @@
+"""What is committed to an outbox gets to Kafka: all of it, in order, soon."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from shared import leadership
+from shared.clock import Clock, system_clock
+from shared.db import Database
+from shared.events.rejections import DEAD_LETTERS
+from shared.outbox import OutboxMessage, insert_outbox
+from shared.relay import Relay
+from shared.topics import Topic, apply_topics
+from tests.support.reading import reading
+from tests.support.running import eventually, free_port
+from tests.support.stack import runtime_dsn
+
+TOPIC = "tocsin.intake.v1"
+
+
+@pytest.fixture
+async def intake(database: str) -> AsyncIterator[Database]:
+    service = Database(runtime_dsn(database, "intake"))
+    yield service
+    await service.close()
+
+
+@pytest.fixture
+async def topic(kafka: str, topic_prefix: str) -> str:
+    """The full name of the topic that the tests write to; the dead letters are there as well."""
+    await apply_topics(kafka, topic_prefix, [Topic(TOPIC, partitions=3), Topic(DEAD_LETTERS, partitions=1)])
+    return topic_prefix + TOPIC
+
+
+@contextmanager
+def relaying(intake: Database, kafka: str, prefix: str, clock: Clock = system_clock) -> Iterator[Relay]:
+    relay = Relay(intake.dsn, kafka, "intake", clock, prefix)
+    task = asyncio.create_task(relay.run())
+    try:
+        yield relay
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+
+
+def message(value: bytes | None, key: bytes = b"key", **headers: str) -> OutboxMessage:
+    return OutboxMessage(TOPIC, key, value, headers)
+
+
+async def write(intake: Database, *messages: OutboxMessage) -> None:
+    async with intake.transaction() as connection:
+        await insert_outbox(connection, messages, system_clock())
+
+
+async def waiting(intake: Database) -> int:
+    async with intake.connection() as connection:
+        count: int = await connection.fetchval("SELECT count(*) FROM outbox")
+    return count
+
+
+async def test_two_writers_at_once_keep_the_order_of_each_key(
+    intake: Database, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    keys, rounds = [b"a", b"b", b"c"], 60
+    written = dict.fromkeys(keys, 0)
+
+    async def writer() -> None:
+        for number in range(rounds):
+            async with intake.transaction() as connection:
+                # Whoever writes about an incident holds its row; here a lock by name stands for the row.
+                key = keys[number % len(keys)]
+                await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", key.decode())
+                written[key] += 1
+                await insert_outbox(connection, [message(b"%d" % written[key], key)], system_clock())
+
+    with relaying(intake, kafka, topic_prefix):
+        async with reading(kafka, topic) as reader:
+            await asyncio.gather(writer(), writer())
+            await reader.until("all", lambda records: len(records) >= 2 * rounds)
+
+    for key in keys:
+        values = [int(record.value or 0) for record in reader.records if record.key == key]
+        assert values == list(range(1, written[key] + 1))
+    await eventually("an empty outbox", lambda: _is_empty(intake))
+
+
+async def _is_empty(intake: Database) -> bool:
+    return await waiting(intake) == 0
+
+
+async def test_what_was_committed_before_a_crash_is_published_after_it(
+    intake: Database, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    count = 2500  # more than one batch
+    await write(intake, *(message(b"%d" % number) for number in range(count)))
+
+    with relaying(intake, kafka, topic_prefix):
+        async with reading(kafka, topic) as reader:
+            assert await reader.values(b"%d" % (count - 1)) == [b"%d" % number for number in range(count)]
+
+
+async def test_a_message_is_published_as_it_was_written(
+    intake: Database, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await write(intake, message(b"\x00\xff", traceparent=trace, tracestate="a=1", note="é"), message(None))
+
+    with relaying(intake, kafka, topic_prefix):
+        async with reading(kafka, topic) as reader:
+            await reader.until("both", lambda records: len(records) == 2)
+
+    first, tombstone = reader.records
+    assert first.value == b"\x00\xff"
+    assert dict(first.headers) == {"traceparent": trace.encode(), "tracestate": b"a=1", "note": "é".encode()}
+    assert (tombstone.key, tombstone.value) == (b"key", None)
+
+
+async def test_a_notification_wakes_the_relay(
+    intake: Database, kafka: str, topic: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without its look now and then, only a notification or a new session can make it publish.
+    monkeypatch.setattr(leadership, "PING_SECONDS", 60)
+
+    async def session() -> int | None:
+        async with intake.connection() as connection:
+            leader: int | None = await connection.fetchval(
+                "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        return leader
+
+    with relaying(intake, kafka, topic_prefix):
+        async with reading(kafka, topic) as reader:
+            await write(intake, message(b"first"))
+            await reader.values(b"first")
+            leader = await session()
+            await write(intake, message(b"second"))
+            await reader.values(b"second")
+            assert leader is not None
+            assert await session() == leader
+
+
+@asynccontextmanager
+async def _door(port: int, kafka: str) -> AsyncIterator[None]:
+    """Lets connections to `port` through to the broker."""
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, broker_port = kafka.rpartition(":")
+        broker = await asyncio.open_connection(host, int(broker_port))
+        await asyncio.gather(pipe(reader, broker[1]), pipe(broker[0], writer), return_exceptions=True)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+async def test_without_kafka_it_says_so_after_a_minute_and_publishes_when_kafka_comes(
+    intake: Database, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    now = datetime(2026, 3, 29, 1, 59, tzinfo=UTC)
+    port = free_port()
+    with relaying(intake, f"127.0.0.1:{port}", topic_prefix, lambda: now) as relay:
+        async with intake.transaction() as connection:
+            await insert_outbox(connection, [message(b"1"), message(b"2")], now)
+
+        now += timedelta(seconds=59)
+        assert relay.problems() == []
+        now += timedelta(seconds=2)
+        await eventually("a problem", lambda: asyncio.sleep(0, relay.problems()))
+        assert relay.problems() == ["the oldest event waits to be published since 61 s"]
+
+        async with _door(port, kafka), reading(kafka, topic) as reader:
+            assert await reader.values(b"2") == [b"1", b"2"]
+            await eventually("no problem", lambda: asyncio.sleep(0, not relay.problems()))
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"),
+    [("2000000", 1_500_000), ("10000", 50_000)],
+    ids=["more than the client sends", "more than the topic takes"],
+)
+async def test_a_message_that_is_too_large_does_not_hold_up_the_rest(
+    intake: Database, kafka: str, topic_prefix: str, limit: str, size: int
+) -> None:
+    await _apply_with_limit(kafka, topic_prefix, limit)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    large = message(b"x" * size, traceparent=trace)
+    await write(intake, message(b"1"), large, message(b"2"), large, message(b"3"))
+
+    with relaying(intake, kafka, topic_prefix):
+        async with reading(kafka, topic_prefix + TOPIC) as reader:
+            assert await reader.values(b"3") == [b"1", b"2", b"3"]
+        async with reading(kafka, topic_prefix + DEAD_LETTERS) as letters:
+            await letters.until("both letters", lambda records: len(records) == 2)
+
+    event = json.loads(letters.records[0].value or b"")
+    assert event["type"] == "tocsin.dead-letters.MessageDeadLettered"
+    assert event["traceparent"] == trace
+    assert event["data"]["service"] == "intake"
+    assert event["data"]["origin"] == f"outbox {TOPIC}"
+    assert event["data"]["reason"] == f"too large for {TOPIC}: {size} bytes"
+    assert event["data"]["key"] == "key"
+    assert event["data"]["value"] is None
+
+
+async def _apply_with_limit(kafka: str, prefix: str, limit: str) -> None:
+    class Limited(Topic):
+        @property
+        def configuration(self) -> dict[str, str]:
+            return {**super().configuration, "max.message.bytes": limit}
+
+    await apply_topics(kafka, prefix, [Limited(TOPIC, partitions=1), Topic(DEAD_LETTERS, partitions=1)])
+
+
+async def test_a_lost_database_connection_costs_nothing(
+    intake: Database, database: str, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    admin = await asyncpg.connect(database)
+    with relaying(intake, kafka, topic_prefix):
+        async with reading(kafka, topic) as reader:
+            await write(intake, message(b"1"))
+            await reader.values(b"1")
+            assert await admin.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'intake relay'"
+                " AND datname = current_database()"
+            )
+            await write(intake, message(b"2"))
+            values = await reader.values(b"2")
+    await admin.close()
+    # The first may come again, if it was cut off between publishing and deleting.
+    assert values in ([b"1", b"2"], [b"1", b"1", b"2"])

@@ -1,0 +1,187 @@
+"""One relay leads; when it dies or is frozen another goes on, and the old one can do no harm."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from shared.clock import system_clock
+from shared.db import Database
+from shared.outbox import OutboxMessage, insert_outbox
+from shared.relay import Relay
+from shared.topics import Topic, apply_topics
+from tests.support.reading import reading
+from tests.support.running import eventually
+from tests.support.stack import runtime_dsn
+
+TOPIC = "tocsin.intake.v1"
+
+# A relay in a process of its own, which stops itself when a batch has the message "old", at a given point of it. A
+# blind one does not notice in time that it has lost its session: nothing but the fence stands between it and Kafka.
+RELAY = """
+import asyncio, logging, os, signal, sys
+from shared import leadership
+from shared.clock import system_clock
+from shared.relay import Relay
+
+dsn, kafka, prefix, point = sys.argv[1:]
+leadership._SILENCE = "2s"
+
+class Freezing(Relay):
+    async def _send(self, producer, rows):
+        freezes = any(row.message.value == b"old" for row in rows)
+        if freezes and "read" in point:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        await super()._send(producer, rows)
+        if freezes and "sent" in point:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    async def _during(self, leadership, work):
+        return await (work if "blind" in point else super()._during(leadership, work))
+
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+asyncio.run(Freezing(dsn, kafka, "intake", system_clock, prefix).run())
+"""
+
+
+@pytest.fixture
+async def intake(database: str) -> AsyncIterator[Database]:
+    service = Database(runtime_dsn(database, "intake"))
+    yield service
+    await service.close()
+
+
+@pytest.fixture
+async def topic(kafka: str, topic_prefix: str) -> str:
+    await apply_topics(kafka, topic_prefix, [Topic(TOPIC, partitions=1)])
+    return topic_prefix + TOPIC
+
+
+@asynccontextmanager
+async def process(
+    intake: Database, kafka: str, prefix: str, point: str = ""
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    relay = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RELAY, intake.dsn, kafka, prefix, point, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield relay
+    finally:
+        if relay.returncode is None:
+            relay.kill()
+        await relay.wait()
+
+
+@asynccontextmanager
+async def successor(intake: Database, kafka: str, prefix: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(Relay(intake.dsn, kafka, "intake", system_clock, prefix).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def write(intake: Database, *values: bytes) -> None:
+    async with intake.transaction() as connection:
+        await insert_outbox(connection, [OutboxMessage(TOPIC, b"key", value) for value in values], system_clock())
+
+
+async def has_stopped(relay: asyncio.subprocess.Process) -> bool:
+    return await asyncio.to_thread(_state, relay.pid) == "T"
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize(
+    ("point", "defeat"),
+    [("read", b"has no database"), ("read, blind", b"fenced"), ("sent, blind", b"fenced")],
+)
+async def test_a_frozen_leader_publishes_nothing_after_its_successor(
+    intake: Database, kafka: str, topic: str, topic_prefix: str, point: str, defeat: bytes
+) -> None:
+    async with process(intake, kafka, topic_prefix, point) as frozen, reading(kafka, topic) as reader:
+        assert frozen.stdout is not None
+        await write(intake, b"first")
+        await reader.values(b"first")
+        await write(intake, b"old")
+        await eventually("the leader is frozen with its rows in hand", lambda: has_stopped(frozen))
+
+        async with successor(intake, kafka, topic_prefix):
+            await write(intake, b"new")
+            assert await reader.values(b"new") == [b"first", b"old", b"new"]
+
+            frozen.send_signal(signal.SIGCONT)
+            async for line in frozen.stdout:
+                if defeat in line:
+                    break
+            await write(intake, b"newer")
+            assert await reader.values(b"newer") == [b"first", b"old", b"new", b"newer"]
+
+        # It has learnt of its defeat and takes its turn again.
+        await write(intake, b"newest")
+        assert await reader.values(b"newest") == [b"first", b"old", b"new", b"newer", b"newest"]
+
+
+async def test_a_leader_that_is_killed_hands_over_in_the_middle_of_the_stream(
+    intake: Database, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    expected = [b"%d" % number for number in range(300)]
+    async with (
+        process(intake, kafka, topic_prefix) as leader,
+        reading(kafka, topic) as reader,
+    ):
+        await write(intake, expected[0])
+        await reader.values(expected[0])
+        async with successor(intake, kafka, topic_prefix):
+            for value in expected[1:150]:
+                await write(intake, value)
+            leader.kill()
+            for value in expected[150:]:
+                await write(intake, value)
+            values = await reader.values(expected[-1])
+
+    assert list(dict.fromkeys(values)) == expected
+
+
+async def test_a_crash_between_publishing_and_deleting_repeats_in_order(
+    intake: Database, database: str, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    expected = [b"1", b"2", b"3"]
+    async with reading(kafka, topic) as reader:
+        await write(intake, *expected)
+        async with connected(database) as holder, holder.transaction(), connected(database) as admin:
+            await holder.execute("SELECT FROM intake.outbox FOR UPDATE")  # the relay can read, and cannot delete
+            async with process(intake, kafka, topic_prefix) as leader:
+                await reader.values(b"3")
+                leader.kill()
+                await leader.wait()
+            await eventually("the dead leader's session is gone", lambda: _cut(admin))
+
+        async with successor(intake, kafka, topic_prefix):
+            await write(intake, b"4")
+            assert await reader.values(b"4") == [*expected, *expected, b"4"]
+
+
+async def _cut(admin: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    cut = await admin.fetch(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'intake relay' AND datname = current_database()"
+    )
+    return not cut
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
