@@ -75,8 +75,10 @@ async def apply_topics(
 async def _create(admin: AIOKafkaAdminClient, prefix: str, topics: Sequence[Topic], replication: int) -> list[str]:
     if not topics:
         return []
+    # For its default the client wants assignments to be given, if only none of them.
+    assignments: dict[int, list[int]] | None = {} if replication == -1 else None
     answer = await admin.create_topics(
-        [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=t.configuration) for t in topics]
+        [NewTopic(prefix + t.name, t.partitions, replication, assignments, t.configuration) for t in topics]
     )
     for name, code, *rest in answer.topic_errors:
         if code and for_code(code) is not TopicAlreadyExistsError:
