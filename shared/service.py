@@ -51,13 +51,21 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
 
 
 async def run_service(
-    name: str, settings: Settings, app: FastAPI, database: Database, components: Mapping[str, Component]
+    name: str,
+    settings: Settings,
+    app: FastAPI,
+    database: Database,
+    components: Mapping[str, Component],
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT: then stop taking requests, finish those in flight, end the loops, close up."""
+    """Serve until SIGTERM or SIGINT: then stop taking requests, finish those in flight, end the loops, close up.
+
+    `stop` is set when the stop begins, for answers that would never end by themselves (streams).
+    """
     configure_logs(name, settings.log_level)
     configure_telemetry(name)
     add_health(app, database, components)
-    stop = asyncio.Event()
+    stop = stop or asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     server = _Server(
@@ -76,6 +84,7 @@ async def run_service(
             )
             raise SystemExit(1)
     finally:
+        stop.set()
         server.should_exit = True
         # Requests in flight may need the loops (group commit), so the server ends first.
         with contextlib.suppress(BaseException):

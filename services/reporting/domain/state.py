@@ -50,11 +50,17 @@ def absorb(incident: Incident, event: Event) -> Incident:
     return incident
 
 
-def summarise(incident: Incident) -> IncidentSummary:
-    """All that is known now. What a producer said later counts more than what another passed on from it earlier."""
-    reported, triaged, response = incident.reported, incident.triaged, incident.response
+def known_report(incident: Incident) -> ReportedIncident | None:
+    """The newest state of the report: intake's own, or the one that triage passed on."""
+    triaged = incident.triaged
     if triaged and triaged.intake_sequence > incident.intake_sequence:
-        reported = triaged.incident
+        return triaged.incident
+    return incident.reported
+
+
+def summarise(incident: Incident) -> IncidentSummary:
+    """All that is known now, by the newest that each producer said."""
+    reported, triaged, response = known_report(incident), incident.triaged, incident.response
     # Escalation may change owner and urgency itself, unless triage has news that it has not seen.
     owned = response if response and response.triage_sequence >= incident.triage_sequence else triaged or response
     told = reported or response

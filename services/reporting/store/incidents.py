@@ -14,7 +14,7 @@ from shared.events.intake import Change, ReportedIncident, RequestLogged
 from shared.events.triage import RequestRouted, TriagedIncident
 
 CHANNEL = "incidents"
-_STATE = [field.name for field in fields(Incident)]
+STATE_COLUMNS = [field.name for field in fields(Incident)]
 _DERIVED = ["number", "status", "team", "opened_at", "acknowledged_at", "resolved_at"]
 _ENTRY = ", ".join(field.name for field in fields(Entry))
 _Told = TypeVar("_Told", bound=Model)
@@ -28,7 +28,7 @@ async def lock_incidents(connection: Connection, incident_ids: Collection[UUID])
         "INSERT INTO incidents (incident_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING", ordered
     )
     rows = await connection.fetch(
-        f"SELECT {', '.join(_STATE)} FROM incidents WHERE incident_id = ANY($1) ORDER BY incident_id FOR UPDATE",  # noqa: S608
+        f"SELECT {', '.join(STATE_COLUMNS)} FROM incidents WHERE incident_id = ANY($1) ORDER BY incident_id FOR UPDATE",  # noqa: S608
         ordered,
     )
     return {row["incident_id"]: read_incident(row) for row in rows}
@@ -55,7 +55,7 @@ def _told(model: type[_Told], document: object) -> _Told | None:
 
 async def update_incidents(connection: Connection, incidents: Collection[Incident]) -> None:
     """Write locked incidents back, and tell every console when the transaction commits."""
-    columns = [*_STATE, *_DERIVED, "state"]
+    columns = [*STATE_COLUMNS, *_DERIVED, "state"]
     await connection.execute(
         f"""
         WITH updated AS (
@@ -71,7 +71,7 @@ async def update_incidents(connection: Connection, incidents: Collection[Inciden
 
 def _row(incident: Incident) -> dict[str, Any]:
     state = summarise(incident).model_dump(mode="json")
-    told = {name: getattr(incident, name) for name in _STATE}
+    told = {name: getattr(incident, name) for name in STATE_COLUMNS}
     written = {
         name: value.model_dump(mode="json") if isinstance(value, Model) else value for name, value in told.items()
     }

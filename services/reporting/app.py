@@ -1,0 +1,59 @@
+"""Where reporting's objects are built."""
+
+import asyncio
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from services.reporting import NAME
+from services.reporting.api import api
+from services.reporting.console import console
+from services.reporting.handlers import PROJECTED, RECORDED, Reporting
+from services.reporting.live import Live
+from services.reporting.store.incidents import CHANNEL
+from shared.clock import Clock, system_clock
+from shared.consumption import Consumption
+from shared.db import Database
+from shared.http import create_app
+from shared.relay import Relay
+from shared.service import Component, run_service
+from shared.settings import Settings
+from shared.wake import Wake
+
+_LINGER_SECONDS = 0.2
+
+
+def build_app(database: Database, clock: Clock, live: Live, trace_template: str | None) -> FastAPI:
+    """The API, the console and its assets."""
+    app = create_app("Tocsin reporting")
+    app.include_router(api(database, clock, trace_template))
+    app.include_router(console(database, clock, live, trace_template))
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    return app
+
+
+async def run(settings: Settings) -> None:
+    """Serve until told to stop."""
+    dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
+    database = Database(dsn, application=NAME)
+    wake = Wake(dsn, NAME)
+    live = Live(wake.subscribe(CHANNEL), stop)
+    reporting = Reporting(clock)
+    consumption = Consumption(
+        database,
+        bootstrap=settings.kafka,
+        group=NAME,
+        handlers={
+            **dict.fromkeys(RECORDED, reporting.record),
+            **dict.fromkeys(PROJECTED, reporting.record_and_project),
+        },
+        clock=clock,
+        topic_prefix=settings.topic_prefix,
+        linger=_LINGER_SECONDS,  # nobody waits for reporting; larger batches cost less
+        instance_id=settings.instance,
+    )
+    relay = Relay(dsn, settings.kafka, NAME, clock, settings.topic_prefix)
+    app = build_app(database, clock, live, settings.trace_url)
+    components: dict[str, Component] = {"consumption": consumption, "relay": relay, "wake": wake, "live": live}
+    await run_service(NAME, settings, app, database, components, stop)

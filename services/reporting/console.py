@@ -1,0 +1,105 @@
+"""The console: pages that are complete as the server sends them; JavaScript only keeps them fresh."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from services.reporting.api import load_story
+from services.reporting.domain.figures import DEFINITIONS
+from services.reporting.domain.words import apart, duration
+from services.reporting.live import Live
+from services.reporting.store import reads
+from shared.clock import Clock
+from shared.db import Database
+from shared.http import Problem
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    "form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_MOST_OPEN = 500
+_RECENT = timedelta(hours=24)
+_DAYS = 30
+
+
+def console(database: Database, clock: Clock, live: Live, trace_template: str | None) -> APIRouter:
+    """The routes of people."""
+    router = APIRouter(include_in_schema=False)
+    pages = _environment()
+
+    def page(name: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+        html = pages.get_template(name).render(now=clock(), definitions=DEFINITIONS, **values)
+        return HTMLResponse(html, status, _HEADERS)
+
+    @router.get("/")
+    async def board(team: Annotated[str | None, Query(max_length=200)] = None) -> HTMLResponse:
+        now, team = clock(), team or None
+        async with database.connection() as connection:
+            values: dict[str, Any] = {
+                "incidents": await reads.list_open(connection, team, _MOST_OPEN),
+                "teams": await reads.count_open(connection),
+                "resolved": await reads.list_incidents(connection, ["resolved"], team, None, 8),
+                "changes": await reads.list_changes(connection, None, now - _RECENT, now, 8),
+                "figures": await reads.load_figures(connection, now - timedelta(days=_DAYS), _DAYS),
+            }
+        return page("board.html", team=team, **values)
+
+    @router.get("/incidents/{incident}")
+    async def incident(incident: str) -> HTMLResponse:
+        try:
+            async with database.connection() as connection:
+                story = await load_story(connection, incident, trace_template, clock)
+        except Problem as error:
+            return page("problem.html", error.status, title=error.title, detail=error.detail)
+        return page("incident.html", story=story, incident=story.incident, report=story.report)
+
+    @router.get("/requests")
+    async def requests() -> HTMLResponse:
+        async with database.connection() as connection:
+            return page("requests.html", requests=await reads.list_requests(connection, 100))
+
+    @router.get("/events")
+    async def events() -> Response:
+        if live.full:
+            raise Problem(503, "Too many readers", "every stream is taken; try again later", {"Retry-After": "30"})
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(live.stream(), media_type="text/event-stream", headers=headers)
+
+    return router
+
+
+def _environment() -> Environment:
+    pages = Environment(
+        loader=PackageLoader("services.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters.update(duration=duration, clock=_clock, iso=datetime.isoformat, words=_words)
+    pages.globals["apart"] = apart
+    pages.tests["web_link"] = _is_web_link
+    return pages
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _is_web_link(text: str) -> bool:
+    """Senders choose their links; only these are made clickable, all others (`javascript:`) stay text."""
+    try:
+        return urlsplit(text).scheme in ("http", "https")
+    except ValueError:
+        return False

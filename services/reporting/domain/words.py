@@ -1,0 +1,22 @@
+"""Durations as people write them."""
+
+from datetime import datetime, timedelta
+
+_UNITS = ((86400, "d", (3600, "h")), (3600, "h", (60, "min")), (60, "min", (1, "s")), (1, "s", None))
+
+
+def duration(span: timedelta) -> str:
+    """The two largest units: `45 s`, `2 min 5 s`, `3 h`, `4 d 2 h`. Never negative."""
+    total = max(0, int(span.total_seconds()))
+    seconds, unit, smaller = next((u for u in _UNITS if total >= u[0]), _UNITS[-1])
+    count, rest = divmod(total, seconds)
+    words = f"{count} {unit}"
+    if smaller and rest >= smaller[0]:
+        words += f" {rest // smaller[0]} {smaller[1]}"
+    return words
+
+
+def apart(moment: datetime, reference: datetime) -> str:
+    """Where a moment lies beside another: `5 min before`, `2 h after`."""
+    side = "before" if moment <= reference else "after"
+    return f"{duration(abs(moment - reference))} {side}"

@@ -1,0 +1,136 @@
+"""What the API and the console read."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.reporting.domain.figures import Figures
+from services.reporting.domain.state import Incident
+from services.reporting.domain.timeline import Entry
+from services.reporting.store.incidents import STATE_COLUMNS, read_incident
+from shared.db import Connection
+from shared.events.intake import Change
+from shared.events.reporting import IncidentSummary
+
+_ENTRY = ", ".join(field.name for field in fields(Entry))
+_REPEATED = ["IncidentUpdated", "TriageConfirmed"]
+_MOST_REPEATED = 40
+_MOST_OTHERS = 1000
+
+
+async def list_incidents(
+    connection: Connection, statuses: Sequence[str] | None, team: str | None, before: int | None, limit: int
+) -> list[IncidentSummary]:
+    """The newest incidents whose number is below `before`; None does not filter."""
+    rows = await connection.fetch(
+        """
+        SELECT state FROM incidents
+        WHERE state IS NOT NULL AND ($1::text[] IS NULL OR status = ANY($1)) AND ($2::text IS NULL OR team = $2)
+          AND ($3::bigint IS NULL OR number < $3)
+        ORDER BY number DESC LIMIT $4
+        """,
+        statuses,
+        team,
+        before,
+        limit,
+    )
+    return [IncidentSummary.model_validate(row["state"]) for row in rows]
+
+
+async def list_open(connection: Connection, team: str | None, limit: int) -> list[IncidentSummary]:
+    """Open incidents by priority, the oldest first in each."""
+    rows = await connection.fetch(
+        """
+        SELECT state FROM incidents
+        WHERE status <> 'resolved' AND ($1::text IS NULL OR team = $1)
+        ORDER BY state ->> 'priority' NULLS LAST, opened_at, number LIMIT $2
+        """,
+        team,
+        limit,
+    )
+    return [IncidentSummary.model_validate(row["state"]) for row in rows]
+
+
+async def count_open(connection: Connection) -> dict[str, int]:
+    """How many incidents are open, by team; those without one count under the empty text."""
+    rows = await connection.fetch(
+        "SELECT coalesce(team, '') AS team, count(*) AS open FROM incidents WHERE status <> 'resolved' GROUP BY 1"
+    )
+    return {row["team"]: row["open"] for row in rows}
+
+
+async def load_incident(connection: Connection, reference: UUID | int) -> Incident | None:
+    """By id or number."""
+    column = "incident_id" if isinstance(reference, UUID) else "number"
+    row = await connection.fetchrow(
+        f"SELECT {', '.join(STATE_COLUMNS)} FROM incidents WHERE {column} = $1 AND state IS NOT NULL",  # noqa: S608
+        reference,
+    )
+    return read_incident(row) if row else None
+
+
+async def list_timeline(connection: Connection, incident_id: UUID) -> tuple[list[Entry], int]:
+    """An incident's entries in order of time, and how many were left out.
+
+    A storm repeats the same two for hours: of these the newest stand for all, so that they hide nothing else.
+    """
+    rows = await connection.fetch(
+        f"""
+        SELECT {_ENTRY}, total FROM (
+            SELECT *, count(*) OVER () AS total,
+                row_number() OVER (PARTITION BY type = ANY($2) ORDER BY at DESC, sequence DESC) AS place
+            FROM timeline WHERE incident_id = $1
+        )
+        WHERE place <= CASE WHEN type = ANY($2) THEN $3::integer ELSE $4::integer END
+        ORDER BY at, sequence
+        """,  # noqa: S608 - names of our own
+        incident_id,
+        _REPEATED,
+        _MOST_REPEATED,
+        _MOST_OTHERS,
+    )
+    entries = [Entry(**{field.name: row[field.name] for field in fields(Entry)}) for row in rows]
+    return entries, rows[0]["total"] - len(rows) if rows else 0
+
+
+async def list_changes(
+    connection: Connection, service: str | None, since: datetime, until: datetime, limit: int
+) -> list[Change]:
+    """The newest changes made in the period; None takes those of every service."""
+    rows = await connection.fetch(
+        """
+        SELECT change_id, service, kind, summary, version, source, links, made_at, made_at AS received_at FROM changes
+        WHERE ($1::text IS NULL OR service = $1) AND made_at BETWEEN $2 AND $3
+        ORDER BY made_at DESC LIMIT $4
+        """,
+        service,
+        since,
+        until,
+        limit,
+    )
+    return [Change.model_validate(dict(row)) for row in rows]
+
+
+async def list_requests(connection: Connection, limit: int) -> list[Any]:
+    """The newest service requests: request_id, summary, service, requester, received_at, team, reasons."""
+    return await connection.fetch("SELECT * FROM requests ORDER BY received_at DESC, request_id LIMIT $1", limit)
+
+
+async def load_figures(connection: Connection, since: datetime, days: int) -> Figures:
+    """The figures over the incidents opened since then, which is `days` ago."""
+    row = await connection.fetchrow(
+        """
+        SELECT count(*) AS opened,
+            count(*) FILTER (WHERE resolved_at IS NULL) AS open,
+            count(acknowledged_at) AS acknowledged,
+            avg(acknowledged_at - opened_at) AS mtta,
+            count(resolved_at) AS resolved,
+            avg(resolved_at - opened_at) AS mttr,
+            count(resolved_at) FILTER (WHERE acknowledged_at IS NULL) AS never_acknowledged
+        FROM incidents WHERE opened_at >= $1
+        """,
+        since,
+    )
+    return Figures(days=days, **dict(row or {}))
