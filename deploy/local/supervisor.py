@@ -70,9 +70,13 @@ class Supervisor:
     def watch(self) -> None:
         """Look after the parts until interrupted."""
         while True:
-            for watched in self._watched:
-                self._look(watched, time.monotonic())
+            self.look()
             time.sleep(_LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Start again what has ended, each at its time."""
+        for watched in self._watched:
+            self._look(watched, time.monotonic())
 
     def stop(self) -> None:
         """Stop all: first what uses Kafka and PostgreSQL, then these."""

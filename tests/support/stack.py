@@ -5,8 +5,9 @@ import os
 import pkgutil
 import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,14 @@ from deploy.local.kafka import Kafka
 from deploy.local.paths import JARS
 from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
 from shared.migrate import migrate
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Return as soon as the condition holds; fail the test when it does not come to pass."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
 
 
 @contextmanager
@@ -85,6 +94,13 @@ async def drop_database(admin_dsn: str, name: str) -> None:
 def on_database(dsn: str, name: str) -> str:
     """The same DSN for another database of the server."""
     return urlsplit(dsn)._replace(path=f"/{name}").geturl()
+
+
+def runtime_dsn(admin_dsn: str, service: str) -> str:
+    """The DSN of a service's runtime role for the same database. Tests' servers ask for no password."""
+    parts = urlsplit(admin_dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"tocsin_{service}@{host}").geturl()
 
 
 def name_of(dsn: str) -> str:

@@ -1,0 +1,149 @@
+"""The supervisor of the local stack, with parts small enough to be killed in a test."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy.local import state
+from deploy.local.process import birth, spawn, stop
+from deploy.local.state import State
+from deploy.local.supervisor import Supervisor, end_leftovers
+from tests.support.stack import until
+
+
+class Sleeper:
+    """A part that runs until it is stopped, or only for as long as it is told."""
+
+    port = None
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, name: str, folder: Path, seconds: str = "60", stopped: list[str] | None = None) -> None:
+        self.name, self.log, self.seconds = name, folder / f"{name}.log", seconds
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+        self.stopped = stopped if stopped is not None else []
+
+    def start(self) -> subprocess.Popen[bytes]:
+        self.starts += 1
+        self.process = spawn(["sh", "-c", f"echo start {self.starts}; exec sleep {self.seconds}"], self.log)
+        return self.process
+
+    def stop(self) -> None:
+        if self.process:
+            stop(self.process, self.stop_signal, 5)
+            self.stopped.append(self.name)
+
+    def problem(self) -> str | None:
+        return "does not answer"
+
+
+@pytest.fixture(autouse=True)
+def local_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(state, "STATE", tmp_path / "state.json")
+    return tmp_path
+
+
+def look_until(watched: Supervisor, enough: Callable[[], bool]) -> None:
+    def look() -> bool:
+        watched.look()
+        return enough()
+
+    until(look)
+
+
+def test_a_part_that_dies_is_started_again_and_it_is_said(local_dir: Path) -> None:
+    said: list[str] = []
+    triage = Sleeper("triage", local_dir)
+    watched = Supervisor(State(), said.append)
+    watched.start(triage)
+    try:
+        assert triage.process
+        triage.process.kill()
+
+        look_until(watched, lambda: triage.starts == 2)
+
+        assert triage.process.poll() is None
+        assert said[0].startswith("triage ended (-9); starting it again in 0.5 s")
+    finally:
+        watched.stop()
+
+
+def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir: Path) -> None:
+    said: list[str] = []
+    watched = Supervisor(State(), said.append)
+    watched.start(Sleeper("triage", local_dir, seconds="0"))
+    try:
+        look_until(watched, lambda: sum("starting it again" in line for line in said) == 3)
+    finally:
+        watched.stop()
+
+    pauses = [line.split(" in ")[1].split(" s.")[0] for line in said if "starting it again" in line]
+    assert pauses == ["0.5", "1", "2"]
+
+
+def test_services_are_stopped_before_what_they_use(local_dir: Path) -> None:
+    stopped: list[str] = []
+    watched = Supervisor(State(), lambda line: None)
+    for name in ("kafka", "postgres", "intake", "triage"):
+        watched.start(Sleeper(name, local_dir, stopped=stopped))
+
+    watched.stop()
+
+    assert stopped == ["triage", "intake", "postgres", "kafka"]
+
+
+def test_a_part_that_ends_while_starting_is_shown_with_the_end_of_its_log(local_dir: Path) -> None:
+    triage = Sleeper("triage", local_dir, seconds="0")
+    watched = Supervisor(State(), lambda line: None)
+    watched.start(triage)
+
+    with pytest.raises(RuntimeError, match=r"(?s)triage ended while it was starting.*start 1"):
+        watched.wait_ready([triage], seconds=10)
+
+
+def test_what_a_killed_supervisor_left_is_ended_by_the_next_start(local_dir: Path) -> None:
+    intake = Sleeper("intake", local_dir)
+    Supervisor(State(), lambda line: None).start(intake)
+    assert intake.process
+    threading.Thread(target=intake.process.wait, daemon=True).start()  # a process that nobody waits for stays listed
+    remembered = State.load()
+
+    assert end_leftovers(remembered) == ["intake"]
+
+    until(lambda: intake.process is not None and birth(intake.process.pid) is None)
+    assert end_leftovers(State.load()) == []
+
+
+def test_only_one_supervisor_runs_in_a_folder(local_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "LOCAL", local_dir)
+    other = "from deploy.local.state import only_supervisor\nwith only_supervisor(): print('in', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", other],
+        env={"TOCSIN_LOCAL_DIR": str(local_dir)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stdout
+        assert first.stdout.readline() == "in\n"
+        with pytest.raises(state.AlreadyUp), state.only_supervisor():
+            pass
+        first.kill()
+    with state.only_supervisor():
+        pass
+
+
+def test_secrets_are_for_the_user_alone_and_last(local_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "SECRETS", local_dir / "secrets.json")
+    made = state.Secrets.load()
+    made.save()
+
+    assert state.Secrets.load() == made
+    assert (local_dir / "secrets.json").stat().st_mode & 0o777 == 0o600
+    assert json.loads((local_dir / "secrets.json").read_text())["webhook_secret"].startswith("whsec_")
