@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from shared.db import UNAVAILABLE
+from shared.policy_files import InvalidPolicy
 from shared.settings import SettingsError, load_settings
 from shared.topics import apply_topics
 
@@ -44,7 +45,7 @@ def policy_check(
     """Check every policy file; each error names the file, the line and the mend. Exit 1 when there is one."""
     found = [error for module in _installed("policy") for error in module.check(directory)]
     for error in found:
-        errors.print(str(error), style="red", highlight=False, markup=False)
+        errors.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
     if found:
         raise typer.Exit(1)
     typer.echo(f"{directory}: the policy is good")
@@ -78,8 +79,9 @@ def main() -> None:
     """Run a command; what a person can mend is said in one line, without a traceback."""
     try:
         build()()
-    except (SettingsError, KafkaError, *UNAVAILABLE) as error:
-        errors.print(f"tocsin: {error or type(error).__name__}", style="red", highlight=False, markup=False)
+    except (SettingsError, InvalidPolicy, KafkaError, *UNAVAILABLE) as error:
+        message = f"tocsin: {error or type(error).__name__}"
+        errors.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from pydantic import field_validator
 
 from services.escalation.policy import EscalationPolicy, Method, Schedule, Step, Teams
 from services.escalation.schedule import next_opening, on_call
@@ -31,6 +33,12 @@ class Snapshot(Model):
     name: str
     version: str
     policy: EscalationPolicy
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _as_kept(cls, value: Any) -> Any:
+        # In a file an unknown key is a slip; in a row it is what a newer version of this program kept.
+        return EscalationPolicy.model_validate(value, extra="ignore") if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,13 @@ def test_an_edit_of_the_policy_does_not_change_a_running_response() -> None:
     assert paged(fire(begun.incident, round, step, shortened.content, at)) == [("ben", "email"), ("cleo", "email")]
 
 
+def test_a_row_that_a_newer_version_kept_can_be_read() -> None:
+    begun = opened("2024-10-30T12:00").incident
+    kept = begun.model_dump(mode="json")
+    kept["policy"]["policy"]["steps"][0]["unheard_of"] = kept["policy"]["policy"]["unheard_of"] = 1
+    assert Incident.model_validate(kept) == begun
+
+
 def test_a_team_that_teams_yaml_does_not_know_gets_the_default_policy_and_it_is_said() -> None:
     begun = opened("2024-10-30T12:00", team="unheard-of")
     assert paged(begun) == [("ana", "webhook")]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from shared.policy_files import (
-    MAX_BYTES,
     Duration,
     Finding,
     InvalidPolicy,
@@ -22,6 +21,7 @@ from shared.policy_files import (
     keys_of,
     read_policy,
 )
+from shared.policy_tree import MAX_BYTES
 
 
 class Bell(PolicyModel):
@@ -176,6 +176,12 @@ def test_a_variable_that_is_unset_or_not_ours_is_an_error_with_its_line_and_neve
 def test_durations_have_a_unit(number: int, unit: tuple[str, int]) -> None:
     wait = read(f"bells: {{first: {{tone: low, wait: {number}{unit[0]}}}}}").content.bells["first"].wait
     assert wait.total_seconds() == number * unit[1]
+
+
+@pytest.mark.parametrize("wait", ["15", "s", "-1s", "1.5h", "1w", "9999999d", "99999999999999999999d"])
+def test_a_duration_without_its_unit_or_without_end_is_refused(wait: str) -> None:
+    (error,) = errors_of(f"bells: {{first: {{tone: low, wait: {wait}}}}}")
+    assert error.endswith("write a duration as a number with its unit: 15s, 2m, 1h or 7d")
 
 
 def test_a_snapshot_of_a_policy_reads_back_the_same() -> None:
