@@ -26,6 +26,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 _KEPT = 1000
 _MAX_BYTES = 256 * 1024
 _LINK = re.compile(r"https?://[^\s<>\"']+")
+_LINE_WITH_LINK = re.compile(rf"^(\w+):?[ \t]+({_LINK.pattern})$", re.MULTILINE)
 
 
 class Message(BaseModel):
@@ -73,7 +74,7 @@ class Inbox:
         raw = envelope.original_content or b""
         mail = email.message_from_bytes(raw, _class=email.message.EmailMessage, policy=email.policy.default)
         part = mail.get_body(("plain",))
-        text = str(part.get_content()) if part else ""
+        text = "\n".join(str(part.get_content()).splitlines()) if part else ""
         self.messages.append(
             Message(
                 received_at=datetime.now(UTC),
@@ -83,7 +84,7 @@ class Inbox:
                 signature=None,
                 subject=str(mail["Subject"] or ""),
                 body=text,
-                links={f"link {n}": link for n, link in enumerate(_LINK.findall(text), 1)},
+                links={label.lower(): link for label, link in _LINE_WITH_LINK.findall(text)},
             )
         )
         return "250 kept"

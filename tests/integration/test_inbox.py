@@ -104,7 +104,7 @@ def test_a_page_whose_signature_does_not_hold_is_shown_as_such(
 def test_a_mail_is_kept(inbox: Inbox) -> None:
     mail = EmailMessage()
     mail["Subject"] = "[P1] INC-7 Kasse fällt aus"
-    mail.set_content("Acknowledge: http://127.0.0.1/ack\n")
+    mail.set_content("Checkout is down.\n\nAcknowledge  http://127.0.0.1/ack\n")
 
     with smtplib.SMTP("127.0.0.1", inbox.smtp_port) as smtp:
         smtp.send_message(mail, "tocsin@localhost", ["cleo@example.com"])
@@ -112,7 +112,7 @@ def test_a_mail_is_kept(inbox: Inbox) -> None:
     message = inbox.messages[-1]
     assert (message["channel"], message["to"]) == ("mail", "cleo@example.com")
     assert message["subject"] == "[P1] INC-7 Kasse fällt aus"
-    assert message["links"] == {"link 1": "http://127.0.0.1/ack"}
+    assert message["links"] == {"acknowledge": "http://127.0.0.1/ack"}
 
 
 def test_a_page_that_is_too_big_is_refused(inbox: Inbox) -> None:
