@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import typer
 import uvloop
 
+from shared.logs import configure_logs
 from shared.migrate import MigrationError, migrate
 from shared.settings import Settings, load_settings
 
@@ -18,6 +19,7 @@ def service_commands(name: str, about: str, run: Callable[[Settings], Awaitable[
     def serve() -> None:
         """Run the service until SIGTERM. Settings come from TOCSIN_ variables."""
         settings = load_settings()
+        configure_logs(name, settings.log_level)
 
         async def serving() -> None:
             await run(settings)

@@ -24,7 +24,7 @@ class JsonResponse(Response):
 
     def render(self, content: Any) -> bytes:
         """The body."""
-        return orjson.dumps(content)
+        return orjson.dumps(content, default=str)
 
 
 class Problem(Exception):

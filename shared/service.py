@@ -13,7 +13,6 @@ from fastapi import FastAPI
 
 from shared.db import Database
 from shared.http import JsonResponse
-from shared.logs import configure_logs
 from shared.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
 
@@ -62,7 +61,6 @@ async def run_service(
 
     `stop` is set when the stop begins, for answers that would never end by themselves (streams).
     """
-    configure_logs(name, settings.log_level)
     configure_telemetry(name)
     add_health(app, database, components)
     stop = stop or asyncio.Event()

@@ -1,7 +1,80 @@
-"""Where intake's objects are built."""
+"""Composition root of intake: the only place where its objects are built."""
 
+import asyncio
 import logging
+from collections.abc import Callable
+
+from services.intake import store
+from services.intake.api import create_api
+from services.intake.group_commit import GroupCommit
+from services.intake.handlers import Intake
+from services.intake.keys import KeyRing
+from services.intake.policy import FILE, IntakePolicy, read_intake_policy
+from shared.clock import Clock, system_clock
+from shared.consumption import Consumption
+from shared.db import UNAVAILABLE, Database
+from shared.events import escalation
+from shared.policy_watch import PolicyWatch
+from shared.relay import Relay
+from shared.service import Component, run_service
+from shared.settings import Settings
+from shared.timers import Ticker
+from shared.topics import SIGNALS
+from shared.wake import Wake
 
 log = logging.getLogger(__name__)
-_PRUNE_EVERY_SECONDS = 3600
 NAME = "intake"
+_PRUNE_EVERY_SECONDS = 600
+
+
+async def run(settings: Settings) -> None:
+    """Serve until told to stop. Raises InvalidPolicy when there is no good policy."""
+    clock = system_clock
+    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
+    await policy.start()
+    wake = Wake(database.dsn, NAME)
+    intake = Intake(lambda: policy.current.content, clock)
+    commit = GroupCommit(database, intake)
+    app = create_api(KeyRing(database, clock), commit.submit, clock)
+    components: dict[str, Component] = {
+        "commit": commit,
+        "consumption": Consumption(
+            database,
+            bootstrap=settings.kafka,
+            group=NAME,
+            handlers={SIGNALS: intake.on_signals, escalation.TOPIC: intake.on_escalation},
+            clock=clock,
+            topic_prefix=settings.topic_prefix,
+            instance_id=settings.instance,
+        ),
+        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        "timers": Ticker(database, intake.fire, clock, wake.subscribe("timers")),
+        "policy": policy,
+        "wake": wake,
+        "prune": Prune(database, lambda: policy.current.content, clock),
+    }
+    await run_service(NAME, settings, app, database, components)
+
+
+class Prune:
+    """Forgets signals that are older than the window in which repeats are recognised."""
+
+    def __init__(self, database: Database, policy: Callable[[], IntakePolicy], clock: Clock) -> None:
+        self._database = database
+        self._policy = policy
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Prune now and then until cancelled."""
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    await store.delete_old_signals(connection, self._clock() - self._policy().duplicate_window)
+            except UNAVAILABLE as error:
+                log.warning("old signals stay for now", extra={"error": type(error).__qualname__})
+            await asyncio.sleep(_PRUNE_EVERY_SECONDS)
+
+    def problems(self) -> list[str]:
+        """None: what stays too long costs space only."""
+        return []

@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.consumption.isolation import isolate
-
 from services.intake.handlers import Intake, Taken
 from services.intake.signals import Signal
+from shared.consumption.isolation import isolate
 from shared.db import UNAVAILABLE, Conflict, Connection, Database
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from shared.installation import load_epoch
-from shared.timers import Timer, insert_timers
-
 from services.intake import store
 from services.intake.domain.absorb import absorb, numbers_needed
 from services.intake.domain.ending import close, expire, release, swallows
@@ -34,9 +31,11 @@ from shared.events.intake import (
 )
 from shared.events.rejections import SignalRejected
 from shared.ids import derived_id
+from shared.installation import load_epoch
 from shared.outbox import insert_outbox
 from shared.record import Record
 from shared.telemetry import span
+from shared.timers import Timer, insert_timers
 from shared.trace_context import TraceContext, new_trace
 
 TOPIC_INTEGRATION = "topic"
@@ -194,7 +193,7 @@ def _traced(incident: Incident, traces: dict[UUID, TraceContext]) -> Incident:
 
 
 def _timer(kind: str, incident: Incident, due_at: datetime) -> Timer:
-    return Timer(id=None, kind=kind, subject=incident.incident_id, due_at=due_at, payload={}, trace=incident.trace)
+    return Timer(kind, incident.incident_id, due_at, trace=incident.trace)
 
 
 def _record(signal: Signal) -> tuple[RequestLogged | ChangeRecorded, str]:

@@ -50,7 +50,8 @@ class Incident:
 
     def reported(self) -> ReportedIncident:
         """The incident as events carry it."""
-        return ReportedIncident.model_validate(self, from_attributes=True)
+        own = {name: getattr(self, name) for name in ReportedIncident.model_fields if name != "source"}
+        return ReportedIncident(source=self.origin, **own)
 
 
 @dataclass(frozen=True, slots=True)

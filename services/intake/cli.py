@@ -1,0 +1,84 @@
+"""`tocsin intake`: the service, and the keys of those who may send."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.intake import store
+from services.intake.keys import create_key
+from services.intake.store import StoredKey
+from shared.clock import system_clock
+from shared.commands import service_commands
+from shared.db import Database
+from shared.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+
+async def _run(settings: Settings) -> None:
+    # Not at the top: a command about keys needs none of what a server is built of.
+    from services.intake.app import run
+
+    await run(settings)
+
+
+async def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    database = Database(load_settings().dsn("intake"))
+    try:
+        return await work(database)
+    finally:
+        await database.close()
+
+
+app = service_commands("intake", "Identify and log: signals in, incidents out.", _run)
+keys = typer.Typer(no_args_is_help=True, help="Integration keys: who may send signals.")
+app.add_typer(keys, name="keys")
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[
+        str, typer.Argument(help="The integration, e.g. alertmanager. Two keys of one name are a rotation.")
+    ],
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; default: never.")] = None,
+) -> None:
+    """Make a key and print it. It is shown this once; only a hash of it is kept."""
+
+    async def create(database: Database) -> str:
+        async with database.transaction() as connection:
+            return await create_key(connection, name, timedelta(days=days) if days else None, system_clock())
+
+    typer.echo(asyncio.run(_with_database(create)))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List keys by their public part."""
+
+    async def load(database: Database) -> list[StoredKey]:
+        async with database.connection() as connection:
+            return await store.list_keys(connection)
+
+    table = Table("integration", "key", "expires")
+    for key in asyncio.run(_with_database(load)):
+        table.add_row(key.name, f"tocsin_{key.key_id}_...", key.expires_at.isoformat() if key.expires_at else "never")
+    Console().print(table)
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument(help="The public part, as `list` shows it.")]) -> None:
+    """Revoke a key. Running services may honour it for 30 seconds more."""
+    public = key_id.removeprefix("tocsin_").partition("_")[0]
+
+    async def revoke(database: Database) -> bool:
+        async with database.transaction() as connection:
+            return await store.delete_key(connection, public)
+
+    if not asyncio.run(_with_database(revoke)):
+        typer.secho(f"tocsin: there is no key `{public}`; see `tocsin intake keys list`", fg="red", err=True)
+        raise typer.Exit(1)

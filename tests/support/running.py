@@ -1,0 +1,226 @@
+"""The four services as real processes on the run's Kafka and Postgres, and the world around them."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from services.intake.keys import create_key
+from shared.clock import system_clock
+from shared.db import Database
+from shared.topics import TOPICS, apply_topics
+from tests.support.stack import runtime_dsn
+
+SERVICES = ("intake", "triage", "escalation", "reporting")
+SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMgbG9uZw=="
+TOKEN = "the-token-of-the-tests"
+
+
+async def eventually(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
+    """The first truthy result of `check`; fails saying `what` did not come within a generous time."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = await check()
+        if found:
+            return found
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"after {seconds} s, still not: {what} (last seen: {found!r})")
+        await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Received:
+    """A request that reached the receiver of pages."""
+
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+    @property
+    def webhook_id(self) -> str:
+        """The attempt key."""
+        return self.headers["webhook-id"]
+
+
+@dataclass
+class Receiver:
+    """The other end of page webhooks. `answer` decides the HTTP status of each request."""
+
+    received: list[Received] = field(default_factory=list)
+    answer: Callable[[Received], int] = lambda _: 200
+    url: str = ""
+
+    async def _take(self, request: web.Request) -> web.Response:
+        received = Received({k.lower(): v for k, v in request.headers.items()}, await request.json())
+        self.received.append(received)
+        return web.Response(status=self.answer(received))
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Receiver"]:
+        """Listens on a port of its own inside the block."""
+        app = web.Application()
+        app.router.add_post("/{tail:.*}", self._take)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/pages"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+
+@dataclass
+class Running:
+    """A whole Tocsin: where its services listen, and the means to stop, kill and restart each."""
+
+    environment: dict[str, str]
+    ports: dict[str, int]
+    key: str
+    logs: Path
+    database: str
+    http: aiohttp.ClientSession
+    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+
+    def url(self, service: str, path: str = "") -> str:
+        """Address of a service."""
+        return f"http://127.0.0.1:{self.ports[service]}{path}"
+
+    async def start(self, service: str) -> None:
+        """Start a process; `ready` waits for it."""
+        log = (self.logs / f"{service}.log").open("ab")
+        self.processes[service] = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "shared.cli",
+            service,
+            "serve",
+            env=self.environment | {"TOCSIN_HTTP_PORT": str(self.ports[service]), "TOCSIN_INSTANCE": f"{service}-0"},
+            stdout=log,
+            stderr=log,
+        )
+
+    async def ready(self, *services: str) -> None:
+        """Wait until services say that they are ready."""
+        for service in services or SERVICES:
+            await eventually(f"{service} ready", partial(self._is_ready, service), 60)
+
+    async def _is_ready(self, service: str) -> bool:
+        assert self.processes[service].returncode is None, (self.logs / f"{service}.log").read_text()[-4000:]
+        try:
+            async with self.http.get(self.url(service, "/readyz")) as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def kill(self, service: str, sign: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal and wait for the end; returns the exit status."""
+        process = self.processes[service]
+        process.send_signal(sign)
+        return await process.wait()
+
+    async def stop(self) -> None:
+        """End all that runs."""
+        for process in self.processes.values():
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                async with asyncio.timeout(20):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    async def signals(self, *events: dict[str, Any], traceparent: str | None = None) -> dict[str, Any]:
+        """Post CloudEvents in one batch; returns the answer, which must be a 2xx."""
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/cloudevents-batch+json"}
+        if traceparent:
+            headers["traceparent"] = traceparent
+        async with self.http.post(self.url("intake", "/v1/signals"), json=list(events), headers=headers) as answer:
+            body: dict[str, Any] = await answer.json(content_type=None)
+            assert answer.status == 202, body
+            return body
+
+    async def act(self, action: str, incident: str, by: str = "ana") -> dict[str, Any]:
+        """Acknowledge or resolve by the API."""
+        async with self.http.post(
+            self.url("escalation", f"/v1/incidents/{incident}/{action}"),
+            json={"by": by},
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        ) as answer:
+            body: dict[str, Any] = await answer.json(content_type=None)
+            assert answer.status == 200, body
+            return body
+
+    async def incident(self, incident_id: str) -> dict[str, Any] | None:
+        """The incident as reporting tells it, or None while it has not heard."""
+        async with self.http.get(self.url("reporting", f"/v1/incidents/{incident_id}")) as answer:
+            return await answer.json() if answer.status == 200 else None
+
+
+@asynccontextmanager
+async def running(
+    kafka: str, database: str, prefix: str, folder: Path, policy: Mapping[str, str], **environment: str
+) -> AsyncIterator[Running]:
+    """All four services, ready, with the given policy files (name to text) and extra environment."""
+    (folder / "policy").mkdir()
+    for name, text in policy.items():
+        (folder / "policy" / name).write_text(text)
+    await apply_topics(kafka, prefix, TOPICS)
+    ports = {service: free_port() for service in SERVICES}
+    own = {
+        "TOCSIN_KAFKA": kafka,
+        "TOCSIN_TOPIC_PREFIX": prefix,
+        "TOCSIN_POSTGRES": runtime_dsn(database, "{service}"),
+        "TOCSIN_POLICY_DIR": str(folder / "policy"),
+        "TOCSIN_PUBLIC_URL": f"http://127.0.0.1:{ports['escalation']}",
+        "TOCSIN_CONSOLE_URL": f"http://127.0.0.1:{ports['reporting']}",
+        "TOCSIN_ESCALATION_URL": f"http://127.0.0.1:{ports['escalation']}",
+        "TOCSIN_SECRET_KEY": "a key of thirty-two bytes or more for tests",
+        "TOCSIN_API_TOKEN": TOKEN,
+        "TOCSIN_WEBHOOK_SECRET": SECRET,
+        "TOCSIN_ALLOWED_NETWORKS": "127.0.0.0/8",
+    }
+    intake = Database(runtime_dsn(database, "intake"))
+    async with intake.transaction() as connection:
+        key = await create_key(connection, "tests", None, system_clock())
+    await intake.close()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "OTEL_"))}
+    async with aiohttp.ClientSession() as http:
+        stack = Running(inherited | own | environment, ports, key, folder, database, http)
+        try:
+            for service in SERVICES:
+                await stack.start(service)
+            await stack.ready()
+            yield stack
+        finally:
+            await stack.stop()
+
+
+def alert(signal_id: str, key: str | None = None, **data: Any) -> dict[str, Any]:
+    """An alert as a CloudEvent in structured mode."""
+    return {
+        "specversion": "1.0",
+        "id": signal_id,
+        "source": "/probe",
+        "type": "tocsin.signals.Alert",
+        "data": {"summary": "disk full", "service": "checkout", "severity": "critical", "key": key or signal_id} | data,
+    }
