@@ -100,6 +100,13 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+async def says(relay: asyncio.subprocess.Process, what: bytes) -> None:
+    assert relay.stdout is not None
+    async with asyncio.timeout(30):
+        while what not in (line := await relay.stdout.readline()):
+            assert line, "the relay has ended"
+
+
 @pytest.mark.parametrize(
     ("point", "defeat"),
     [("read", b"has no database"), ("read, blind", b"fenced"), ("sent, blind", b"fenced")],
@@ -108,7 +115,6 @@ async def test_a_frozen_leader_publishes_nothing_after_its_successor(
     intake: Database, kafka: str, topic: str, topic_prefix: str, point: str, defeat: bytes
 ) -> None:
     async with process(intake, kafka, topic_prefix, point) as frozen, reading(kafka, topic) as reader:
-        assert frozen.stdout is not None
         await write(intake, b"first")
         await reader.values(b"first")
         await write(intake, b"old")
@@ -119,9 +125,7 @@ async def test_a_frozen_leader_publishes_nothing_after_its_successor(
             assert await reader.values(b"new") == [b"first", b"old", b"new"]
 
             frozen.send_signal(signal.SIGCONT)
-            async for line in frozen.stdout:
-                if defeat in line:
-                    break
+            await says(frozen, defeat)
             await write(intake, b"newer")
             assert await reader.values(b"newer") == [b"first", b"old", b"new", b"newer"]
 
