@@ -71,7 +71,7 @@ def verify() -> None:
         typer.secho(f"tocsin: {verdict.topic}/{verdict.partition}: {verdict.broken}", fg="red", err=True)
     if broken:
         raise typer.Exit(1)
-    typer.echo(f"all {sum(verdict.records for verdict in verdicts):,} records in {len(verdicts)} chains hold")
+    typer.echo(f"all {sum(verdict.records for verdict in verdicts):,} records in {len(verdicts)} chain(s) hold")
 
 
 async def _verify(settings: Settings) -> list[Verdict]:

@@ -7,9 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from shared.events import escalation, intake, triage
-from shared.events.facts import Event, Fact, event_message, new_event
+from shared.events.facts import Event, Fact, new_event
 from shared.ids import uuid7
-from shared.record import Record
 from shared.trace_context import TraceContext, new_trace
 
 OPENED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
@@ -185,13 +184,3 @@ def change(service: str = "checkout", made_at: datetime = OPENED, version: str =
         received_at=made_at,
     )
     return new_event(fact.change_id, 1, made_at, intake.ChangeRecorded(change=fact), new_trace())
-
-
-def records(events: Sequence[Event], offset: int = 0) -> list[Record]:
-    """Events of one topic as records of its partition 0, from the given offset on."""
-    found = []
-    for place, event in enumerate(events, offset):
-        message = event_message(event)
-        headers = tuple((name, value.encode()) for name, value in message.headers.items())
-        found.append(Record(message.topic, 0, place, event.time, message.key, message.value, headers))
-    return found
