@@ -30,7 +30,7 @@ _BATCH = 1000
 _TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
 _REQUEST_MILLISECONDS = 15_000
 _STOP_SECONDS = 2
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _OVERDUE = timedelta(seconds=60)
 
 
@@ -160,6 +160,8 @@ class Relay:
 
     @asynccontextmanager
     async def _producer(self, leadership: Leadership) -> AsyncIterator[AIOKafkaProducer]:
+        # Starting one shuts out every other: only who still has its session may.
+        self._oldest = await load_oldest_outbox(leadership.connection)
         # A new one after every failure: a refused batch leaves a gap in a producer's sequence numbers.
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
