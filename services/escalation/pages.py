@@ -42,7 +42,7 @@ def webhook_body(notice: Notice) -> bytes:
             "type": "tocsin.page",
             "timestamp": notice.at,
             "data": {
-                "incident_id": notice.incident_id,
+                "incident_id": str(notice.incident_id),
                 "incident": f"INC-{notice.number}",
                 "summary": notice.summary,
                 "service": notice.service,
