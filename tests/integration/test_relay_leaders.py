@@ -92,6 +92,11 @@ async def write(intake: Database, *values: bytes) -> None:
         await insert_outbox(connection, [OutboxMessage(TOPIC, b"key", value) for value in values], system_clock())
 
 
+async def is_empty(intake: Database) -> bool:
+    async with intake.connection() as connection:
+        return not await connection.fetchval("SELECT count(*) FROM outbox")
+
+
 async def has_stopped(relay: asyncio.subprocess.Process) -> bool:
     return await asyncio.to_thread(_state, relay.pid) == "T"
 
@@ -128,6 +133,7 @@ async def test_a_frozen_leader_publishes_nothing_after_its_successor(
             await says(frozen, defeat)
             await write(intake, b"newer")
             assert await reader.values(b"newer") == [b"first", b"old", b"new", b"newer"]
+            await eventually("the successor has deleted what it published", lambda: is_empty(intake))
 
         # It has learnt of its defeat and takes its turn again.
         await write(intake, b"newest")
