@@ -143,7 +143,8 @@ class Sender:
             # Only the type: whatever it says may quote an address. It counts as an attempt, so it cannot loop for ever.
             failure = Failure(f"unexpected {type(error).__qualname__}", uncertain=True)
         if failure is not None:
-            log.warning("a page did not arrive", extra={"attempt_key": order.attempt_key, "error": failure.error})
+            fields = {"attempt_key": order.attempt_key, "attempt": claim.attempts, "error": failure.error}
+            log.warning("a page did not arrive", extra=fields)
         self._results.put_nowait((claim, failure, here))
 
     async def _deliver(self, claim: Claim, here: TraceContext) -> None:

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from services.escalation.domain import Incident
 from services.escalation.plan import PageOrder
 from shared.db import Connection
@@ -97,8 +99,10 @@ async def insert_deliveries(
         WITH inserted AS (
             INSERT INTO deliveries (attempt_key, incident_id, user_id, method, step, round, why,
                                     traceparent, tracestate, due_at, created_at)
-            SELECT *, $10, $10 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[],
-                                           $7::jsonb[], $8::text[], $9::text[])
+            SELECT attempt_key, incident_id, user_id, method, step, round, why::jsonb, traceparent, tracestate, $10, $10
+            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[],
+                        $7::text[], $8::text[], $9::text[])
+                 AS page (attempt_key, incident_id, user_id, method, step, round, why, traceparent, tracestate)
             ON CONFLICT (attempt_key) DO NOTHING
         )
         SELECT pg_notify(current_schema || '.deliveries', '')
@@ -109,7 +113,8 @@ async def insert_deliveries(
         [page.method for page, _ in pages],
         [page.step for page, _ in pages],
         [page.round for page, _ in pages],
-        [list(page.why) for page, _ in pages],
+        # As text: in an array of jsonb, a list counts as one more dimension.
+        [orjson.dumps(page.why).decode() for page, _ in pages],
         [trace.traceparent for _, trace in pages],
         [trace.tracestate for _, trace in pages],
         now,
