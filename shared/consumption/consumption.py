@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
@@ -13,6 +14,7 @@ from faststream.kafka.message import KafkaMessage
 from shared.clock import Clock
 from shared.consumption.assignment import Assignment
 from shared.consumption.batch import Handler, Worker
+from shared.consumption.consumer import Consumer
 from shared.consumption.isolation import never_poison
 from shared.consumption.partition import Slice
 from shared.db import Database
@@ -67,6 +69,9 @@ class Consumption:
         while True:
             broker, self._assignment = self._build()
             try:
+                # FastStream has no public way to say which class reads.
+                builder = cast("partial[Any]", await broker.connect())
+                broker.config.broker_config.builder = partial(Consumer, self._assignment, **builder.keywords)
                 await broker.start()
                 self._unconnected = ""
                 await asyncio.Event().wait()

@@ -1,14 +1,17 @@
 """One assigned partition: where it stands between Kafka and Postgres, and what was polled of it."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.consumption.offsets import Place, Position
 from shared.record import Record
+
+log = logging.getLogger(__name__)
 
 
 class Phase(Enum):
@@ -26,35 +29,54 @@ class Partition:
     handle: TopicPartition
     place: Place
     phase: Phase = Phase.LOADING
-    cursor: int = 0  # all before it was handed out; the row stands here, or will when the batch in hand is committed
-    row: Position | None = None  # as it was when last loaded
-    unproven: bool = False  # the record that the row remembers must come first, to prove that this is the same log
-    end: float = math.nan
     problem: str = "its position is not loaded yet"
+    row: Position | None = None  # as it was when last loaded or saved
+    cursor: int = 0  # all before it was handed out; the row stands here, or will when the batch in hand is committed
+    unproven: bool = False  # the record that the row remembers must come first, to prove that this is the same log
+    end: float = math.nan  # of the log, when last looked at
+    seen: int = -1  # where Kafka's consumer stood then
 
-    def start(self, row: Position | None, beginning: int) -> int:
-        """Begin to read; returns the offset to seek to."""
-        self.phase, self.row, self.problem = Phase.READING, row, ""
+    @property
+    def origin(self) -> int:
+        """The offset that Kafka's consumer has to stand at for the next poll."""
+        return self.row.last_offset if self.unproven and self.row and self.row.last_offset is not None else self.cursor
+
+    def start(self, consumer: AIOKafkaConsumer, row: Position | None, beginning: int) -> None:
+        """Read from the row, or a log without one from its beginning."""
+        self.phase, self.problem, self.row = Phase.READING, "", row
         self.cursor = row.next_offset if row else beginning
-        last = row.last_offset if row else None
-        # One that retention has removed proves nothing, nor one that the row was set back to by hand.
-        self.unproven = last is not None and beginning <= last < self.cursor
-        return last if last is not None and self.unproven else self.cursor
+        # A record that retention has removed proves nothing, nor does one that the row was set back before by hand.
+        self.unproven = row is not None and row.last_offset is not None and beginning <= row.last_offset < self.cursor
+        consumer.seek(self.handle, self.origin)
+        consumer.resume(self.handle)
 
-    def stop(self, reason: str) -> None:
-        """Read nothing more."""
+    def stop(self, consumer: AIOKafkaConsumer, reason: str) -> None:
+        """Read nothing more, and say so loudly."""
+        consumer.pause(self.handle)
         self.phase, self.problem = Phase.STOPPED, reason
+        log.critical(
+            "a partition is stopped: %s", reason, extra={"topic": self.place.topic, "partition": self.place.partition}
+        )
 
-    def take(self, records: Sequence[Record], position: int) -> "Slice | None":
+    def reload(self, consumer: AIOKafkaConsumer) -> None:
+        """The row is not where this process left it: start again from the row."""
+        consumer.pause(self.handle)
+        self.phase, self.problem = Phase.LOADING, "starting again from its row"
+
+    def rewind(self, consumer: AIOKafkaConsumer, cursor: int) -> None:
+        """Read again from the cursor."""
+        self.cursor = cursor
+        consumer.seek(self.handle, self.origin)
+
+    def prove(self, first: Record) -> str | None:
+        """Why the first record polled says that this is not the log that the row speaks of."""
+        if self.row and (first.offset, first.timestamp) != (self.row.last_offset, self.row.last_timestamp):
+            return f"the record at offset {self.row.last_offset} is not the one that was read: the topic was recreated"
+        self.unproven = False
+        return None
+
+    def take(self, records: Sequence[Record], position: int) -> "Slice":
         """Stamp what was just polled with the cursor. `position` is where Kafka's consumer stands after the poll."""
-        if self.unproven and self.row:
-            first = records[0]
-            if (first.offset, first.timestamp) != (self.row.last_offset, self.row.last_timestamp):
-                self.stop(f"the record at offset {self.row.last_offset} is not the one read: the topic was recreated")
-                return None
-            self.unproven, records = False, records[1:]
-        if not records:
-            return None
         start, self.cursor = self.cursor, position
         return Slice(self, start, position, records)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.db import Conflict, Connection
 from shared.record import Record
@@ -19,7 +19,7 @@ from tests.support.consuming import (
     publish,
     things,
 )
-from tests.support.running import eventually
+from tests.support.running import eventually, free_port
 
 
 @pytest.fixture
@@ -223,3 +223,45 @@ async def test_a_member_that_is_killed_has_its_partition_back_at_once(
         await diary.reaches(40, seconds=5)  # the session times out after 10
 
     assert await diary.values() == things(40)
+
+
+async def test_a_batch_in_hand_is_finished_when_the_service_stops(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await publish(kafka, topic_prefix + TOPIC, things(20))
+    started, released = asyncio.Event(), asyncio.Event()
+
+    async def take_long(connection: Connection, records: Sequence[Record]) -> None:
+        started.set()
+        await released.wait()
+        await diary.write(connection, records)
+
+    async with diary.service(kafka, topic_prefix, take_long):
+        await started.wait()
+        asyncio.get_running_loop().call_later(0.2, released.set)  # while it stops
+
+    assert await diary.values() == things(20)
+
+
+async def test_a_broker_that_is_away_is_said_and_waited_for(topic_prefix: str, diary: Diary) -> None:
+    async with diary.service(f"127.0.0.1:{free_port()}", topic_prefix) as service:
+        await eventually("it says so", lambda: has_problem(service, "not connected to Kafka (KafkaConnectionError)"))
+
+
+async def test_records_that_linger_come_in_few_batches(kafka: str, topic_prefix: str, diary: Diary) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    batches = 0
+
+    async def count(connection: Connection, records: Sequence[Record]) -> None:
+        nonlocal batches
+        batches += 1
+        await diary.write(connection, records)
+
+    async with (
+        diary.service(kafka, topic_prefix, count, linger=0.2),
+        AIOKafkaProducer(bootstrap_servers=kafka) as sender,
+    ):
+        for value in things(100):
+            await sender.send_and_wait(topic_prefix + TOPIC, value)
+        await diary.reaches(100)
+
+    assert batches < 20

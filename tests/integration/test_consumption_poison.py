@@ -7,11 +7,12 @@ import asyncpg
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from shared.consumption import isolate
+from shared.consumption import isolate, keeper
 from shared.db import Connection, Database
 from shared.record import Record
-from tests.support.consuming import SERVICE, TOPIC, Diary, make_topic, open_diary, publish
+from tests.support.consuming import SERVICE, TOPIC, Diary, has_problem, make_topic, open_diary, publish
 from tests.support.running import eventually
 from tests.support.stack import runtime_dsn
 
@@ -114,6 +115,41 @@ async def test_a_dead_letter_is_never_too_large_to_be_sent(kafka: str, topic_pre
     [letter] = await diary.letters()
     assert letter["offset"] == 0
     assert "1000000 bytes are left out" in letter["reason"]
+
+
+class NotText(str):
+    """A header's name that other clients than Python's can send."""
+
+    def encode(self, *_: str) -> bytes:
+        """What leaves."""
+        return b"\xff\xfe"
+
+
+async def test_a_record_that_the_client_cannot_read_stops_its_partition_alone(
+    kafka: str, topic_prefix: str, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "_WATCH_SECONDS", 0.1)
+    topic = topic_prefix + TOPIC
+    await make_topic(kafka, topic, partitions=2)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for number in range(20):
+            await producer.send_and_wait(topic, thing(number), partition=number % 2)
+        batch = producer.create_batch()
+        batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, -1, 1 << 16)
+        batch.append(key=None, value=thing(666), timestamp=None, headers=[(NotText("x"), b"")])
+        await (await producer.send_batch(batch, topic, partition=0))
+        for number in range(20, 40):
+            await producer.send_and_wait(topic, thing(number), partition=number % 2)
+
+    async with diary.service(kafka, topic_prefix, write_down) as service:
+        await eventually("it says so", lambda: has_problem(service, "things/0: the record at offset 10 cannot be read"))
+        await diary.reaches(30)
+        assert await diary.wrong([thing(n) for n in range(40) if n < 20 or n % 2]) == {}
+
+        await diary.admin.execute('UPDATE offsets SET next_offset = 11 WHERE "partition" = 0')
+        await diary.reaches(40)
+
+    assert await diary.wrong([thing(number) for number in range(40)]) == {}
 
 
 async def test_a_fault_of_the_installation_condemns_no_record(kafka: str, topic_prefix: str, diary: Diary) -> None:

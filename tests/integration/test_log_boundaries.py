@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from shared.consumption import assignment, consumption
+from shared.consumption import consumption, keeper
 from tests.support.consuming import (
     SERVICE,
     TOPIC,
@@ -32,7 +32,7 @@ async def diary(database: str) -> AsyncIterator[Diary]:
 
 @pytest.fixture(autouse=True)
 def _watch_closely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assignment, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(keeper, "_WATCH_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -1,0 +1,152 @@
+"""Sees to the partitions of one assignment: loads where they start, and watches that their logs stay whole."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from shared.consumption.consumer import Consumer, commit
+from shared.consumption.offsets import Place, Position, load_positions, mismatch, skip_markers
+from shared.consumption.partition import Partition, Phase
+from shared.db import UNAVAILABLE, Database
+from shared.installation import raise_epoch
+
+log = logging.getLogger(__name__)
+_RETRY_SECONDS = 0.5
+_WATCH_SECONDS = 5
+
+
+class Keeper:
+    """Runs as long as one assignment lasts: cancelled, it touches nothing any more. `look` wakes it early."""
+
+    def __init__(
+        self, database: Database, consumer: Consumer, partitions: Sequence[Partition], look: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._consumer = consumer
+        self._partitions = partitions
+        self._look = look
+
+    async def run(self) -> None:
+        """Load what is to be loaded; otherwise, now and then, look whether all logs are still whole."""
+        while True:
+            try:
+                if loading := self._in(Phase.LOADING):
+                    await self._load(loading)
+                await _all(self._watch(partition) for partition in self._in(Phase.READING))
+                await self._look_again()
+            except Exception as error:
+                self._failed(error)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_WATCH_SECONDS):
+                await self._look.wait()
+        except TimeoutError:
+            return
+        self._look.clear()
+
+    def _in(self, phase: Phase) -> list[Partition]:
+        return [partition for partition in self._partitions if partition.phase is phase]
+
+    def _failed(self, error: Exception) -> None:
+        for partition in self._in(Phase.LOADING):
+            partition.problem = f"its position cannot be loaded ({type(error).__qualname__})"
+        expected = isinstance(error, (KafkaError, *UNAVAILABLE))
+        log.warning(
+            "the partitions cannot be seen to",
+            extra={"error": type(error).__qualname__},
+            exc_info=None if expected else error,
+        )
+
+    async def _load(self, partitions: Sequence[Partition]) -> None:
+        # The order matters: each is newer than the one before, so that another owner's progress meanwhile cannot make
+        # the commit look ahead of the row, nor the row look ahead of the log.
+        commits = await asyncio.gather(*(self._consumer.committed(partition.handle) for partition in partitions))
+        rows = await self._rows(partitions)
+        ahead = [p for p, at in zip(partitions, commits, strict=True) if (at or 0) > _next(rows.get(p.place))]
+        if ahead:
+            await self._put_back(ahead, rows)
+        await _all(self._start(partition, rows.get(partition.place)) for partition in partitions)
+
+    async def _start(self, partition: Partition, row: Position | None) -> None:
+        beginning, end = await self._bounds(partition)
+        if row and (reason := mismatch(row, beginning, end)):
+            partition.row = row
+            partition.stop(self._consumer, reason)
+        else:
+            partition.start(self._consumer, row, beginning)
+
+    async def _put_back(self, ahead: Sequence[Partition], rows: Mapping[Place, Position]) -> None:
+        """The database is older than what it once told Kafka: what it hands out from now on must not look old."""
+        async with self._database.transaction() as connection:
+            epoch = await raise_epoch(connection)
+        log.critical(
+            "the database was put back to an earlier state: reading again from its rows, under a new epoch",
+            extra={"epoch": epoch, "partitions": [f"{p.place.topic}/{p.place.partition}" for p in ahead]},
+        )
+        # So that the next assignment does not raise it again.
+        await commit(self._consumer, {p.handle: _next(rows.get(p.place)) for p in ahead})
+
+    async def _watch(self, partition: Partition) -> None:
+        """Stop it when its log no longer reaches its position; step over markers at the log's end."""
+        cursor, position = partition.cursor, await self._consumer.position(partition.handle)
+        beginning, partition.end = await self._bounds(partition)
+        if partition.phase is not Phase.READING:
+            return
+        stalled = partition.seen == position < partition.end
+        partition.seen, partition.problem = position, "records wait, but none is read" if stalled else ""
+        if partition.cursor != cursor:
+            return
+        if reason := mismatch(Position(cursor), beginning, partition.end):
+            partition.stop(self._consumer, reason)
+        elif position < beginning:
+            partition.reload(self._consumer)  # the record that was to prove the log has left it meanwhile
+            self._look.set()
+        elif position > cursor:
+            await self._skip_markers(partition, cursor, position)
+
+    async def _skip_markers(self, partition: Partition, cursor: int, position: int) -> None:
+        # Nothing was handed out between the two, so there are only markers there. Were the row left before them,
+        # retention would one day seem to have removed records that were never read.
+        async with self._database.transaction() as connection:
+            moved = await skip_markers(connection, partition.place, cursor, position)
+        if moved and partition.cursor == cursor:
+            partition.cursor = position
+            await commit(self._consumer, {partition.handle: position})
+
+    async def _look_again(self) -> None:
+        """Somebody may have mended the row of a stopped partition."""
+        stopped = self._in(Phase.STOPPED)
+        rows = await self._rows(stopped)
+        for partition in stopped:
+            if rows.get(partition.place) != partition.row:
+                partition.phase = Phase.LOADING
+                self._look.set()
+
+    async def _rows(self, partitions: Sequence[Partition]) -> dict[Place, Position]:
+        if not partitions:
+            return {}
+        async with self._database.connection() as connection:
+            return await load_positions(connection, [partition.place for partition in partitions])
+
+    async def _bounds(self, partition: Partition) -> tuple[int, int]:
+        beginnings = await self._consumer.beginning_offsets([partition.handle])
+        ends = await self._consumer.end_offsets([partition.handle])
+        return beginnings[partition.handle], ends[partition.handle]
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it, so that one partition without a leader holds up no other; then raise what failed first."""
+    for failed in await asyncio.gather(*work, return_exceptions=True):
+        if failed:
+            raise failed
+
+
+def _next(row: Position | None) -> int:
+    return row.next_offset if row else 0
