@@ -93,7 +93,7 @@ def _detach(fresh: bool) -> None:
     log = LOGS.parent / "supervisor.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "shared.cli", "up", *(["--fresh"] if fresh else [])],
+            [sys.executable, "-m", "deploy.local.cli", "up", *(["--fresh"] if fresh else [])],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -127,3 +127,7 @@ def _say_already_up(fresh: bool) -> None:
 def _fail(message: str) -> None:
     console.print(f"tocsin: {message}", style="red", highlight=False, markup=False)
     raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()
