@@ -11,6 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaE
 
 log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+_WAIT_MILLISECONDS = 1000
 _PROBE_MILLISECONDS = 200
 _COMMIT_SECONDS = 2.0
 _UNREADABLE = (UnicodeDecodeError, CorruptRecordException)  # the first: a header's name that is not UTF-8
@@ -45,8 +46,10 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
 
     async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Polled:
         """As aiokafka's. An empty answer may also mean trouble, which is then named in `trouble`."""
+        # FastStream sleeps after an empty poll, deaf to what arrives: so empty polls had better be few.
+        wait = max(timeout_ms, _WAIT_MILLISECONDS)
         try:
-            polled = await self._poll(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+            polled = await self._poll(*partitions, timeout_ms=wait, max_records=max_records)
         except ConsumerStoppedError:
             raise
         except KafkaError as error:

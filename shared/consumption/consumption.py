@@ -21,7 +21,7 @@ from shared.db import Database
 
 log = logging.getLogger(__name__)
 _MAX_RECORDS = 500
-_POLL_MILLISECONDS = 10  # FastStream also sleeps this long, deaf, after a poll that found nothing
+_POLL_MILLISECONDS = 10  # how long FastStream sleeps after a poll that found nothing; how long one waits, see Consumer
 _LINGER_BYTES = 1 << 20
 _METADATA_SECONDS = 30.0  # after this a topic that was recreated, or has more partitions, is noticed
 _GRACE_SECONDS = 8
