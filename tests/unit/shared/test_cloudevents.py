@@ -1,5 +1,6 @@
 """Envelopes from untrusted bytes: every slip names its field, nothing else is ever raised."""
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,10 +82,8 @@ def test_deep_nesting_is_refused() -> None:
 
 @given(st.binary(max_size=200), st.dictionaries(st.text(max_size=20), st.binary(max_size=50), max_size=5))
 def test_no_bytes_raise_anything_but_malformed(value: bytes, headers: dict[str, bytes]) -> None:
-    try:
+    with contextlib.suppress(Malformed):
         from_record(Record("t", 0, 0, NOON, None, value, tuple(headers.items())))
-    except Malformed:
-        pass
 
 
 def test_what_we_write_the_reference_library_reads() -> None:
