@@ -36,7 +36,7 @@ class Keeper:
                 if loading := self._in(Phase.LOADING):
                     await self._load(loading)
                 await _all(self._watch(partition) for partition in self._in(Phase.READING))
-                await self._look_again()
+                await self._compare()
             except Exception as error:
                 self._failed(error)
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -120,13 +120,16 @@ class Keeper:
             partition.cursor = position
             await commit(self._consumer, {partition.handle: position})
 
-    async def _look_again(self) -> None:
-        """Somebody may have mended the row of a stopped partition."""
-        stopped = self._in(Phase.STOPPED)
-        rows = await self._rows(stopped)
-        for partition in stopped:
-            if rows.get(partition.place) != partition.row:
-                partition.phase = Phase.LOADING
+    async def _compare(self) -> None:
+        """Load again where a row moved back with its database, or was mended by hand for a stopped partition."""
+        known = {partition: partition.row for partition in self._partitions if partition.phase is not Phase.LOADING}
+        rows = await self._rows(list(known))
+        for partition, before in known.items():
+            row = rows.get(partition.place)
+            mended = partition.phase is Phase.STOPPED and row != before
+            put_back = partition.phase is Phase.READING and _next(row) < _next(before)
+            if mended or put_back:
+                partition.reload(self._consumer)
                 self._look.set()
 
     async def _rows(self, partitions: Sequence[Partition]) -> dict[Place, Position]:

@@ -110,9 +110,11 @@ async def test_a_database_put_back_to_before_its_first_record_reads_everything_a
 
 
 @pytest.mark.parametrize("read_before", [0, 50])
-async def test_a_database_put_back_under_a_running_service_is_noticed_with_the_next_record(
-    kafka: str, topic_prefix: str, diary: Diary, read_before: int
+@pytest.mark.parametrize("watch_seconds", [0.1, 1000], ids=["when looking", "with the next record"])
+async def test_a_database_put_back_under_a_running_service_is_noticed(
+    kafka: str, topic_prefix: str, diary: Diary, read_before: int, watch_seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(keeper, "_WATCH_SECONDS", watch_seconds)
     await make_topic(kafka, topic_prefix + TOPIC)
     async with diary.service(kafka, topic_prefix):
         await publish(kafka, topic_prefix + TOPIC, things(read_before))
@@ -121,10 +123,11 @@ async def test_a_database_put_back_under_a_running_service_is_noticed_with_the_n
         await publish(kafka, topic_prefix + TOPIC, things(100 - read_before, read_before))
         await diary.reaches(100)
         await diary.put_back()
-        await publish(kafka, topic_prefix + TOPIC, things(1, 100))
-        await diary.reaches(101)
+        if watch_seconds > 1:
+            await publish(kafka, topic_prefix + TOPIC, things(1, 100))
+        await diary.reaches(100 + (watch_seconds > 1))
 
-    assert await diary.values() == things(101)
+    assert await diary.values() == things(100 + (watch_seconds > 1))
     assert await epoch(diary) == 1
 
 
