@@ -53,7 +53,7 @@ def absorb(incident: Incident, event: Event) -> Incident:
 def known_report(incident: Incident) -> ReportedIncident | None:
     """The newest state of the report: intake's own, or the one that triage passed on."""
     triaged = incident.triaged
-    if triaged and triaged.intake_sequence > incident.intake_sequence:
+    if triaged and (incident.reported is None or triaged.intake_sequence > incident.intake_sequence):
         return triaged.incident
     return incident.reported
 
