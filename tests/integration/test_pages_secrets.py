@@ -7,26 +7,19 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from shared import telemetry
 from shared.logs import JsonFormatter
-from tests.support.escalating import receiver, sending, world
+from tests.support.escalating import receiver, recorded_spans, sending, world
 from tests.support.running import free_port
 
 TOKEN = "t0ps3cret-in-the-path"
 
 
 @pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(telemetry, "_provider", provider)
-    yield exporter
-    provider.shutdown()
+def spans() -> Iterator[InMemorySpanExporter]:
+    with recorded_spans() as exporter:
+        yield exporter
 
 
 async def dump(admin: str) -> str:

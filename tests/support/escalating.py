@@ -1,8 +1,8 @@
 """Escalation inside a test: its rooms on a database of their own, a clock that jumps, and people who can be paged."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -14,6 +14,9 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.escalation.channels import Channel, MailChannel, WebhookChannel
 from services.escalation.egress import Network
@@ -23,6 +26,7 @@ from services.escalation.policy import Method, Teams, read_teams
 from services.escalation.respond import Answer, respond
 from services.escalation.sender import Sender
 from services.escalation.ticker import Steps
+from shared import telemetry
 from shared.db import Connection, Database
 from shared.events.cloudevents import CloudEvent, to_structured
 from shared.events.facts import Fact, event_message, new_event
@@ -161,6 +165,20 @@ async def mail_server() -> AsyncIterator[tuple[Mailbox, str]]:
         yield box, f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
+@contextmanager
+def recorded_spans() -> Iterator[InMemorySpanExporter]:
+    """What would go to the OTLP endpoint, kept in memory."""
+    exporter, before = InMemorySpanExporter(), telemetry._provider
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    telemetry._provider = provider
+    try:
+        yield exporter
+    finally:
+        telemetry._provider = before
+        provider.shutdown()
+
+
 @dataclass
 class World:
     """Escalation without its Kafka loop: events go straight to the handlers, in transactions like the plumbing's."""
@@ -254,9 +272,11 @@ class World:
             await Steps(lambda: self.teams, self.clock).fire(connection, timers)
             return len(timers)
 
-    async def act(self, reference: UUID | int, action: Any, by: str = "ana") -> Answer:
+    async def act(
+        self, reference: UUID | int, action: Any, by: str = "ana", caller: TraceContext | None = None
+    ) -> Answer:
         """A person acts by the API."""
-        answer = await respond(self.database, self.clock, reference, action, by=by, via="api")
+        answer = await respond(self.database, self.clock, reference, action, by=by, via="api", caller=caller)
         assert answer is not None
         return answer
 
