@@ -45,7 +45,7 @@ def console(database: Database, clock: Clock, live: Live, trace_template: str | 
             values: dict[str, Any] = {
                 "incidents": await reads.list_open(connection, team, _MOST_OPEN),
                 "teams": await reads.count_open(connection),
-                "resolved": await reads.list_incidents(connection, ["resolved"], team, None, 8),
+                "resolved": await reads.list_resolved(connection, team, 8),
                 "changes": await reads.list_changes(connection, None, now - _RECENT, now, 8),
                 "figures": await reads.load_figures(connection, now - timedelta(days=_DAYS), _DAYS),
             }

@@ -35,6 +35,7 @@ CREATE TABLE incidents (
 );
 CREATE INDEX incidents_by_number ON incidents (number);
 CREATE INDEX incidents_open ON incidents (number) WHERE status <> 'resolved';
+CREATE INDEX incidents_by_resolution ON incidents (resolved_at) WHERE resolved_at IS NOT NULL;
 CREATE INDEX incidents_by_opening ON incidents (opened_at);
 
 -- One row an event, late ones too; a repeat finds its row taken.

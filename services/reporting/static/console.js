@@ -57,7 +57,7 @@ async function ask() {
       again = false;
       while (isSelecting()) await new Promise((done) => setTimeout(done, BUSY_MS));
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (!answer.ok) throw new Error(answer.status);
+      if (!answer.ok && answer.status !== 404) throw new Error(answer.status);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       skew = Date.parse(fresh.documentElement.dataset.now) - Date.now();
       swap(fresh);
@@ -74,10 +74,22 @@ async function ask() {
 
 skew = Date.parse(document.documentElement.dataset.now) - Date.now();
 setInterval(tick, 1000);
-const events = new EventSource("/events");
-events.addEventListener("changed", ask);
-events.addEventListener("error", () => {
-  say("reconnecting", "off");
-  // After a refusal (too many readers) the browser gives up by itself.
-  if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 30000);
+let events = null;
+
+function listen() {
+  events?.close();
+  events = new EventSource("/events");
+  events.addEventListener("changed", ask);
+  events.addEventListener("error", () => {
+    say("reconnecting", "off");
+    // After a refusal (too many readers) the browser gives up by itself.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 30000);
+  });
+}
+
+// A browser has six connections to a server for all its tabs: those that nobody sees leave theirs to the others.
+document.addEventListener("visibilitychange", () => {
+  events.close();
+  if (!document.hidden) listen();
 });
+listen();

@@ -53,6 +53,20 @@ async def list_open(connection: Connection, team: str | None, limit: int) -> lis
     return [IncidentSummary.model_validate(row["state"]) for row in rows]
 
 
+async def list_resolved(connection: Connection, team: str | None, limit: int) -> list[IncidentSummary]:
+    """The incidents resolved last."""
+    rows = await connection.fetch(
+        """
+        SELECT state FROM incidents
+        WHERE resolved_at IS NOT NULL AND ($1::text IS NULL OR team = $1)
+        ORDER BY resolved_at DESC LIMIT $2
+        """,
+        team,
+        limit,
+    )
+    return [IncidentSummary.model_validate(row["state"]) for row in rows]
+
+
 async def count_open(connection: Connection) -> dict[str, int]:
     """How many incidents are open, by team; those without one count under the empty text."""
     rows = await connection.fetch(
