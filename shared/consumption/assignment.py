@@ -26,6 +26,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._database = database
         self._consumer = consumer
         self._prefix = topic_prefix
+        self.failure = ""  # of the last batch
+        self.given_up = asyncio.Event()
         self._joined = False
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._look = asyncio.Event()
@@ -45,7 +47,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         it thinks they start; and it sends no heartbeats while a listener runs, so loading is a task of its own.
         """
         self.on_partitions_revoked(assigned)
-        self._joined = True
+        self._joined, self.failure = True, ""
         self._partitions = {
             handle: Partition(handle, Place(handle.topic.removeprefix(self._prefix), handle.partition))
             for handle in assigned
@@ -100,6 +102,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         """See to the partitions now."""
         self._look.set()
 
+    def give_up(self) -> None:
+        """Have the consumer replaced."""
+        self.given_up.set()
+
     def unreadable(self, handle: TopicPartition, offset: int, error: Exception) -> None:
         """Stop where no record can be read. Kafka hands out whole batches, so there is no stepping over one record."""
         partition = self._partitions.get(handle)
@@ -125,6 +131,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         gone = [topic for topic in sorted(consumer.subscription()) if not consumer.partitions_for_topic(topic)]
         return [
             *([f"polls fail ({consumer.trouble})"] if consumer.trouble else []),
+            *([self.failure] if self.failure else []),
             *(f"{topic}: the topic is gone" for topic in gone),
             *(f"{p.place.topic}/{p.place.partition}: {p.problem}" for p in self._partitions.values() if p.problem),
         ]

@@ -11,6 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaE
 
 log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+_MAX_FAILED = 30
 _WAIT_MILLISECONDS = 1000
 _PROBE_MILLISECONDS = 200
 _COMMIT_SECONDS = 2.0
@@ -28,6 +29,9 @@ class Owner(Protocol):
     def look(self) -> None:
         """Compare the logs with the positions now."""
 
+    def give_up(self) -> None:
+        """Replace the consumer."""
+
     def unreadable(self, handle: TopicPartition, offset: int, error: Exception) -> None:
         """No record can be read at this offset."""
 
@@ -43,6 +47,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         super().__init__(**options)
         self._owner = owner
         self.trouble = ""
+        self._failed = 0
 
     async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Polled:
         """As aiokafka's. An empty answer may also mean trouble, which is then named in `trouble`."""
@@ -53,15 +58,20 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         except ConsumerStoppedError:
             raise
         except KafkaError as error:
-            self.trouble = type(error).__qualname__
-            log.warning("a poll failed", extra={"error": self.trouble})
-            self._owner.rewind_all()
-            if isinstance(error, OffsetOutOfRangeError):
-                self._owner.look()
-            await asyncio.sleep(_RETRY_SECONDS)
+            await self._suffer(error)
             return {}
-        self.trouble = ""
+        self.trouble, self._failed = "", 0
         return polled
+
+    async def _suffer(self, error: KafkaError) -> None:
+        self.trouble, self._failed = type(error).__qualname__, self._failed + 1
+        log.warning("a poll failed", extra={"error": self.trouble})
+        self._owner.rewind_all()
+        if isinstance(error, OffsetOutOfRangeError):
+            self._owner.look()
+        if self._failed == _MAX_FAILED:
+            self._owner.give_up()  # a broker that is away fails no poll: this is aiokafka out of order
+        await asyncio.sleep(_RETRY_SECONDS)
 
     async def _poll(self, *partitions: TopicPartition, **options: Any) -> Polled:
         try:

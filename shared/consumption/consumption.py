@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ _MAX_RECORDS = 500
 _POLL_MILLISECONDS = 10  # how long FastStream sleeps after a poll that found nothing; how long one waits, see Consumer
 _LINGER_BYTES = 1 << 20
 _METADATA_SECONDS = 30.0  # after this a topic that was recreated, or has more partitions, is noticed
+_HEARTBEAT_MILLISECONDS = 1000  # a member learns of a rebalance, which waits for it, with its next heartbeat
 _GRACE_SECONDS = 8
 _RECONNECT_SECONDS = 1.0
 _BACKOFF_SECONDS = (0.1, 5.0)
@@ -61,7 +63,6 @@ class Consumption:
         self._worker = Worker(database, handlers, group, clock)
         self._assignment: Assignment | None = None
         self._unconnected = "not connected to Kafka yet"
-        self._failure = ""
         self._backoff = _BACKOFF_SECONDS[0]
 
     async def run(self) -> None:
@@ -74,12 +75,13 @@ class Consumption:
                 broker.config.broker_config.builder = partial(Consumer, self._assignment, **builder.keywords)
                 await broker.start()
                 self._unconnected = ""
-                await asyncio.Event().wait()
+                await self._assignment.given_up.wait()
             except (KafkaError, OSError) as error:
                 self._unconnected = f"not connected to Kafka ({type(error).__qualname__})"
                 log.warning("cannot start consuming", extra={"error": type(error).__qualname__})
             finally:
-                await broker.stop()
+                with suppress(KafkaError, OSError):
+                    await broker.stop()
                 self._assignment.on_partitions_revoked(set())
             await asyncio.sleep(_RECONNECT_SECONDS)
 
@@ -87,7 +89,7 @@ class Consumption:
         """Why this service does not consume, or not all of it; empty when it does."""
         if self._unconnected or self._assignment is None:
             return [self._unconnected]
-        return [*self._assignment.problems(), *([self._failure] if self._failure else [])]
+        return self._assignment.problems()
 
     def health(self) -> dict[str, Any]:
         """The problems, and the lag by partition."""
@@ -115,6 +117,7 @@ class Consumption:
             fetch_max_wait_ms=int(self._linger * 1000) or 500,
             group_id=self._group,
             group_instance_id=self._instance_id,
+            heartbeat_interval_ms=_HEARTBEAT_MILLISECONDS,
             # Not "earliest": every position is sought, and one that the log does not hold must not be skipped silently.
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -140,12 +143,12 @@ class Consumption:
         try:
             done = await self._worker.work(batch.slices)
         except Exception as error:
-            self._failure = f"the last batch failed ({type(error).__qualname__})"
+            assignment.failure = f"the last batch failed ({type(error).__qualname__})"
             log.warning("a batch failed and will be read again", exc_info=None if never_poison(error) else error)
             await asyncio.sleep(self._backoff)
             self._backoff = min(2 * self._backoff, _BACKOFF_SECONDS[1])
             raise
-        self._failure, self._backoff = "", _BACKOFF_SECONDS[0]
+        assignment.failure, self._backoff = "", _BACKOFF_SECONDS[0]
         batch.done = {place: position.next_offset for place, position in done.positions.items()}
         for piece in batch.slices:
             piece.partition.row = done.positions.get(piece.partition.place, piece.partition.row)
