@@ -38,6 +38,17 @@ async def eventually(what: str, check: Callable[[], Awaitable[Any]], seconds: fl
         await asyncio.sleep(0.02)
 
 
+@dataclass(frozen=True)
+class Truth:
+    """Yes or no, and what was seen: so that a failure says why."""
+
+    yes: bool
+    seen: str
+
+    def __bool__(self) -> bool:
+        return self.yes
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:
@@ -122,13 +133,13 @@ class Running:
         for service in services or SERVICES:
             await eventually(f"{service} ready", partial(self._is_ready, service), 60)
 
-    async def _is_ready(self, service: str) -> bool:
+    async def _is_ready(self, service: str) -> Truth:
         assert self.processes[service].returncode is None, (self.logs / f"{service}.log").read_text()[-4000:]
         try:
             async with self.http.get(self.url(service, "/readyz")) as answer:
-                return answer.status == 200
-        except aiohttp.ClientError:
-            return False
+                return Truth(answer.status == 200, await answer.text())
+        except aiohttp.ClientError as error:
+            return Truth(False, repr(error))
 
     async def kill(self, service: str, sign: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal and wait for the end; returns the exit status."""
