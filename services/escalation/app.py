@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from services.escalation import api, links_page
+from services.escalation.attempt import Attempts
 from services.escalation.channels import Channel, MailChannel, WebhookChannel
-from services.escalation.egress import host_permitted
+from services.escalation.egress import webhook_check
 from services.escalation.handlers import Handlers
 from services.escalation.links import Links
-from services.escalation.policy import FILE, Method, Teams, read_teams
+from services.escalation.policy import FILE, Method, read_teams
 from services.escalation.sender import Sender
 from services.escalation.ticker import Steps
 from shared.clock import Clock, system_clock
@@ -17,7 +17,6 @@ from shared.consumption import Consumption
 from shared.db import Database
 from shared.events import commands, triage
 from shared.http import create_app
-from shared.policy_files import PolicyFile
 from shared.policy_watch import PolicyWatch
 from shared.relay import Relay
 from shared.service import Component, run_service
@@ -35,11 +34,14 @@ async def run(settings: Settings) -> None:
     token = settings.required("api_token")
     channels = make_channels(settings, clock)
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
-    teams = PolicyWatch(settings.policy_dir / FILE, lambda data: _read_teams(data, settings), database)
+    check = webhook_check(settings.allowed_networks)
+    teams = PolicyWatch(settings.policy_dir / FILE, lambda data: read_teams(data, check), database)
     await teams.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: teams.current, clock)
     steps = Steps(lambda: teams.current, clock)
+    timeout = timedelta(seconds=settings.webhook_timeout)
+    attempts = Attempts(channels, lambda: teams.current, links, settings.console_url, clock, timeout)
     app = create_app("Tocsin escalation")
     app.include_router(api.make_router(database, clock, token))
     app.include_router(links_page.make_router(database, clock, links))
@@ -55,16 +57,7 @@ async def run(settings: Settings) -> None:
         ),
         "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
         "timers": Ticker(database, steps.fire, clock, wake.subscribe("timers")),
-        "sender": Sender(
-            database,
-            channels,
-            lambda: teams.current,
-            links,
-            settings.console_url,
-            clock,
-            wake.subscribe("deliveries"),
-            timedelta(seconds=settings.webhook_timeout),
-        ),
+        "sender": Sender(database, attempts, lambda: teams.current, clock, wake.subscribe("deliveries")),
         "policy": teams,
         "wake": wake,
     }
@@ -83,17 +76,3 @@ def make_channels(settings: Settings, clock: Clock) -> Mapping[Method, Channel]:
     if settings.smtp is not None:
         channels["email"] = MailChannel(settings.smtp, settings.smtp_from, settings.webhook_timeout)
     return channels
-
-
-def _read_teams(data: bytes, settings: Settings) -> PolicyFile[Teams]:
-    """Webhooks that name a private address are refused with the file; names that resolve to one, when it is called."""
-
-    def refusal(url: str) -> str | None:
-        host = urlsplit(url).hostname or ""
-        return (
-            None
-            if host_permitted(host, settings.allowed_networks)
-            else "is in a private network that TOCSIN_ALLOWED_NETWORKS does not permit"
-        )
-
-    return read_teams(data, refusal)

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 Network = IPv4Network | IPv6Network
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -31,6 +32,17 @@ def host_permitted(host: str, allowed: Sequence[Network]) -> bool:
         return permitted(host.strip("[]"), allowed)
     except ValueError:
         return host.lower() != "localhost" or permitted("127.0.0.1", allowed)
+
+
+def webhook_check(allowed: Sequence[Network]) -> Callable[[str], str | None]:
+    """The check of the teams file: why a URL must not be called, or None. Names that resolve are left to the call."""
+
+    def check(url: str) -> str | None:
+        if host_permitted(urlsplit(url).hostname or "", allowed):
+            return None
+        return "is in a private network that TOCSIN_ALLOWED_NETWORKS does not permit"
+
+    return check
 
 
 def guarded_socket(allowed: Sequence[Network]) -> Callable[[AddressInfo], socket.socket]:

@@ -260,6 +260,39 @@ async def test_c65_a_page_whose_sender_died_is_sent_again_once_after_its_lease(i
     assert [hit.data["incident"] for hit in people.webhooks.hits] == ["INC-1043", "INC-1042"]
 
 
+async def test_a_result_that_comes_after_its_lease_changes_nothing(it: World, people: People) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def first_hangs(_: Hit) -> web.Response:
+        if len(people.webhooks.hits) == 1:
+            arrived.set()
+            await release.wait()
+            return web.Response(status=404)
+        return web.Response()
+
+    people.webhooks.answer = first_hangs
+    async with sending(it):
+        await it.triaged(1042)
+        await arrived.wait()
+        await it.jump(seconds=11)
+        await it.page("sent", attempts=2)
+        release.set()
+    assert [(row["status"], row["last_error"]) for row in await it.ledger()] == [("sent", None)]
+    assert not await it.told("PageFailed")
+
+
+async def test_a_sender_that_was_frozen_does_not_send_what_it_claimed_before(it: World, people: People) -> None:
+    await it.triaged(1042)
+    async with it.database.transaction() as connection:
+        now = it.clock()
+        (claim,) = await claim_deliveries(connection, now, now + timedelta(seconds=10), {}, 8, 8)
+    it.clock.jump(seconds=6)
+    failure, _ = await it.attempts(timeout=5).make(claim)
+    assert failure is not None
+    assert failure.error == "the sender was held up"
+    assert not people.webhooks.hits
+
+
 async def test_a_page_whose_sender_died_is_not_sent_again_when_somebody_took_the_incident(
     it: World, people: People
 ) -> None:
@@ -300,3 +333,10 @@ async def test_a_user_who_left_the_file_is_not_paged_and_the_ledger_says_so(it: 
     async with sending(it):
         row = await it.page("failed")
     assert row["last_error"] == "ana has no webhook in teams.yaml any more"
+
+
+async def test_users_whom_no_method_reaches_are_named_before_anybody_is_paged(database: str, people: People) -> None:
+    async with world(database, people.webhooks.url) as it:
+        assert it.sender().problems() == ["no method of these users has its settings: cleo"]
+    async with world(database, people.webhooks.url, people.smtp) as it:
+        assert it.sender().problems() == []

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from services.escalation.attempt import Attempts
 from services.escalation.channels import Channel, MailChannel, WebhookChannel
 from services.escalation.egress import Network
 from services.escalation.handlers import Handlers
@@ -316,16 +317,12 @@ class World:
         """A sender that is woken by the database and by `jump`."""
         wake = self.wake.subscribe("deliveries")
         self._wakes.append(wake)
-        return Sender(
-            self.database,
-            self.channels,
-            lambda: self.teams,
-            self.links,
-            "http://console",
-            self.clock,
-            wake,
-            timedelta(seconds=timeout),
-        )
+        return Sender(self.database, self.attempts(timeout), lambda: self.teams, self.clock, wake)
+
+    def attempts(self, timeout: float) -> Attempts:
+        """What a sender tries with."""
+        span = timedelta(seconds=timeout)
+        return Attempts(self.channels, lambda: self.teams, self.links, "http://console", self.clock, span)
 
 
 @asynccontextmanager

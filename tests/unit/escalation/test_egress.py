@@ -5,7 +5,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from services.escalation.egress import EgressRefused, guarded_socket, host_permitted, permitted
+from services.escalation.egress import EgressRefused, guarded_socket, host_permitted, permitted, webhook_check
+from services.escalation.policy import read_teams
+from shared.policy_files import InvalidPolicy
 
 PRIVATE = [
     "127.0.0.1",
@@ -60,3 +62,20 @@ def test_no_socket_is_made_for_a_refused_address() -> None:
     with pytest.raises(EgressRefused):
         make((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80)))
     make((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 80))).close()
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "127.0.0.1", "[::ffff:169.254.169.254]", "localhost"])
+def test_a_teams_file_with_a_private_webhook_is_refused_with_its_line(host: str) -> None:
+    text = f"""
+default_policy: p
+users:
+  ana: {{name: Ana, email: ana@example.com, webhook: "http://{host}/secret"}}
+policies:
+  p: {{steps: [{{targets: ["user:ana"], wait: 60s}}]}}
+""".encode()
+    with pytest.raises(InvalidPolicy) as refused:
+        read_teams(text, webhook_check([]))
+    (error,) = refused.value.errors
+    assert str(error).startswith("teams.yaml:4: the webhook of `ana` is in a private network")
+    assert "secret" not in str(error)
+    read_teams(text, webhook_check([ip_network("0.0.0.0/0")]))
