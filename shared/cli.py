@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from shared.db import UNAVAILABLE
+from shared.migrate import MigrationError
 from shared.policy_files import InvalidPolicy
 from shared.settings import SettingsError, load_settings
 from shared.topics import apply_topics
@@ -79,7 +80,7 @@ def main() -> None:
     """Run a command; what a person can mend is said in one line, without a traceback."""
     try:
         build()()
-    except (SettingsError, InvalidPolicy, KafkaError, *UNAVAILABLE) as error:
+    except (SettingsError, InvalidPolicy, MigrationError, KafkaError, *UNAVAILABLE) as error:
         message = f"tocsin: {error or type(error).__name__}"
         errors.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)

@@ -7,7 +7,7 @@ import typer
 import uvloop
 
 from shared.logs import configure_logs
-from shared.migrate import MigrationError, migrate
+from shared.migrate import migrate
 from shared.settings import Settings, load_settings
 
 
@@ -29,11 +29,7 @@ def service_commands(name: str, about: str, run: Callable[[Settings], Awaitable[
     @app.command("migrate")
     def migrate_command() -> None:
         """Bring the schema and its roles up to date. Safe to repeat; needs TOCSIN_POSTGRES_ADMIN."""
-        try:
-            applied = asyncio.run(migrate(load_settings().admin_dsn(), name))
-        except MigrationError as error:
-            typer.secho(f"tocsin: {error}", fg="red", err=True)
-            raise typer.Exit(1) from None
+        applied = asyncio.run(migrate(load_settings().admin_dsn(), name))
         for line in applied or [f"{name}: the schema is up to date"]:
             typer.echo(line)
 

@@ -27,6 +27,7 @@ UNAVAILABLE = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
     asyncpg.InvalidCatalogNameError,  # the database is being restored
+    asyncpg.ObjectNotInPrerequisiteStateError,  # it accepts no connections, for the restore
     asyncpg.InvalidAuthorizationSpecificationError,
 )
 """Errors that say nothing about the message in hand: the work is tried again later, nothing is dead-lettered."""

@@ -37,6 +37,7 @@ def configure_logs(service: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # They say at INFO what is either noise or said better elsewhere.
-    for name in ("aiokafka", "faststream", "uvicorn.access", "httpx"):
+    # They say at lower levels what is either noise or said better elsewhere: aiokafka ten lines a second of an outage.
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    for name in ("faststream", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -18,6 +18,7 @@ from shared.telemetry import configure_telemetry, stop_telemetry
 
 log = logging.getLogger(__name__)
 _GRACE_SECONDS = 10
+_LATE_ONLY = frozenset({"relay", "wake"})
 
 
 class Component(Protocol):
@@ -32,7 +33,11 @@ class Component(Protocol):
 
 
 def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
-    """`/livez` asks nobody; `/readyz` asks Postgres and every component."""
+    """`/livez` asks nobody; `/readyz` asks Postgres and every component.
+
+    Trouble of the relay and of notifications is told as `degraded`: the outbox keeps what they are late with, so it is
+    no reason to send the service no requests.
+    """
 
     @app.get("/livez", include_in_schema=False)
     async def livez() -> dict[str, str]:
@@ -40,13 +45,17 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> JsonResponse:
-        problems = {name: found for name, component in components.items() if (found := component.problems())}
+        trouble = {name: found for name, component in components.items() if (found := component.problems())}
+        problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
+        degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
         try:
             async with asyncio.timeout(2), database.connection() as connection:
                 await connection.execute("SELECT 1")
         except Exception as error:
             problems["postgres"] = [type(error).__qualname__]
-        return JsonResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+        return JsonResponse(
+            {"ready": not problems, "problems": problems, "degraded": degraded}, 503 if problems else 200
+        )
 
 
 async def run_service(

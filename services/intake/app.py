@@ -47,6 +47,7 @@ async def run(settings: Settings) -> None:
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
+            kafka_required=False,  # the HTTP side goes on without it
         ),
         "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
         "timers": Ticker(database, intake.fire, clock, wake.subscribe("timers")),

@@ -136,6 +136,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             *(f"{p.place.topic}/{p.place.partition}: {p.problem}" for p in self._partitions.values() if p.problem),
         ]
 
+    def stopped(self) -> list[str]:
+        """The partitions that will not go on by themselves, and why."""
+        stopped = (p for p in self._partitions.values() if p.phase is Phase.STOPPED)
+        return [f"{p.place.topic}/{p.place.partition}: {p.problem}" for p in stopped]
+
     def lag(self) -> dict[str, float]:
         """Records (and markers) still to be read by partition, as of the last look."""
         return {f"{p.place.topic}/{p.place.partition}": max(0, p.end - p.cursor) for p in self._partitions.values()}

@@ -38,7 +38,8 @@ class Consumption:
     `handlers` maps topics, named without prefix, to what works on them, in this order within a batch.
     `linger` (seconds) lets records gather at the broker, for fewer and larger batches.
     `instance_id`, unique among live processes and the same after a restart, lets a killed process have its partitions
-    back at once instead of after the session time-out of 10 s.
+    back at once instead of after the session time-out of 10 s. Without `kafka_required` the service has work that goes
+    on while Kafka is away: then only what is stopped counts as a problem.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Consumption:
         topic_prefix: str = "",
         linger: float = 0.0,
         instance_id: str | None = None,
+        kafka_required: bool = True,
     ) -> None:
         self._database = database
         self._bootstrap = bootstrap
@@ -60,6 +62,7 @@ class Consumption:
         self._prefix = topic_prefix
         self._linger = linger
         self._instance_id = instance_id
+        self._kafka_required = kafka_required
         self._worker = Worker(database, handlers, group, clock)
         self._assignment: Assignment | None = None
         self._unconnected = "not connected to Kafka yet"
@@ -87,6 +90,8 @@ class Consumption:
 
     def problems(self) -> list[str]:
         """Why this service does not consume, or not all of it; empty when it does."""
+        if not self._kafka_required:
+            return self._assignment.stopped() if self._assignment else []
         if self._unconnected or self._assignment is None:
             return [self._unconnected]
         return self._assignment.problems()
