@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from shared.migrate import Migration, MigrationError, list_migrations, migrate
-from tests.support.stack import drop_database, on_database, runtime_dsn
+from tests.support.stack import drop_database, name_of, on_database, runtime_dsn
 
 NOTES = Migration("intake/0001_notes.sql", "CREATE TABLE notes (id integer PRIMARY KEY, body text)")
 MARKS = Migration("intake/0002_marks.sql", "CREATE TABLE marks (id integer REFERENCES notes); CREATE SEQUENCE tally")
@@ -20,7 +20,7 @@ async def empty(postgres: str) -> AsyncIterator[str]:
     """Admin DSN of a database that nobody has migrated."""
     dsn = await _create(postgres)
     yield dsn
-    await drop_database(postgres, dsn.rpartition("/")[2].partition("?")[0])
+    await drop_database(postgres, name_of(dsn))
 
 
 async def _create(postgres: str) -> str:
@@ -59,7 +59,7 @@ async def test_many_that_start_together_migrate_once(empty: str, postgres: str) 
     try:
         applied = await asyncio.gather(*(migrate(dsn, "intake", [NOTES]) for dsn in (empty, other) * 4))
     finally:
-        await drop_database(postgres, other.rpartition("/")[2].partition("?")[0])
+        await drop_database(postgres, name_of(other))
 
     assert sorted(applied) == [[]] * 6 + [[NOTES.name]] * 2
 
