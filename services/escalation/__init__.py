@@ -3,5 +3,5 @@
 Topics in: `tocsin.triage.v1` (what to respond to) and `tocsin.commands.v1` (acknowledge, resolve).
 Topics out: `tocsin.escalation.v1`, and `tocsin.dead-letters.v1` for what could not be worked on.
 HTTP: `/v1/incidents/...` (API) and `/a/{token}` (signed links). Out: webhooks and SMTP.
-Schema `escalation`: `incidents` (the response and its policy snapshot), `deliveries` (the ledger of pages).
+Schema owned: `escalation`, `incidents` (the response and its policy snapshot), `deliveries` (the ledger of pages).
 """
