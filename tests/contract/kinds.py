@@ -1,0 +1,51 @@
+"""Every kind of event that goes over a topic, its model, and who writes and reads the topics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+import shared.topics  # noqa: F401 - registers every fact
+from services.intake.signals import KINDS
+from shared.events import commands, escalation, intake, rejections, reporting, triage
+from shared.events.facts import Fact
+from shared.topics import SIGNALS
+
+COMMANDS: Mapping[str, type[commands.Command]] = {c.type: c for c in commands.Command.__subclasses__()}
+FACTS: Mapping[str, type[Fact]] = dict(sorted(Fact.registry.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One CloudEvents type. What we write others rely on; what we only take others may send."""
+
+    type: str
+    topic: str
+    model: type[BaseModel]
+    written: bool
+
+
+EVENTS = (
+    *(Kind(type, SIGNALS, model, written=False) for type, model in KINDS.items()),
+    *(Kind(type, commands.TOPIC, model, written=False) for type, model in COMMANDS.items()),
+    *(Kind(type, fact.topic, fact, written=True) for type, fact in FACTS.items()),
+)
+
+SERVICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "intake": ((SIGNALS, escalation.TOPIC), (intake.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)),
+    "triage": ((intake.TOPIC,), (triage.TOPIC, rejections.DEAD_LETTERS)),
+    "escalation": ((triage.TOPIC, commands.TOPIC), (escalation.TOPIC, rejections.DEAD_LETTERS)),
+    "reporting": (
+        (
+            SIGNALS,
+            intake.TOPIC,
+            triage.TOPIC,
+            escalation.TOPIC,
+            commands.TOPIC,
+            rejections.REJECTIONS,
+            rejections.DEAD_LETTERS,
+        ),
+        (reporting.TOPIC, rejections.DEAD_LETTERS),
+    ),
+}
+"""Topics in and topics out of each service, as its package says."""

@@ -1,0 +1,100 @@
+"""Every sample ever committed is still read, by us and by the schema; so is what a newer writer adds."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+
+from services.intake.signals import KINDS, read_signal
+from shared.events.cloudevents import Malformed, from_record, from_structured
+from shared.events.facts import event_message, read_fact
+from shared.record import Record
+from tests.contract.files import load, sample_files
+from tests.contract.kinds import COMMANDS, EVENTS, FACTS
+from tests.contract.schemas import data_schemas
+
+NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
+STRANGE = {"from_a_later_version": {"nested": [1, None, "two"]}}
+
+every_sample = pytest.mark.parametrize("path", sample_files(), ids=lambda path: f"{path.parent.name} {path.stem}")
+every_fact = pytest.mark.parametrize("path", [path for path in sample_files() if path.parent.name in FACTS], ids=str)
+
+
+def as_record(document: Mapping[str, Any]) -> Record:
+    """The sample as a Kafka record in structured mode."""
+    headers = (("content-type", b"application/cloudevents+json"),)
+    return Record("tocsin.any.v1", 0, 0, NOON, None, orjson.dumps(document), headers)
+
+
+def read_again(document: Mapping[str, Any]) -> Any:
+    """The document as we write it after we read it; for signals and commands, which others write, their data alone."""
+    if document["type"] in FACTS:
+        event = read_fact(as_record(document))
+        assert event is not None
+        return orjson.loads(event_message(event).value or b"")
+    envelope = from_record(as_record(document))
+    if envelope.type in KINDS:
+        return {"data": read_signal(envelope, "sample", NOON).data.model_dump(mode="json")}
+    return {"data": COMMANDS[envelope.type].model_validate(envelope.data).model_dump(mode="json")}
+
+
+def lost(sample: Any, again: Any, path: str = "") -> list[str]:
+    """Paths at which `again` does not say what the sample said. What it says beside that is no loss."""
+    if isinstance(sample, dict) and isinstance(again, dict):
+        return [p for key, value in sample.items() for p in lost(value, again.get(key), f"{path}.{key}")]
+    return [] if sample == again else [f"{path}: {sample!r} became {again!r}"]
+
+
+def strange_everywhere(value: Any) -> Any:
+    """The value with unknown fields in every object of a fixed shape (labels and annotations hold what they like)."""
+    if isinstance(value, dict):
+        free = ("labels", "annotations")
+        return {k: v if k in free else strange_everywhere(v) for k, v in value.items()} | STRANGE
+    return value
+
+
+def test_every_kind_of_event_has_a_sample() -> None:
+    assert {path.parent.name for path in sample_files()} == {kind.type for kind in EVENTS}
+
+
+@every_sample
+def test_its_data_fits_the_schema(path: Path) -> None:
+    sample = load(path)
+    assert sample["type"] == path.parent.name
+    Draft202012Validator(data_schemas()[sample["type"]], format_checker=FormatChecker()).validate(sample["data"])
+
+
+@every_sample
+def test_reading_and_writing_it_again_loses_nothing(path: Path) -> None:
+    sample, again = load(path), read_again(load(path))
+    assert lost(sample if sample["type"] in FACTS else {"data": sample["data"]}, again) == []
+
+
+@every_sample
+def test_unknown_fields_change_nothing(path: Path) -> None:
+    sample = load(path)
+    later = sample | {"later": "extension", "data": strange_everywhere(sample["data"])}
+    assert read_again(later) == read_again(sample)
+
+
+@every_fact
+def test_an_unknown_type_is_passed_over_by_readers_of_facts(path: Path) -> None:
+    assert read_fact(as_record(load(path) | {"type": "tocsin.intake.FromALaterVersion"})) is None
+
+
+def test_an_unknown_signal_is_refused_in_words_that_name_the_known() -> None:
+    with pytest.raises(Malformed, match="tocsin.signals.Alert"):
+        read_signal(from_structured({"specversion": "1.0", "id": "1", "source": "/x", "type": "y"}), "sample", NOON)
+
+
+@every_sample
+def test_what_a_sample_must_say_must_be_said(path: Path) -> None:
+    sample = load(path)
+    required = data_schemas()[sample["type"]]["required"][0]
+    broken = sample | {"data": {name: value for name, value in sample["data"].items() if name != required}}
+    with pytest.raises(ValueError, match=required):
+        read_again(broken)
