@@ -6,6 +6,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -20,12 +21,27 @@ from shared.policy_files import InvalidPolicy
 from shared.settings import SettingsError, load_settings
 from shared.topics import apply_topics
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tocsin: incident management on a message bus.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 topics = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 policy = typer.Typer(no_args_is_help=True, help="The policy files.")
 app.add_typer(topics, name="topics")
 app.add_typer(policy, name="policy")
 errors = Console(stderr=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tocsin {version('tocsin')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tocsin(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Tocsin: incident management on a message bus."""
 
 
 @topics.command("apply")
@@ -60,8 +76,15 @@ def _installed(room: str) -> Iterator[ModuleType]:
             yield importlib.import_module(f"{service.name}.{room}")
 
 
-def build() -> typer.Typer:
-    """The command tree: one group a service, and the groups that services share (`incidents`, `audit`)."""
+def build(first: str = "") -> typer.Typer:
+    """The command tree: one group a service, and the groups that services share (`incidents`, `audit`).
+
+    When `first`, the word that comes first on the command line, is a service, its commands are all that is loaded: four
+    services that start together must not load each other's.
+    """
+    if first.isidentifier() and importlib.util.find_spec(f"services.{first}"):
+        app.add_typer(importlib.import_module(f"services.{first}.cli").app, name=first)
+        return app
     shared_groups: dict[str, typer.Typer] = {}
     for module in _installed("cli"):
         app.add_typer(module.app, name=module.__name__.split(".")[1])
@@ -79,7 +102,7 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run a command; what a person can mend is said in one line, without a traceback."""
     try:
-        build()()
+        build(*sys.argv[1:2])()
     except (SettingsError, InvalidPolicy, MigrationError, KafkaError, *UNAVAILABLE) as error:
         message = f"tocsin: {error or type(error).__name__}"
         errors.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
