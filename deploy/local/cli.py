@@ -1,7 +1,5 @@
-"""`tocsin up | down | status`, and `demo` where it is installed."""
+"""`tocsin up | down | status | demo`."""
 
-import importlib
-import importlib.util
 import signal
 import subprocess
 import sys
@@ -25,9 +23,7 @@ from shared.migrate import MigrationError
 app = typer.Typer(no_args_is_help=True)
 console = Console()
 _STOP_SECONDS = 20.0
-
-if importlib.util.find_spec("deploy.local.demo"):
-    app.command("demo")(importlib.import_module("deploy.local.demo").demo)
+_CANNOT_START = (RuntimeError, MigrationError, KafkaError, *UNAVAILABLE)
 
 
 @app.command("up")
@@ -47,7 +43,7 @@ def up(
             run(console, fresh=fresh)
     except AlreadyUp:
         _say_already_up(fresh)
-    except (RuntimeError, MigrationError, KafkaError, *UNAVAILABLE) as error:
+    except _CANNOT_START as error:
         _fail(str(error) or type(error).__name__)
 
 
@@ -85,6 +81,28 @@ def status() -> None:
         table.add_row(part.name, pid, str(part.port or ""), f"[red]{problem}[/]" if problem else "[green]ready[/]")
     console.print(table)
     if not all_ready:
+        raise typer.Exit(1)
+
+
+@app.command("demo")
+def demo(
+    patience: Annotated[float, typer.Option(min=1, help="Seconds that each step may take before it is missed.")] = 30,
+) -> None:
+    """Play an outage on the stack, which is started for it if need be. Exit 1 naming what is not as it should be."""
+    from deploy.local.demo import perform  # heavy, as above
+    from deploy.local.up import running
+
+    as_it_should_be = False
+    try:
+        with running(console):
+            as_it_should_be = perform(console, patience)
+    except AlreadyUp:
+        if not State.load().ready:
+            _fail("it is being started or stopped by another `tocsin`; try again when `tocsin status` says it is ready")
+        as_it_should_be = perform(console, patience)
+    except _CANNOT_START as error:
+        _fail(str(error) or type(error).__name__)
+    if not as_it_should_be:
         raise typer.Exit(1)
 
 

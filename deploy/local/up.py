@@ -25,7 +25,16 @@ _READY_SECONDS = 60.0
 
 
 def run(console: Console, *, fresh: bool) -> None:
-    """Start everything and stay until interrupted; then stop everything.
+    """Start everything and stay until interrupted; then stop everything. Raises what `running` does."""
+    with running(console, fresh=fresh) as (supervisor, current):
+        greet(console, current)
+        console.print("[dim]Ctrl-C stops everything.[/]")
+        supervisor.watch()
+
+
+@contextmanager
+def running(console: Console, *, fresh: bool = False) -> Iterator[tuple[Supervisor, State]]:
+    """The stack, ready in the block and stopped after it. An interrupt ends the block and no more.
 
     Raises AlreadyUp; RuntimeError, MigrationError or an error of Kafka or PostgreSQL when the stack cannot be started:
     whatever had been started is stopped again.
@@ -37,9 +46,7 @@ def run(console: Console, *, fresh: bool) -> None:
             signal.signal(number, signal.default_int_handler)
         try:
             _start(console, supervisor, current)
-            greet(console, current)
-            console.print("[dim]Ctrl-C stops everything.[/]")
-            supervisor.watch()
+            yield supervisor, current
         except KeyboardInterrupt:
             console.print("stopping")
         finally:

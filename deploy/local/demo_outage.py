@@ -1,0 +1,189 @@
+"""The outage that `tocsin demo` plays, through public interfaces only: intake's HTTP, the inbox, the links, the API."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+
+REPEATS = 40
+_LOOK_SECONDS = 0.1
+
+Json = dict[str, Any]
+Wait = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
+
+class Missing(Exception):
+    """Something did not come, or was refused; the text says what."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What is different in every performance, so that each is an incident and a trace of its own."""
+
+    version: str = field(default_factory=lambda: f"2.14.0-{secrets.token_hex(3)}")
+    trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def summary(self) -> str:
+        """The incident's, by which it is found again."""
+        return f"checkout {self.version}: 18 % of requests answer 500"
+
+    @property
+    def traceparent(self) -> str:
+        """The span that the first alert comes from."""
+        return f"00-{self.trace_id}-{secrets.token_hex(8)}-01"
+
+
+@dataclass
+class Evidence:
+    """What the outside saw. Incidents and stories are those of reporting's API, pages those of the inbox."""
+
+    incidents: list[Json] = field(default_factory=list)
+    story: Json = field(default_factory=dict)
+    pages: list[Json] = field(default_factory=list)
+    link_page: str = ""
+    story_after_look: Json = field(default_factory=dict)
+
+
+class Outage:
+    """One performance; `evidence` grows while it goes on. `variables` are the stack's, as in `.local/env`."""
+
+    def __init__(self, http: aiohttp.ClientSession, variables: Mapping[str, str], script: Script) -> None:
+        self.script = script
+        self.evidence = Evidence()
+        self._http = http
+        self._variables = variables
+        self._started = datetime.now(UTC)
+
+    async def play(self, wait: Wait) -> None:
+        """From the deployment to the resolution. `wait` polls for a step that has a name. Raises Missing."""
+        await wait("a deployment of checkout is recorded as a change", self._deploy)
+        await wait(f"Alertmanager says that checkout is failing (traceparent {self.script.traceparent})", self._begin)
+        await wait("an incident is opened", self._opened)
+        await wait("ana is paged, and does not answer", lambda: self._paged("ana"))
+        await wait(f"Alertmanager repeats it {REPEATS} times", self._repeat)
+        page = await wait("ben, of the second step, is paged", lambda: self._paged("ben"))
+        await wait(f"all {REPEATS + 1} alerts have joined the one incident", self._joined)
+        link = page["links"]["acknowledge_url"]
+        await wait("ben looks at the link of his page: one button, nothing changes", lambda: self._look(link))
+        await wait("ben presses it", lambda: self._call("POST", link))
+        await wait("the incident is acknowledged", lambda: self._is("acknowledged"))
+        await wait("Alertmanager says that it is over", lambda: self._alert("resolved"))
+        await wait("the incident is resolved", lambda: self._is("resolved"))
+
+    async def gather(self) -> None:
+        """Look at everything anew."""
+        newest = await self._report("/v1/incidents?limit=200")
+        self.evidence.incidents = [i for i in newest["incidents"] if i["summary"] == self.script.summary]
+        if self.evidence.incidents:
+            await self._tell()
+            await self._read_pages()
+
+    async def figures(self) -> Json:
+        """MTTA and MTTR over all incidents of the last 30 days."""
+        return await self._report("/v1/metrics?days=30")
+
+    async def _deploy(self) -> Json:
+        event = {
+            "specversion": "1.0",
+            "id": self.script.version,
+            "source": "/demo/pipeline",
+            "type": "tocsin.signals.Change",
+            "time": self._started.isoformat(),
+            "data": {"service": "checkout", "version": self.script.version, "summary": "new payment client"},
+        }
+        return await self._send("/v1/signals", event, {"Content-Type": "application/cloudevents+json"})
+
+    async def _begin(self) -> Json:
+        return await self._alert("firing", {"traceparent": self.script.traceparent})
+
+    async def _repeat(self) -> bool:
+        for _ in range(REPEATS):
+            await self._alert("firing")
+        return True
+
+    async def _alert(self, status: str, headers: Mapping[str, str] | None = None) -> Json:
+        labels = {"alertname": "CheckoutErrors", "service": "checkout", "version": self.script.version}
+        alert = {
+            "status": status,
+            "labels": {**labels, "severity": "critical"},
+            "annotations": {"summary": self.script.summary},
+            "startsAt": self._started.isoformat(),
+            "endsAt": datetime.now(UTC).isoformat() if status == "resolved" else "0001-01-01T00:00:00Z",
+            "fingerprint": self.script.version,
+        }
+        group = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+        notification = {"version": "4", "groupKey": f"{{}}:{{{group}}}", "status": status, "receiver": "tocsin"}
+        content = {"groupLabels": labels, "commonLabels": alert["labels"], "alerts": [alert]}
+        return await self._send("/v1/alertmanager", {**notification, **content}, headers or {})
+
+    async def _opened(self) -> bool:
+        await self.gather()
+        return bool(self.evidence.incidents)
+
+    async def _paged(self, user: str) -> Json | None:
+        await self._read_pages()
+        return next((page for page in self.evidence.pages if page["to"] == f"/pages/{user}"), None)
+
+    async def _joined(self) -> bool:
+        await self._tell()
+        return bool(self.evidence.story["signal_count"] > REPEATS)
+
+    async def _look(self, link: str) -> bool:
+        self.evidence.link_page = await self._call("GET", link)
+        await self._tell()
+        self.evidence.story_after_look = self.evidence.story
+        return True
+
+    async def _is(self, status: str) -> bool:
+        await self._tell()
+        return bool(self.evidence.story["status"] == status)
+
+    async def _tell(self) -> None:
+        self.evidence.story = await self._report(f"/v1/incidents/{self.evidence.incidents[0]['incident_id']}")
+
+    async def _read_pages(self) -> None:
+        number = f"INC-{self.evidence.incidents[0]['number']} "
+        messages = await self._json("GET", f"{self._variables['TOCSIN_INBOX_URL']}/messages")
+        self.evidence.pages = [message for message in messages if number in message["subject"]]
+
+    async def _report(self, path: str) -> Json:
+        return dict(await self._json("GET", self._variables["TOCSIN_CONSOLE_URL"] + path))
+
+    async def _send(self, path: str, document: Json, headers: Mapping[str, str]) -> Json:
+        key = {"Authorization": f"Bearer {self._variables['TOCSIN_INTEGRATION_KEY']}"}
+        url = self._variables["TOCSIN_INTAKE_URL"] + path
+        return dict(await self._json("POST", url, json=document, headers={**key, **headers}))
+
+    async def _json(self, method: str, url: str, **request: Any) -> Any:
+        async with self._http.request(method, url, **request) as answer:
+            await _refuse(answer)
+            return await answer.json()
+
+    async def _call(self, method: str, url: str) -> str:
+        async with self._http.request(method, url) as answer:
+            await _refuse(answer)
+            return await answer.text()
+
+
+async def poll(check: Callable[[], Awaitable[Any]], seconds: float) -> Any:
+    """The first truthy answer of `check`, or the last one when the time is over. Raises Missing."""
+    deadline = time.monotonic() + seconds
+    try:
+        while True:
+            found = await check()
+            if found or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(_LOOK_SECONDS)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Missing(str(error) or "no answer in time") from None
+
+
+async def _refuse(answer: aiohttp.ClientResponse) -> None:
+    if answer.status >= 300:
+        raise Missing(f"{answer.method} {answer.url.path} answered {answer.status}: {(await answer.text())[:300]}")
