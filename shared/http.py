@@ -3,12 +3,13 @@
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from shared.db import UNAVAILABLE
@@ -16,11 +17,30 @@ from shared.events.cloudevents import Malformed
 
 log = logging.getLogger(__name__)
 
+PROBLEM: dict[str, Any] = {
+    "description": "What is wrong, and how to mend it (RFC 9457). 503 comes with Retry-After: send it again.",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "field": {"type": "string", "description": "the part of the request at fault"},
+                    "reason": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+"""Every error answer, as OpenAPI describes a response."""
 
-class JsonResponse(Response):
+
+class JsonResponse(JSONResponse):
     """JSON by orjson: UUIDs, times and dataclasses as they are."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """The body."""
@@ -50,7 +70,7 @@ def unavailable() -> Problem:
 
 def create_app(title: str) -> FastAPI:
     """An application with problem+json errors and no error that shows its inside."""
-    app = FastAPI(title=title, version="1", redoc_url=None, docs_url=None)
+    app = FastAPI(title=title, version="1", redoc_url=None, docs_url=None, responses={"default": PROBLEM})
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         Problem: _problem,
         Malformed: _malformed,
@@ -114,10 +134,11 @@ def bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-def require_token(expected: str) -> Callable[[Request], Awaitable[None]]:
+def require_token(expected: str) -> Callable[..., Awaitable[None]]:
     """A FastAPI dependency that lets through only the bearer of `expected`."""
 
-    async def check(request: Request) -> None:
+    # The scheme only tells OpenAPI; what is sent is compared here.
+    async def check(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> None:
         if not hmac.compare_digest((bearer(request) or "").encode(), expected.encode()):
             raise Problem(
                 401,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol
+from urllib.parse import unquote
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from services.intake.gateways.alertmanager import read_webhook
 from services.intake.group_commit import Overloaded, Refused
 from services.intake.handlers import Taken
 from services.intake.keys import KeyRing
+from services.intake.openapi import describe
 from services.intake.signals import Signal, read_signal
 from shared.clock import Clock
 from shared.events.cloudevents import MAX_EVENT_BYTES, Malformed, from_binary, from_structured, load_json
@@ -37,6 +39,7 @@ def create_api(keys: KeyRing, submit: Submit, clock: Clock) -> FastAPI:
     # Plain routes: FastAPI's own would spend more on validation than the rest of the request takes.
     app.add_route("/v1/signals", partial(_signals, keys, submit, clock), methods=["POST"])
     app.add_route("/v1/alertmanager", partial(_alertmanager, keys, submit, clock), methods=["POST"])
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app
 
 
@@ -101,7 +104,8 @@ async def _read_events(request: Request, integration: str, clock: Clock, trace: 
     if content_type == _STRUCTURED:
         return [read_signal(from_structured(load_json(body), trace), integration, now)]
     if "ce-specversion" in request.headers:
-        attributes = {name[3:]: value for name, value in request.headers.items() if name.startswith("ce-")}
+        # The HTTP binding has senders percent-encode what a header cannot hold.
+        attributes = {name[3:]: unquote(value) for name, value in request.headers.items() if name.startswith("ce-")}
         return [read_signal(from_binary(attributes, body, trace), integration, now)]
     raise Problem(
         415,

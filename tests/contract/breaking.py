@@ -62,10 +62,10 @@ def _compare(path: str, was: Place, now: Place, written: bool) -> Iterator[str]:
 
 def _narrowed(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name, bound in now.items():
-        before = was.get(name, _ABSENT)
-        if before is _ABSENT or (name in _UPPER and bound < before) or (name in _LOWER and bound > before):
-            yield name
-        elif name not in _UPPER + _LOWER and bound != before:
+        before = was.get(name)
+        if before is None or (
+            bound < before if name in _UPPER else bound > before if name in _LOWER else bound != before
+        ):
             yield name
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2] / "docs" / "contracts"
-SCHEMAS, SAMPLES, RELEASED, MANIFEST = ROOT / "schemas", ROOT / "samples", ROOT / "released", ROOT / "MANIFEST"
+SCHEMAS, OPENAPI, MANIFEST = ROOT / "schemas", ROOT / "openapi", ROOT / "MANIFEST"
+SAMPLES, RELEASED = ROOT / "samples", ROOT / "released"
 
 
 def render_json(document: Any) -> str:

@@ -7,21 +7,49 @@ import shutil
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
-from tests.contract.files import RELEASED, ROOT, SCHEMAS, add_to_manifest, render_json
-from tests.contract.schemas import data_schemas
+import yaml
+
+from services.escalation.api import make_router
+from services.intake.api import create_api
+from services.reporting.api import api
+from shared.http import create_app
+from tests.contract.asyncapi import asyncapi
+from tests.contract.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_manifest, render_json
+from tests.contract.schemas import schemas
 
 COMMAND = "python -m tests.contract.generate"
 
 
 def generated() -> dict[Path, str]:
     """Every generated file with its text."""
-    return {SCHEMAS / f"{type}.json": render_json(schema) for type, schema in data_schemas().items()}
+    topics = yaml.safe_dump(asyncapi(_version()), sort_keys=False, allow_unicode=True, width=120)
+    return {
+        ROOT / "asyncapi.yaml": topics,
+        **{SCHEMAS / f"{name}.json": render_json(schema) for name, schema in schemas().items()},
+        **{OPENAPI / f"{name}.json": render_json(document) for name, document in _openapi().items()},
+    }
+
+
+def _openapi() -> dict[str, dict[str, Any]]:
+    """What each service says of its HTTP. Nothing here is ever called, so nothing needs what it would work with."""
+    nothing: Any = None
+    escalation, reporting = create_app("Tocsin escalation"), create_app("Tocsin reporting")
+    escalation.include_router(make_router(nothing, nothing, ""))
+    reporting.include_router(api(nothing, nothing, nothing))
+    intake = create_api(nothing, nothing, nothing)
+    return {"intake": intake.openapi(), "escalation": escalation.openapi(), "reporting": reporting.openapi()}
+
+
+def _version() -> str:
+    version: str = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text())["project"]["version"]
+    return version
 
 
 def stale() -> set[Path]:
     """Files that stand where only generated ones belong and that no code asks for any more."""
-    return set(SCHEMAS.glob("*")) - generated().keys()
+    return {*SCHEMAS.iterdir(), *OPENAPI.iterdir()} - generated().keys()
 
 
 def main(release: bool) -> None:
@@ -32,9 +60,8 @@ def main(release: bool) -> None:
     for path in stale():
         path.unlink()
     if release:
-        project = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text())["project"]
         # Fails when the version is there: what was released stays as it is.
-        shutil.copytree(SCHEMAS, RELEASED / project["version"])
+        shutil.copytree(SCHEMAS, RELEASED / _version())
     add_to_manifest()
 
 

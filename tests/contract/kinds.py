@@ -19,16 +19,16 @@ FACTS: Mapping[str, type[Fact]] = dict(sorted(Fact.registry.items()))
 class Kind:
     """One CloudEvents type. What we write others rely on; what we only take others may send."""
 
-    type: str
+    name: str
     topic: str
     model: type[BaseModel]
     written: bool
 
 
 EVENTS = (
-    *(Kind(type, SIGNALS, model, written=False) for type, model in KINDS.items()),
-    *(Kind(type, commands.TOPIC, model, written=False) for type, model in COMMANDS.items()),
-    *(Kind(type, fact.topic, fact, written=True) for type, fact in FACTS.items()),
+    *(Kind(name, SIGNALS, model, written=False) for name, model in KINDS.items()),
+    *(Kind(name, commands.TOPIC, model, written=False) for name, model in COMMANDS.items()),
+    *(Kind(name, fact.topic, fact, written=True) for name, fact in FACTS.items()),
 )
 
 SERVICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -1,0 +1,64 @@
+"""The AsyncAPI document: what it says of topics and messages is what services do and samples look like."""
+
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry, Resource
+
+from shared.topics import TOPICS
+from tests.contract.asyncapi import channel_name
+from tests.contract.files import ROOT, load, sample_files
+from tests.contract.kinds import EVENTS, SERVICES
+
+DOCUMENT = yaml.safe_load((ROOT / "asyncapi.yaml").read_text())
+
+
+def _retrieve(uri: str) -> Resource[Any]:
+    return Resource.from_contents(json.loads(Path(urlsplit(uri).path).read_text()))
+
+
+def payload(type: str) -> Draft202012Validator:
+    """What the document says of a whole message, with its references followed from where it stands."""
+    channel = channel_name(next(kind.topic for kind in EVENTS if kind.name == type))
+    schema = DOCUMENT["channels"][channel]["messages"][type.rpartition(".")[2]]["payload"]["schema"]
+    registry: Registry[Any] = Registry(retrieve=_retrieve)  # type: ignore[call-arg]
+    return Draft202012Validator(
+        {"$id": (ROOT / "asyncapi.yaml").as_uri(), **schema}, registry=registry, format_checker=FormatChecker()
+    )
+
+
+def test_another_reader_of_asyncapi_takes_it() -> None:
+    ApplicationSchema.model_validate(DOCUMENT)
+
+
+def test_every_topic_and_every_message_is_in_it() -> None:
+    assert {channel["address"] for channel in DOCUMENT["channels"].values()} == {topic.name for topic in TOPICS}
+    messages = [m["name"] for channel in DOCUMENT["channels"].values() for m in channel["messages"].values()]
+    assert sorted(messages) == sorted(kind.name for kind in EVENTS)
+
+
+@pytest.mark.parametrize("path", sample_files(), ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_a_sample_is_the_message_that_it_describes(path: Path) -> None:
+    payload(path.parent.name).validate(load(path))
+
+
+@pytest.mark.parametrize("slip", [{"data": {}}, {"type": "another"}, {"sequence": 7}, {"specversion": "0.3"}])
+def test_a_message_that_breaks_it_is_told(slip: dict[str, Any]) -> None:
+    sample = load(next(path for path in sample_files() if path.parent.name == "tocsin.incidents.IncidentState"))
+    assert not payload("tocsin.incidents.IncidentState").is_valid(sample | slip)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_services_say_the_same_topics_of_themselves(service: str) -> None:
+    said = import_module(f"services.{service}").__doc__ or ""
+    inward, outward = said.split("Topics in:")[1].split("Topics out:")
+    topics = re.compile(r"tocsin\.[a-z-]+\.v\d")
+    assert tuple(set(topics.findall(text)) for text in (inward, outward)) == tuple(map(set, SERVICES[service]))

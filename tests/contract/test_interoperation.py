@@ -1,0 +1,117 @@
+"""The reference library of CloudEvents reads what we write and writes what we read, in both content modes."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import orjson
+import pytest
+from cloudevents.core.bindings import http, kafka
+from cloudevents.core.bindings.kafka import KafkaMessage
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from services.intake.api import create_api
+from services.intake.handlers import Taken
+from services.intake.keys import KeyRing
+from services.intake.signals import Signal, read_signal
+from shared.events.cloudevents import from_record
+from shared.events.facts import event_message, read_fact
+from shared.record import Record
+from tests.contract.files import load, sample_files
+from tests.contract.kinds import FACTS
+from tests.support.http import served
+
+NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+SOURCE = "/werkstatt/düsseldorf 100%"
+
+every_fact = pytest.mark.parametrize(
+    "path", [p for p in sample_files() if p.parent.name in FACTS], ids=lambda path: f"{path.parent.name} {path.stem}"
+)
+
+
+def theirs(**attributes: Any) -> CloudEvent:
+    """An alert as the reference library makes it, with an awkward source."""
+    attributes = {"id": "1", "type": "tocsin.signals.Alert", "source": SOURCE, "time": NOON} | attributes
+    return CloudEvent(attributes | {"traceparent": TRACE}, {"summary": "disk full – db-3", "severity": "critical"})
+
+
+def as_record(message: KafkaMessage) -> Record:
+    """Their message as we would read it from the topic."""
+    key = message.key.encode() if isinstance(message.key, str) else message.key
+    return Record("tocsin.signals.v1", 0, 0, NOON, key, message.value, tuple(message.headers.items()))
+
+
+def binary(document: dict[str, Any]) -> Record:
+    """A fact as another tool may put it on a topic again: in binary mode."""
+    attributes = {name: value for name, value in document.items() if name != "data"}
+    attributes["time"] = datetime.fromisoformat(attributes["time"])
+    return as_record(kafka.to_binary_event(CloudEvent(attributes, document["data"])))
+
+
+@every_fact
+def test_they_read_what_we_write(path: Path) -> None:
+    event = read_fact(Record("t", 0, 0, NOON, None, path.read_bytes()))
+    assert event is not None
+    message = event_message(event)
+    headers = {name: value.encode() for name, value in message.headers.items()}
+    read = kafka.from_kafka(KafkaMessage(headers, message.key, message.value or b""), JSONFormat())
+    assert (read.get_id(), read.get_type(), read.get_subject()) == (event.id, event.type, str(event.subject))
+    assert read.get_time() == event.time
+    assert read.get_extension("sequence") == f"{event.sequence:020d}"
+    assert read.get_extension("traceparent") == (event.trace.traceparent if event.trace else None)
+    assert read.get_data() == orjson.loads(message.value or b"")["data"]
+
+
+@every_fact
+def test_a_fact_reads_the_same_in_binary_mode(path: Path) -> None:
+    assert read_fact(binary(load(path))) == read_fact(Record("t", 0, 0, NOON, None, path.read_bytes()))
+
+
+@pytest.mark.parametrize("write", [kafka.to_structured_event, kafka.to_binary_event], ids=["structured", "binary"])
+def test_we_read_what_they_write_to_kafka(write: Callable[[CloudEvent], KafkaMessage]) -> None:
+    signal = read_signal(from_record(as_record(write(theirs(partitionkey="db-3")))), "topic", NOON)
+    check(signal, "topic")
+
+
+@pytest.mark.parametrize("write", [http.to_structured_event, http.to_binary_event], ids=["structured", "binary"])
+async def test_we_read_what_they_send_by_http(
+    intake: tuple[str, list[Signal]], write: Callable[[CloudEvent], http.HTTPMessage]
+) -> None:
+    url, stored = intake
+    message = write(theirs())
+    headers = message.headers | {"Authorization": "Bearer any"}
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(f"{url}/v1/signals", data=message.body, headers=headers) as answer,
+    ):
+        assert answer.status == 202, await answer.text()
+    check(stored[0], "probe")
+
+
+def check(signal: Signal, integration: str) -> None:
+    assert (signal.origin, signal.signal_id, signal.sent_at) == (f"{integration} {SOURCE}", "1", NOON)
+    assert signal.data.summary == "disk full – db-3"
+    assert signal.trace is not None
+    assert signal.trace.trace_id == TRACE[3:35]
+
+
+class _AnyKey:
+    async def integration(self, key: str | None) -> str | None:
+        return "probe" if key else None
+
+
+@pytest.fixture
+async def intake() -> AsyncIterator[tuple[str, list[Signal]]]:
+    """Intake's HTTP with a list for a database."""
+    stored: list[Signal] = []
+
+    async def submit(signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:
+        stored.extend(signals)
+        return {(signal.origin, signal.signal_id): Taken("opened", signal.subject) for signal in signals}
+
+    async with served(create_api(cast("KeyRing", _AnyKey()), submit, lambda: NOON)) as url:
+        yield url, stored
