@@ -20,7 +20,7 @@ from shared.db import UNAVAILABLE
 from shared.dead_letters import dead_letter
 from shared.leadership import PING_SECONDS, Leadership, compete
 from shared.outbox import OutboxRow, delete_outbox, list_outbox, load_oldest_outbox, replace_outbox
-from shared.telemetry import span
+from shared.telemetry import batch_span
 from shared.trace_context import TraceContext, parse_trace
 
 log = logging.getLogger(__name__)
@@ -112,19 +112,8 @@ class Relay:
     async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> None:
         with ExitStack() as spans:
             for topic, links in _links(rows).items():
-                spans.enter_context(
-                    span(
-                        f"send {topic}",
-                        kind="producer",
-                        links=links,
-                        attributes={
-                            "messaging.system": "kafka",
-                            "messaging.destination.name": topic,
-                            "messaging.operation.type": "send",
-                            "messaging.batch.message_count": sum(row.message.topic == topic for row in rows),
-                        },
-                    )
-                )
+                count = sum(row.message.topic == topic for row in rows)
+                spans.enter_context(batch_span("send", topic, count, links))
             async with producer.transaction():
                 await self._send(producer, rows)
 

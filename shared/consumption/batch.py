@@ -12,7 +12,7 @@ from shared.consumption.records import dead_letter, links_of
 from shared.db import Conflict, Connection, Database
 from shared.outbox import insert_outbox
 from shared.record import Record
-from shared.telemetry import span
+from shared.telemetry import batch_span
 
 log = logging.getLogger(__name__)
 _MAX_CONFLICTS = 10
@@ -81,17 +81,7 @@ class Worker:
     async def _handle(self, connection: Connection, topic: str, handler: Handler, records: Sequence[Record]) -> None:
         if not records:
             return
-        with span(
-            f"process {topic}",
-            kind="consumer",
-            links=links_of(records),
-            attributes={
-                "messaging.system": "kafka",
-                "messaging.destination.name": topic,
-                "messaging.operation.type": "process",
-                "messaging.batch.message_count": len(records),
-            },
-        ):
+        with batch_span("process", topic, len(records), links_of(records)):
             await isolate(connection, records, handler, self._bury)
 
     async def _bury(self, connection: Connection, record: Record, error: Exception) -> None:

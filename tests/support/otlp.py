@@ -1,0 +1,98 @@
+"""A trace backend inside the test: takes OTLP over HTTP, and tells which span hangs from which."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
+
+_KIND = len("SPAN_KIND_")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One span as it left its process. Ids are hexadecimal; `links` are (trace id, span id)."""
+
+    service: str
+    name: str
+    kind: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    links: tuple[tuple[str, str], ...]
+    attributes: Mapping[str, str | int]
+    error: bool
+
+    @property
+    def label(self) -> str:
+        """`service:name`, as edges name it."""
+        return f"{self.service}:{self.name}"
+
+
+@dataclass
+class Backend:
+    """What arrived so far. `bodies` are the requests' exact bytes, for whoever looks for what must not be in them."""
+
+    spans: list[Exported] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    url: str = ""
+
+    def trace(self, trace_id: str) -> list[Exported]:
+        """The spans of one trace."""
+        return [span for span in self.spans if span.trace_id == trace_id]
+
+    def edges(self, trace_id: str, outside: Mapping[str, str]) -> set[tuple[str, str]]:
+        """Which span hangs from which, by label. `outside` gives the names of spans that others made, by
+        their ids. A span without a parent hangs from "", one whose parent never arrived from "?"."""
+        spans = self.trace(trace_id)
+        labels = {"": ""} | {span.span_id: span.label for span in spans} | dict(outside)
+        return {(labels.get(span.parent_id, "?"), span.label) for span in spans}
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self.bodies.append(body)
+        for group in ExportTraceServiceRequest.FromString(body).resource_spans:
+            self.spans += _read(group)
+        return web.Response(content_type="application/x-protobuf")
+
+
+def _read(group: ResourceSpans) -> Iterator[Exported]:
+    service = str(_values(group.resource.attributes)["service.name"])
+    for scope in group.scope_spans:
+        for span in scope.spans:
+            yield Exported(
+                service=service,
+                name=span.name,
+                kind=Span.SpanKind.Name(span.kind)[_KIND:].lower(),
+                trace_id=span.trace_id.hex(),
+                span_id=span.span_id.hex(),
+                parent_id=span.parent_span_id.hex(),
+                links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
+                attributes=_values(span.attributes),
+                error=span.status.code == Status.STATUS_CODE_ERROR,
+            )
+
+
+def _values(attributes: Any) -> dict[str, str | int]:
+    pairs: list[KeyValue] = list(attributes)
+    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value") or "string_value") for pair in pairs}
+
+
+@asynccontextmanager
+async def backend() -> AsyncIterator[Backend]:
+    """A backend on a port of its own; its `url` is for OTEL_EXPORTER_OTLP_ENDPOINT."""
+    listening = Backend()
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.router.add_post("/v1/traces", listening._take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    listening.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield listening
+    finally:
+        await runner.cleanup()
