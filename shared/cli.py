@@ -72,8 +72,15 @@ def _installed(room: str) -> Iterator[ModuleType]:
     """The given room of every service that is installed."""
     services = importlib.import_module("services")
     for service in pkgutil.iter_modules(services.__path__, "services."):
-        if importlib.util.find_spec(f"{service.name}.{room}"):
+        if _is_installed(f"{service.name}.{room}"):
             yield importlib.import_module(f"{service.name}.{room}")
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package above it
+        return False
 
 
 def build(first: str = "") -> typer.Typer:
@@ -82,7 +89,7 @@ def build(first: str = "") -> typer.Typer:
     When `first`, the word that comes first on the command line, is a service, its commands are all that is loaded: four
     services that start together must not load each other's.
     """
-    if first.isidentifier() and importlib.util.find_spec(f"services.{first}"):
+    if first.isidentifier() and _is_installed(f"services.{first}.cli"):
         app.add_typer(importlib.import_module(f"services.{first}.cli").app, name=first)
         return app
     shared_groups: dict[str, typer.Typer] = {}
@@ -94,7 +101,7 @@ def build(first: str = "") -> typer.Typer:
             else:
                 shared_groups[name] = group
                 app.add_typer(group, name=name)
-    if importlib.util.find_spec("deploy") and importlib.util.find_spec("deploy.local.cli"):
+    if _is_installed("deploy.local.cli"):
         app.registered_commands += importlib.import_module("deploy.local.cli").app.registered_commands
     return app
 

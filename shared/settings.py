@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         default=None, description="Standard Webhooks secrets (whsec_...), at most two, a space between them"
     )
     webhook_timeout: float = Field(default=10, gt=0, le=120)
-    smtp: str | None = Field(default=None, description="smtp://[user:password@]host:port")
+    smtp: SecretStr | None = Field(default=None, description="smtp://[user:password@]host:port")
     smtp_from: str = "tocsin@localhost"
     allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(), description="private networks that webhooks may reach, with commas between them"

@@ -74,5 +74,5 @@ def make_channels(settings: Settings, clock: Clock) -> Mapping[Method, Channel]:
         except (ValueError, RuntimeError):
             raise SettingsError("TOCSIN_WEBHOOK_SECRET: one or two secrets as whsec_<base64>") from None
     if settings.smtp is not None:
-        channels["email"] = MailChannel(settings.smtp, settings.smtp_from, settings.webhook_timeout)
+        channels["email"] = MailChannel(settings.smtp.get_secret_value(), settings.smtp_from, settings.webhook_timeout)
     return channels

@@ -45,22 +45,28 @@ async def save_states(connection: Connection, states: Mapping[UUID, State], now:
 
 async def insert_requests(connection: Connection, routed: Sequence[RequestRouted], now: datetime) -> set[UUID]:
     """Keep where requests went; returns the ids that were new."""
+    new = [
+        {
+            "request_id": request.request_id,
+            "team": request.team,
+            "summary": request.request.summary,
+            "service": request.request.service,
+            "reasons": request.reasons,
+            "policy_version": request.policy_version,
+            "routed_at": now,
+        }
+        for request in routed
+    ]
+    # One document, not an array a column: an array of lists would be taken for one array of two dimensions.
     rows = await connection.fetch(
         """
         INSERT INTO requests (request_id, team, summary, service, reasons, policy_version, routed_at)
-        SELECT request_id, team, summary, service, reasons, policy_version, $7
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[])
-             AS new (request_id, team, summary, service, reasons, policy_version)
+        SELECT request_id, team, summary, service, reasons, policy_version, routed_at
+        FROM jsonb_populate_recordset(NULL::requests, $1)
         ORDER BY request_id
         ON CONFLICT (request_id) DO NOTHING
         RETURNING request_id
         """,
-        [request.request_id for request in routed],
-        [request.team for request in routed],
-        [request.request.summary for request in routed],
-        [request.request.service for request in routed],
-        [request.reasons for request in routed],
-        [request.policy_version for request in routed],
-        now,
+        new,
     )
     return {row["request_id"] for row in rows}
