@@ -116,17 +116,18 @@ class Ticker:
 
     async def _tick(self) -> float:
         """Fire one batch; how many seconds there is nothing to do for."""
+        now = self._clock()
         async with self._database.transaction() as connection:
-            timers = await claim_timers(connection, self._clock(), _BATCH)
+            timers = await claim_timers(connection, now, _BATCH)
             if timers:
                 await isolate(connection, timers, self._fire, self._bury)
             due = await load_next_due(connection)
         if due is None:
             return _LONGEST_SLEEP
-        seconds = (due - self._clock()).total_seconds()
-        if seconds <= 0 and not timers:
+        if due <= now and not timers:
             return _TAKEN_SECONDS  # due, but claimed by another replica
-        return min(max(seconds, 0), _LONGEST_SLEEP)
+        # A sleep may end a little early: what came due since the look above is fired at once.
+        return min(max((due - self._clock()).total_seconds(), 0), _LONGEST_SLEEP)
 
     async def _bury(self, connection: Connection, timer: Timer, error: Exception) -> None:
         log.error("a timer failed", extra={"kind": timer.kind, "subject": str(timer.subject)}, exc_info=error)
