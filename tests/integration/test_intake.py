@@ -188,6 +188,48 @@ async def test_c11_fifty_parallel_transactions_of_one_new_key_are_one_incident(w
     assert [tuple(row.values()) for row in rows] == [(50, "critical", 1, "text 9")]
 
 
+async def test_what_a_publisher_got_wrong_on_the_topic_is_told_and_the_rest_is_taken(world: World) -> None:
+    binary = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"binary"),
+        ("ce_source", b"/probe"),
+        ("ce_type", b"tocsin.signals.Alert"),
+        ("content-type", b"application/json"),
+        ("noise", b"\xff\xfe"),
+    ]
+    change = alert("change") | {"type": "tocsin.signals.Change", "data": {"summary": "v41", "service": "checkout"}}
+    values: list[tuple[bytes | None, list[tuple[str, bytes]]]] = [
+        (orjson.dumps(alert("structured")), []),
+        (b"{", []),
+        (None, []),
+        (b"\xff\xfe", []),
+        (orjson.dumps(alert("1") | {"type": "x"}), []),
+        (orjson.dumps(alert("2", severity={"a": 1}, summary="")), []),
+        (b'{"summary": "disk full", "key": "binary"}', binary),
+        (orjson.dumps(change), []),
+    ]
+    records = [
+        Record("tocsin.signals.v1", 2, offset, NOON, None, value, tuple(headers))
+        for offset, (value, headers) in enumerate(values)
+    ]
+    async with world.database.transaction() as connection:
+        await world.intake.on_signals(connection, records)
+    told = [(kind, event["data"]) for kind, event in await world.outbox()]
+    assert [(data["offset"], data["field"]) for kind, data in told if kind == "SignalRejected"] == [
+        (1, "value"),
+        (2, "value"),
+        (3, "value"),
+        (4, "type"),
+        (5, "data.summary"),
+    ]
+    assert [data.get("signal_id") for kind, data in told if kind == "SignalRejected"][-2:] == ["1", "2"]
+    assert [kind for kind, _ in told if kind != "SignalRejected"] == [
+        "IncidentReported",
+        "IncidentReported",
+        "ChangeRecorded",
+    ]
+
+
 class TestHttp:
     """The answers that senders get."""
 
