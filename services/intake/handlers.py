@@ -4,7 +4,7 @@ A crash at any await rolls the whole transaction back: the records are read agai
 timers are still there.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from services.intake import store
 from services.intake.domain.absorb import absorb, numbers_needed
 from services.intake.domain.ending import close, expire, release, swallows
-from services.intake.domain.state import Incident, Told
+from services.intake.domain.state import Incident, Outcome, Told
 from services.intake.policy import IntakePolicy
 from services.intake.signals import Alert, ChangeData, RequestData, Signal, as_alert, read_signal
 from shared.clock import Clock
@@ -86,6 +86,7 @@ class Intake:
         numbers = await store.take_numbers(connection, numbers_needed(alerts, opened))
         outcome = absorb(alerts, opened, members, numbers, policy, await load_epoch(connection), now)
         traces = await self._tell(connection, outcome.told)
+        _link_repeats(outcome, {i.incident_id: i.trace for i in opened.values() if i.trace} | traces)
         # Endings first: they make room for the new incident of the same fingerprint.
         await store.update_incidents(connection, outcome.changed.values())
         await store.insert_incidents(connection, (_traced(i, traces) for i in outcome.opened.values()))
@@ -185,6 +186,19 @@ class Intake:
             events.append(new_event(incident.incident_id, incident.sequence, now, item.fact, position))
         await insert_outbox(connection, event_messages(events), now)
         return began
+
+
+def _link_repeats(outcome: Outcome, places: Mapping[UUID, TraceContext]) -> None:
+    """Say in the traces of repeats which incident they joined: one span an incident, and none in its own trace."""
+    joined: dict[UUID, dict[TraceContext, None]] = {}
+    for alert, decision, subject in outcome.decisions:
+        trace = alert.signal.trace
+        if decision == "joined" and subject and trace and trace.trace_id != places[subject].trace_id:
+            joined.setdefault(subject, {})[trace] = None
+    for subject, (first, *others) in joined.items():
+        links = [places[subject], *others]
+        with span("join incident", first, links=links, attributes={"tocsin.incident.id": str(subject)}):
+            pass
 
 
 def _traced(incident: Incident, traces: dict[UUID, TraceContext]) -> Incident:

@@ -261,6 +261,11 @@ async def test_a_storm_is_linked_to_its_incident_and_does_not_flood_its_trace(
     own = {trace.trace_id for trace in storm}
     linked = {id for span in batches if span.name == "process tocsin.signals.v1" for id, _ in span.links}
     assert linked & own, "the receives are linked to those who sent"
+    joins = [span for span in traces.spans if span.name == "join incident"]
+    assert joins
+    assert {span.trace_id for span in joins} <= own, "a repeat is told of in its own trace"
+    assert {span.links[0][0] for span in joins} == {first.trace_id}, "and says which incident it joined"
+    assert max(len(span.links) for span in joins) <= 128
     assert len(traces.trace(first.trace_id)) < 100
     updates = [span for span in traces.trace(first.trace_id) if span.name == "update incident"]
     assert updates
