@@ -1,5 +1,6 @@
 """HTTP: signals as CloudEvents, and Alertmanager's webhook. A 2xx means committed to Postgres, Kafka up or down."""
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -25,6 +26,8 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 _MAX_BATCH = 10_000
 _STRUCTURED = "application/cloudevents+json"
 _BATCH = "application/cloudevents-batch+json"
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\(.)")
 
 
 class Submit(Protocol):
@@ -104,8 +107,8 @@ async def _read_events(request: Request, integration: str, clock: Clock, trace: 
     if content_type == _STRUCTURED:
         return [read_signal(from_structured(load_json(body), trace), integration, now)]
     if "ce-specversion" in request.headers:
-        # The HTTP binding has senders percent-encode what a header cannot hold.
-        attributes = {name[3:]: unquote(value) for name, value in request.headers.items() if name.startswith("ce-")}
+        headers = request.headers.items()
+        attributes = {name[3:]: _attribute(value) for name, value in headers if name.startswith("ce-")}
         return [read_signal(from_binary(attributes, body, trace), integration, now)]
     raise Problem(
         415,
@@ -113,6 +116,13 @@ async def _read_events(request: Request, integration: str, clock: Clock, trace: 
         f"Content-Type: send {_STRUCTURED}, {_BATCH}, or application/json with ce- headers",
         field="Content-Type",
     )
+
+
+def _attribute(value: str) -> str:
+    """A header's value as the HTTP binding (3.1.3.2) has it read: without quotes, then percent-decoded once."""
+    if quoted := _QUOTED.fullmatch(value):
+        value = _ESCAPE.sub(r"\1", quoted[1])
+    return unquote(value)
 
 
 async def _store(submit: Submit, signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:

@@ -91,7 +91,7 @@ def _walk(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any], 
     for name, child in _children(schema, path):
         _walk(child, name, definitions, places)
     for name in schema.get("required", ()):
-        places[_join(path, name)].required = True
+        places.setdefault(_join(path, name), Place()).required = True
     return None
 
 

@@ -1,5 +1,7 @@
 """What counts as a breaking change: each of these is a mistake that someone could make on a quiet afternoon."""
 
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -7,6 +9,7 @@ import pytest
 from pydantic import BaseModel, Field, create_model
 
 from tests.contract.breaking import breaking_changes
+from tests.contract.kinds import EVENTS, Kind
 from tests.contract.schemas import data_schema
 
 
@@ -89,6 +92,30 @@ def test_a_break_deep_inside_is_named_by_its_path() -> None:
 )
 def test_a_change_that_breaks_nobody_passes(change: dict[str, Any], written: bool) -> None:
     assert breaks(written, **change) == []
+
+
+def objects(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object of fixed shape in a schema."""
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            yield schema
+        schema = list(schema.values())
+    for child in schema if isinstance(schema, list) else ():
+        yield from objects(child)
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.name)
+def test_no_field_of_any_event_can_be_removed_or_retyped(kind: Kind) -> None:
+    schema = data_schema(kind.model)
+    for place, shape in enumerate(objects(schema)):
+        for name in shape["properties"]:
+            removed, retyped = deepcopy(schema), deepcopy(schema)
+            without = list(objects(removed))[place]
+            del without["properties"][name]
+            without["required"] = [other for other in without.get("required", ()) if other != name]
+            list(objects(retyped))[place]["properties"][name] = {"type": "boolean", "format": "another"}
+            assert any("was removed" in line for line in breaking_changes(schema, removed, kind.written)), name
+            assert any("is no longer" in line for line in breaking_changes(schema, retyped, kind.written)), name
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,24 @@ async def test_we_read_what_they_send_by_http(
     check(stored[0], "probe")
 
 
+async def test_a_quoted_header_is_its_content(intake: tuple[str, list[Signal]]) -> None:
+    url, stored = intake
+    headers = {
+        "Authorization": "Bearer any",
+        "Content-Type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-type": "tocsin.signals.Alert",
+        "ce-source": '"/rack \\"7\\" %C3%A4"',
+        "ce-id": '7"',
+    }
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(f"{url}/v1/signals", json={"summary": "hot"}, headers=headers) as answer,
+    ):
+        assert answer.status == 202, await answer.text()
+    assert (stored[0].origin, stored[0].signal_id) == ('probe /rack "7" ä', '7"')
+
+
 def check(signal: Signal, integration: str) -> None:
     assert (signal.origin, signal.signal_id, signal.sent_at) == (f"{integration} {SOURCE}", "1", NOON)
     assert signal.data.summary == "disk full – db-3"

@@ -8,12 +8,13 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from services.intake.signals import read_signal
 from shared.events.cloudevents import from_binary, from_record, from_structured
 from shared.record import Record
 from shared.topics import TOPICS, apply_topics
-from tests.contract.files import ROOT
+from tests.contract.files import ROOT, load
 from tests.support.reading import reading
 
 README = (ROOT / "README.md").read_text()
@@ -37,15 +38,41 @@ def test_the_first_curl_is_an_alert_and_the_second_is_its_end() -> None:
 
 async def test_the_producer_publishes_a_signal_that_we_read(kafka: str, topic_prefix: str) -> None:
     await apply_topics(kafka, topic_prefix, [topic for topic in TOPICS if topic.name == "tocsin.signals.v1"])
-    (program,) = examples("python")
-    program = program.replace("127.0.0.1:9092", kafka).replace("tocsin.signals.v1", f"{topic_prefix}tocsin.signals.v1")
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program(0, kafka, topic_prefix))
     assert await process.wait() == 0
     async with reading(kafka, f"{topic_prefix}tocsin.signals.v1") as reader:
         await reader.until("a signal", lambda records: bool(records))
     sent = reader.records[0]
     record = Record(sent.topic, sent.partition, sent.offset, NOON, sent.key, sent.value, tuple(sent.headers))
     assert read_signal(from_record(record), "topic", NOON).data.summary == "disk full on db-3"
+
+
+async def test_the_reader_says_each_state_once_and_none_that_is_older(kafka: str, topic_prefix: str) -> None:
+    await apply_topics(kafka, topic_prefix, [topic for topic in TOPICS if topic.name == "tocsin.incidents.v1"])
+    state = load(next((ROOT / "samples" / "tocsin.incidents.IncidentState").glob("0001*")))
+    later, unknown = state | {"sequence": "9" * 20}, state | {"type": "tocsin.incidents.FromALaterVersion"}
+    other = load(next((ROOT / "samples" / "tocsin.incidents.IncidentState").glob("0002*")))
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for event in (unknown, state, later, later, state, other):
+            value, key = json.dumps(event).encode(), event["subject"].encode()
+            await producer.send_and_wait(f"{topic_prefix}tocsin.incidents.v1", value, key, partition=0)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program(1, kafka, topic_prefix), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            said = [(await process.stdout.readline()).decode().split()[:2] for _ in range(3)]
+    finally:
+        process.kill()
+        await process.wait()
+    assert said == [["1042", "acknowledged"], ["1042", "acknowledged"], ["1043", "triggered"]]
+
+
+def program(index: int, kafka: str, topic_prefix: str) -> str:
+    """An example in Python, pointed at the run's broker and the test's topics."""
+    text = examples("python")[index].replace("127.0.0.1:9092", kafka)
+    return re.sub(r'"(tocsin\.\w+\.v1)"', rf'"{topic_prefix}\1"', text)
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)]+)\)", README))
