@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.events import intake, triage
-from tests.support.running import Receiver, Received, Running, alert, eventually, running
+from tests.support.running import Received, Receiver, Running, alert, eventually, running
 from tests.support.stack import clone_database, kafka_server, postgres_server, template_database
 
 CATALOGUE = "default_team: payments\nservices:\n  checkout: {team: payments, tier: 1}\n"

@@ -11,7 +11,8 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from tests.support.checker import Accepted
-from tests.support.running import TOKEN, Received, Running, alert
+from tests.support.evidence import Checker
+from tests.support.running import TOKEN, Received, Running, Truth, alert, eventually
 
 _BATCH = 5
 _SENDERS = 4
@@ -62,6 +63,10 @@ class Storm:
             for _ in range(_SENDERS):
                 group.create_task(self._post_all(batches))
 
+    async def reached(self, count: int) -> Truth:
+        """Whether that many signals were accepted by now."""
+        return Truth(len(self.accepted.signals) >= count, f"{len(self.accepted.signals)} signals")
+
     async def _publish(self, signals: Sequence[Signal]) -> None:
         for signal in signals:
             await self.producer.send_and_wait(
@@ -96,6 +101,12 @@ class Storm:
         """The receiver's answer to a page."""
         self.pages.put_nowait(page.body["data"]["incident_id"])
         return 200
+
+    async def pass_over(self, checker: Checker) -> None:
+        """Wait until nothing moves any more, what the responder did to the last pages included."""
+        await eventually("all has come to rest", checker.settled, 60)
+        await self.pages.join()
+        await eventually("the last acknowledgement has come to rest", checker.settled, 60)
 
     async def take_some(self) -> None:
         """The responder: acknowledges every fifth page until cancelled."""

@@ -19,15 +19,16 @@ _FIRSTS = {intake.TOPIC: "IncidentReported", triage.TOPIC: "IncidentTriaged", es
 
 @dataclass
 class Accepted:
-    """What Tocsin has promised: signals by (origin, id), and who acknowledged which incident, each with a 2xx."""
+    """What Tocsin has promised: signals by (origin, id), and who acknowledged or resolved which incident."""
 
     signals: set[tuple[str, str]] = field(default_factory=set)
     acknowledged: dict[str, str] = field(default_factory=dict)
+    resolved: dict[str, str] = field(default_factory=dict)
 
 
 def complaints(evidence: Evidence, accepted: Accepted) -> list[str]:
     """What is wrong, in words; empty when all is accounted for."""
-    checks = (_signals, _orders, _events, _states, _stalled, _first_pages, _repeated_pages, _ledger, _audit, _refused)
+    checks = (_signals, _orders, _events, _states, _stalled, _unpaged, _repeated_pages, _ledger, _audit, _refused)
     return [found for check in checks for found in check(evidence, accepted)]
 
 
@@ -44,14 +45,19 @@ def _signals(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
 
 
 def _orders(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
-    told: dict[str, list[str]] = defaultdict(list)
-    for event in evidence.events(escalation.TOPIC):
-        if event["type"].endswith(".IncidentAcknowledged"):
-            told[event["subject"]].append(event["data"]["by"])
-    for id, by in accepted.acknowledged.items():
-        if told[id] != [by]:
-            yield f"{id} was acknowledged by {by}; told: {told[id]}"
-    yield from (f"{id} was never acknowledged, but told so" for id in told.keys() - accepted.acknowledged.keys())
+    """What responders did was told once, in their name, and nothing else was; a resolution has reached intake."""
+    for kind, orders in (("IncidentAcknowledged", accepted.acknowledged), ("IncidentResolved", accepted.resolved)):
+        told: dict[str, list[str]] = {id: [] for id in orders}
+        for event in evidence.events(escalation.TOPIC):
+            if event["type"].endswith(f".{kind}"):
+                told.setdefault(event["subject"], []).append(event["data"]["by"])
+        for id, by in told.items():
+            if by != [orders.get(id)]:
+                yield f"{kind} of {id}: accepted from {orders.get(id)}, told of {by}"
+    incidents = evidence.by_id("intake")
+    for id in accepted.resolved:
+        if incidents[id]["status"] != "closed":
+            yield f"{id} was resolved, and intake has it {incidents[id]['status']}"
 
 
 def _events(evidence: Evidence, _: Accepted) -> Iterator[str]:
@@ -112,9 +118,14 @@ def _stalled(evidence: Evidence, _: Accepted) -> Iterator[str]:
             yield f"{id} waits on nothing that has a name"
 
 
-def _first_pages(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    arrived = {page.body["data"]["incident_id"] for page in evidence.pages if page.body["data"]["step"] == 1}
-    yield from (f"nobody was paged for {id}" for id in evidence.by_id("intake").keys() - arrived)
+def _unpaged(evidence: Evidence, _: Accepted) -> Iterator[str]:
+    """Somebody was reached for every incident; and by every page of it, unless a responder took it meanwhile."""
+    reached = {page.body["data"]["incident_id"] for page in evidence.pages}
+    yield from (f"nobody was paged for {id}" for id in evidence.by_id("intake").keys() - reached)
+    responses, arrived = evidence.by_id("escalation"), {page.webhook_id for page in evidence.pages}
+    for row in evidence.tables["deliveries"]:
+        if responses[row["incident"]]["status"] == "triggered" and row["attempt_key"] not in arrived:
+            yield f"never arrived, though nobody has taken the incident: {row}"
 
 
 def _repeated_pages(evidence: Evidence, _: Accepted) -> Iterator[str]:

@@ -192,10 +192,22 @@ async def running(
     kafka: str, database: str, prefix: str, folder: Path, policy: Mapping[str, str], **environment: str
 ) -> AsyncIterator[Running]:
     """All four services, ready, with the given policy files (name to text) and extra environment."""
+    await apply_topics(kafka, prefix, TOPICS)
+    async with prepared(kafka, database, prefix, folder, policy, **environment) as stack:
+        for service in SERVICES:
+            await stack.start(service)
+        await stack.ready()
+        yield stack
+
+
+@asynccontextmanager
+async def prepared(
+    kafka: str, database: str, prefix: str, folder: Path, policy: Mapping[str, str], **environment: str
+) -> AsyncIterator[Running]:
+    """The same with nothing running yet, not even Kafka; what was started ends with the block."""
     (folder / "policy").mkdir()
     for name, text in policy.items():
         (folder / "policy" / name).write_text(text)
-    await apply_topics(kafka, prefix, TOPICS)
     ports = {service: free_port() for service in SERVICES}
     own = {
         "TOCSIN_KAFKA": kafka,
@@ -218,9 +230,6 @@ async def running(
     async with aiohttp.ClientSession() as http:
         stack = Running(inherited | own | environment, ports, key, folder, database, http)
         try:
-            for service in SERVICES:
-                await stack.start(service)
-            await stack.ready()
             yield stack
         finally:
             await stack.stop()
