@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from services.intake.domain.state import Incident, Told, tell
 from services.intake.policy import IntakePolicy
@@ -34,8 +35,17 @@ def expire(
 
 
 def swallows(incident: Incident, seen: int) -> bool:
-    """Whether closing the incident would swallow a firing signal that came after event `seen`."""
-    return incident.status == "open" and incident.fired_sequence > seen
+    """Whether closing the incident would swallow a firing signal that came after event `seen`.
+
+    Whoever resolved the incident knew of the signal that made it, however it is numbered since a restore.
+    """
+    fired_since = _successor(incident) != incident.incident_id and incident.fired_sequence > seen
+    return incident.status == "open" and fired_since
+
+
+def _successor(incident: Incident) -> UUID:
+    """The id of an incident that its newest firing signal opens."""
+    return derived_id(incident.origin, incident.fired_by, "subject")
 
 
 def close(
@@ -50,7 +60,7 @@ def close(
         return closed, None
     fresh = replace(
         incident,
-        incident_id=derived_id(incident.origin, incident.fired_by, "subject"),
+        incident_id=_successor(incident),
         number=next(numbers),
         signal_count=1,
         opened_at=now,
