@@ -102,7 +102,9 @@ def build(first: str = "") -> typer.Typer:
                 shared_groups[name] = group
                 app.add_typer(group, name=name)
     if _is_installed("deploy.local.cli"):
-        app.registered_commands += importlib.import_module("deploy.local.cli").app.registered_commands
+        local = importlib.import_module("deploy.local.cli")
+        app.registered_commands += local.app.registered_commands
+        local.adopt_environment()
     return app
 
 

@@ -15,11 +15,12 @@ from deploy.local.environment import build
 from deploy.local.greeting import greet
 from deploy.local.paths import LOGS
 from deploy.local.process import end_leftover
-from deploy.local.state import AlreadyUp, Secrets, State, only_supervisor
+from deploy.local.state import AlreadyUp, Secrets, State, adopt_environment, only_supervisor
 from deploy.local.supervisor import end_leftovers, tail
 from shared.db import UNAVAILABLE
 from shared.migrate import MigrationError
 
+__all__ = ["adopt_environment", "app"]
 app = typer.Typer(no_args_is_help=True)
 console = Console()
 _STOP_SECONDS = 20.0
@@ -96,6 +97,7 @@ def demo(
     try:
         with running(console):
             as_it_should_be = perform(console, patience)
+        console.print("`make up` starts it again with the incident in it, on the same addresses.")
     except AlreadyUp:
         if not State.load().ready:
             _fail("it is being started or stopped by another `tocsin`; try again when `tocsin status` says it is ready")

@@ -5,6 +5,8 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from itertools import zip_longest
 from typing import Any
 
 import aiohttp
@@ -12,12 +14,20 @@ from rich.console import Console
 from rich.text import Text
 
 from deploy.local.demo_checks import Check, judge, reasons
-from deploy.local.demo_outage import Json, Missing, Outage, Script, poll
+from deploy.local.demo_outage import FAILURES, Evidence, Outage, Script
 from deploy.local.environment import build
 from deploy.local.state import Secrets, State
 from services.reporting.terminal import story
 
-_REQUEST_SECONDS = 15.0
+_LOOK_SECONDS = 0.1
+
+
+class Missing(Exception):
+    """A step did not come to pass."""
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(step, reason)
+        self.step, self.reason = step, reason
 
 
 def perform(console: Console, patience_seconds: float) -> bool:
@@ -26,37 +36,35 @@ def perform(console: Console, patience_seconds: float) -> bool:
     checks = asyncio.run(_perform(console, variables, patience_seconds))
     broken = [check for check in checks if not check.holds]
     for check in broken:
-        console.print(Text(f"✗ {check.name}: found {check.found}", style="red"))
+        console.print(Text(f"✗ {check.name}: {check.found}", style="red"), soft_wrap=True)
     if not broken:
         console.print(f"[bold green]✓ All is as it should be[/]: {len(checks)} expectations hold.", highlight=False)
     return not broken
 
 
 async def _perform(console: Console, variables: Mapping[str, str], patience: float) -> list[Check]:
-    script, began = Script(), time.monotonic()
+    began = time.monotonic()
 
     async def wait(step: str, check: Callable[[], Awaitable[Any]]) -> Any:
         with console.status(step):
-            try:
-                found = await poll(check, patience)
-            except Missing as missing:
-                raise Missing(f"{step}: {missing}") from None
+            found = await _poll(step, check, patience)
         if not found:
-            raise Missing(f"{step}: not within {patience:g} s")
-        console.print(Text.assemble((f"{time.monotonic() - began:5.1f} s  ", "dim"), step))
+            raise Missing(step, f"not within {patience:g} s")
+        console.print(Text.assemble((f"{time.monotonic() - began:5.1f} s  ", "dim"), step), soft_wrap=True)
         return found
 
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS)) as http:
-        outage = Outage(http, variables, script)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=patience)) as http:
+        outage = Outage(http, variables, Script())
         try:
             await outage.play(wait)
             checks = await _settle(outage, patience)
-            figures = await outage.figures()
         except Missing as missing:
-            checks, figures = [Check("the story goes on to its end", False, missing)], {}
+            checks = [Check(missing.step, False, missing.reason)]
+            with suppress(*FAILURES):
+                await outage.gather()
     checks.append(await _audit(variables))
     if outage.evidence.story:
-        _tell(console, outage.evidence.story, figures, checks[-1], variables)
+        _tell(console, outage.evidence, checks[-1], variables)
     return checks
 
 
@@ -67,8 +75,21 @@ async def _settle(outage: Outage, patience: float) -> list[Check]:
         await outage.gather()
         return all(check.holds for check in judge(outage.evidence, outage.script))
 
-    await poll(all_hold, patience)
+    await _poll("reporting tells the story", all_hold, patience)
     return judge(outage.evidence, outage.script)
+
+
+async def _poll(step: str, check: Callable[[], Awaitable[Any]], seconds: float) -> Any:
+    """The first truthy answer of `check`, or the last one when the time is over. Raises Missing."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            found = await check()
+        except FAILURES as error:
+            raise Missing(step, str(error) or "no answer in time") from None
+        if found or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _audit(variables: Mapping[str, str]) -> Check:
@@ -83,23 +104,21 @@ async def _audit(variables: Mapping[str, str]) -> Check:
     return Check("the audit log holds", process.returncode == 0, last)
 
 
-def _tell(console: Console, incident: Json, figures: Json, audit: Check, variables: Mapping[str, str]) -> None:
+def _tell(console: Console, evidence: Evidence, audit: Check, variables: Mapping[str, str]) -> None:
+    incident, figures = evidence.story, evidence.figures
     console.rule("the incident's story")
     console.print(story(incident))
     console.print()
     lines = [
-        ("why " + str(incident["priority"]), "; ".join(reasons(incident))),
-        ("signals", f"{incident['signal_count']}, the resolution included"),
+        *zip_longest([f"why {incident['priority']}"], reasons(incident), fillvalue=""),
+        ("signals", f"{incident['signal_count']}: the alert, its repeats and its end"),
         ("acknowledged", f"after {_seconds(incident['time_to_acknowledge_seconds'])}"),
         ("resolved", f"after {_seconds(incident['time_to_resolve_seconds'])}"),
-        (
-            "all incidents",
-            f"MTTA {_seconds(figures.get('mtta_seconds'))}, MTTR {_seconds(figures.get('mttr_seconds'))}",
-        ),
+        ("in 30 days", f"MTTA {_seconds(figures.get('mtta_seconds'))}, MTTR {_seconds(figures.get('mttr_seconds'))}"),
         ("audit", str(audit.found)),
-        ("look further", f"{variables['TOCSIN_CONSOLE_URL']}/incidents/{incident['incident_id']}"),
-        ("", f"tocsin incidents show INC-{incident['number']}"),
         ("the pages", variables["TOCSIN_INBOX_URL"]),
+        ("look further", f"{variables['TOCSIN_CONSOLE_URL']}/incidents/{incident['incident_id']}"),
+        ("", f".venv/bin/tocsin incidents show INC-{incident['number']}"),
     ]
     for name, value in lines:
         console.print(Text.assemble((f"{name:14}", "dim"), value), soft_wrap=True)

@@ -1,8 +1,6 @@
 """The outage that `tocsin demo` plays, through public interfaces only: intake's HTTP, the inbox, the links, the API."""
 
-import asyncio
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,14 +9,16 @@ from typing import Any
 import aiohttp
 
 REPEATS = 40
-_LOOK_SECONDS = 0.1
 
 Json = dict[str, Any]
 Wait = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
-class Missing(Exception):
-    """Something did not come, or was refused; the text says what."""
+class Refused(Exception):
+    """A request was answered with something other than a 2xx; the text says which."""
+
+
+FAILURES = (Refused, aiohttp.ClientError, TimeoutError)
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Evidence:
     pages: list[Json] = field(default_factory=list)
     link_page: str = ""
     story_after_look: Json = field(default_factory=dict)
+    figures: Json = field(default_factory=dict)
 
 
 class Outage:
@@ -61,7 +62,7 @@ class Outage:
         self._started = datetime.now(UTC)
 
     async def play(self, wait: Wait) -> None:
-        """From the deployment to the resolution. `wait` polls for a step that has a name. Raises Missing."""
+        """From the deployment to the resolution. `wait` polls for a step that has a name."""
         await wait("a deployment of checkout is recorded as a change", self._deploy)
         await wait(f"Alertmanager says that checkout is failing (traceparent {self.script.traceparent})", self._begin)
         await wait("an incident is opened", self._opened)
@@ -77,16 +78,13 @@ class Outage:
         await wait("the incident is resolved", lambda: self._is("resolved"))
 
     async def gather(self) -> None:
-        """Look at everything anew."""
+        """Look at everything anew. Raises FAILURES."""
         newest = await self._report("/v1/incidents?limit=200")
         self.evidence.incidents = [i for i in newest["incidents"] if i["summary"] == self.script.summary]
         if self.evidence.incidents:
             await self._tell()
             await self._read_pages()
-
-    async def figures(self) -> Json:
-        """MTTA and MTTR over all incidents of the last 30 days."""
-        return await self._report("/v1/metrics?days=30")
+            self.evidence.figures = await self._report("/v1/metrics?days=30")
 
     async def _deploy(self) -> Json:
         event = {
@@ -171,19 +169,6 @@ class Outage:
             return await answer.text()
 
 
-async def poll(check: Callable[[], Awaitable[Any]], seconds: float) -> Any:
-    """The first truthy answer of `check`, or the last one when the time is over. Raises Missing."""
-    deadline = time.monotonic() + seconds
-    try:
-        while True:
-            found = await check()
-            if found or time.monotonic() > deadline:
-                return found
-            await asyncio.sleep(_LOOK_SECONDS)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Missing(str(error) or "no answer in time") from None
-
-
 async def _refuse(answer: aiohttp.ClientResponse) -> None:
     if answer.status >= 300:
-        raise Missing(f"{answer.method} {answer.url.path} answered {answer.status}: {(await answer.text())[:300]}")
+        raise Refused(f"{answer.method} {answer.url.path} answered {answer.status}: {(await answer.text())[:300]}")

@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from deploy.local.paths import ENVIRONMENT
 from deploy.local.ports import url
 from deploy.local.state import Secrets, State
 
@@ -15,7 +16,7 @@ def greet(console: Console, current: State) -> None:
   console          {url(current.ports["reporting"])}
   inbox            {url(current.ports["inbox"])}  [dim](the pages that were sent)[/]
   integration key  {key}
-  settings         set -a; . .local/env; set +a  [dim](for `tocsin incidents list`)[/]
+  settings         {ENVIRONMENT}  [dim](read by `.venv/bin/tocsin incidents list` and its like)[/]
 
 Send a first signal:
 """,

@@ -92,6 +92,14 @@ def save_environment(variables: Mapping[str, str]) -> None:
     write_private(ENVIRONMENT, "".join(lines))
 
 
+def adopt_environment() -> None:
+    """Take `.local/env` if this process was told nothing else: so that `tocsin` finds the stack of its checkout."""
+    told = any(name.startswith("TOCSIN_") and name != "TOCSIN_LOCAL_DIR" for name in os.environ)
+    if not told and ENVIRONMENT.exists():
+        words = shlex.split(ENVIRONMENT.read_text())
+        os.environ.update({name: value for name, _, value in (word.partition("=") for word in words)})
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only this user can read, in one step."""
     path.parent.mkdir(exist_ok=True)
