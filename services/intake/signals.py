@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -22,7 +22,10 @@ def _no_nul(text: str) -> str:
     return text
 
 
-def _utc(moment: datetime) -> datetime:
+def known_time(moment: datetime | None) -> datetime | None:
+    """In UTC. None in the first and the last year of the calendar, which senders write for "unset" and "never"."""
+    if moment is None or moment.year in (MINYEAR, MAXYEAR):
+        return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -39,7 +42,7 @@ Labels = Annotated[
 Links = Annotated[
     list[Annotated[str, StringConstraints(max_length=2048), AfterValidator(_no_nul)]], Field(max_length=20)
 ]
-Moment = Annotated[datetime, AfterValidator(_utc)]
+Moment = Annotated[datetime | None, AfterValidator(known_time)]
 
 
 class SignalData(BaseModel):
@@ -66,8 +69,8 @@ class AlertData(SignalData):
     alert: Name | None = Field(default=None, description="one of several alerts under the same key")
     annotations: Labels = {}
     links: Links = []
-    starts_at: Moment | None = None
-    ends_at: Moment | None = Field(default=None, description="firing until then unless sent again")
+    starts_at: Moment = None
+    ends_at: Moment = Field(default=None, description="firing until then unless sent again")
 
 
 class RequestData(SignalData):

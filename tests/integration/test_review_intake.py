@@ -71,4 +71,4 @@ async def test_an_incident_made_again_from_its_signal_after_a_restore_is_closed_
         await intake.on_escalation(connection, [resolved(fired("1").subject, 1)])
     async with own.connection() as connection:
         rows = await connection.fetch("SELECT incident_id, status FROM incidents")
-    assert [tuple(row) for row in rows] == [(fired("1").subject, "closed")], "nobody fired but the signal that opened it"
+    assert [tuple(row) for row in rows] == [(fired("1").subject, "closed")], "nobody fired but its opener"

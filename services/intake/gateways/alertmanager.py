@@ -6,18 +6,26 @@ long is cut. The group key decides the incident, each alert's fingerprint is one
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from services.intake.signals import AlertData, Signal
+from services.intake.signals import AlertData, Signal, known_time
 from shared.events.cloudevents import Malformed
 from shared.events.facts import first_problem
 from shared.ids import uuid7
 from shared.trace_context import TraceContext
 
-_NEVER = datetime(1, 1, 2, tzinfo=UTC)
 _MAX_ALERTS = 10_000
 _MAX_KEY = 255
 
@@ -33,6 +41,13 @@ def _cut(value: Any, length: int) -> str:
     return ("" if value is None else str(value)).replace("\x00", "")[:length]
 
 
+def _time(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
+    try:
+        return known_time(read(value))
+    except ValidationError:
+        return None
+
+
 Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
 Lenient = Annotated[str, BeforeValidator(lambda value: _cut(value, 2048))]
 
@@ -43,8 +58,7 @@ class _Alert(BaseModel):
     status: Annotated[str, StringConstraints(pattern="^(firing|resolved)$")]
     labels: Texts = {}
     annotations: Texts = {}
-    starts_at: datetime | None = Field(default=None, alias="startsAt")
-    ends_at: datetime | None = Field(default=None, alias="endsAt")
+    starts_at: Annotated[datetime | None, WrapValidator(_time)] = Field(default=None, alias="startsAt")
     generator_url: Lenient = Field(default="", alias="generatorURL")
     fingerprint: Lenient = ""
 
@@ -93,8 +107,8 @@ def _data(webhook: _Webhook, alert: _Alert) -> AlertData:
         labels=labels,
         annotations=annotations,
         links=[link[:2048] for link in links],
-        starts_at=_moment(alert.starts_at),
-        # A firing alert's end is unset (year 1): Alertmanager says explicitly when it is over.
+        starts_at=alert.starts_at,
+        # A firing alert has no end: Alertmanager says explicitly when it is over.
         ends_at=None,
     )
 
@@ -102,10 +116,3 @@ def _data(webhook: _Webhook, alert: _Alert) -> AlertData:
 def _bounded(key: str) -> str:
     """A group key of any length within the bound of a signal's key: long ones keep a hash of their whole."""
     return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY - 65]} {hashlib.sha256(key.encode()).hexdigest()}"
-
-
-def _moment(value: datetime | None) -> datetime | None:
-    if value is None:
-        return None
-    moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    return moment if moment > _NEVER else None
