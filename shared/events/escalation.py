@@ -10,6 +10,8 @@ from shared.events.triage import Priority
 TOPIC = "tocsin.escalation.v1"
 
 Via = Literal["api", "topic", "link", "source"]
+"""How an order came in, as far as this version knows. In facts it is any text: more ways will come, and a reader of an
+older version must not refuse a fact for one."""
 
 
 class Response(Model):
@@ -41,11 +43,14 @@ class Response(Model):
 
 
 class Page(Model):
-    """One notification of one person by one method. `attempt_key` stays the same over every retry."""
+    """One notification of one person by one method (`webhook`, `email`; more will come).
+
+    `attempt_key` stays the same over every retry.
+    """
 
     attempt_key: str
     user: str
-    method: Literal["webhook", "email"]
+    method: str
     step: int
     round: int
     attempts: int
@@ -90,7 +95,7 @@ class IncidentAcknowledged(Fact, topic=TOPIC):
 
     response: Response
     by: str
-    via: Via
+    via: str
     cut: list[str]
 
 
@@ -99,5 +104,5 @@ class IncidentResolved(Fact, topic=TOPIC):
 
     response: Response
     by: str
-    via: Via
+    via: str
     cut: list[str]

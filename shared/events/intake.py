@@ -56,10 +56,10 @@ class IncidentUpdated(Fact, topic=TOPIC):
 
 
 class IncidentCleared(Fact, topic=TOPIC):
-    """No alert of the incident fires any more: each was resolved at the source, or its end passed unrefreshed."""
+    """No alert of the incident fires any more. `reason` says whether they were resolved at the source or expired."""
 
     incident: ReportedIncident
-    reason: Literal["resolved at the source", "expired"]
+    reason: str
 
 
 class ServiceRequest(Model):
@@ -82,11 +82,11 @@ class RequestLogged(Fact, topic=TOPIC):
 
 
 class Change(Model):
-    """A deployment, rollback, configuration change or patch of a service."""
+    """A deployment, rollback, configuration change or patch of a service (`kind`; others may come)."""
 
     change_id: UUID
     source: str
-    kind: Literal["deployment", "rollback", "configuration", "patch"]
+    kind: str
     summary: str
     service: str | None = None
     version: str | None = None
