@@ -5,7 +5,7 @@ import secrets
 from typing import NamedTuple
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_MAX_TRACESTATE = 512
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
 class TraceContext(NamedTuple):
@@ -24,7 +24,7 @@ def parse_trace(traceparent: str | None, tracestate: str | None = None) -> Trace
     """The context, or None when `traceparent` is absent or malformed: a slip costs nothing but the trace."""
     if not traceparent or not _TRACEPARENT.fullmatch(traceparent) or traceparent.startswith("ff"):
         return None
-    return TraceContext(traceparent, tracestate if tracestate and len(tracestate) <= _MAX_TRACESTATE else None)
+    return TraceContext(traceparent, tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else None)
 
 
 def new_trace() -> TraceContext:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote
 
+import orjson
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
@@ -99,10 +101,7 @@ async def _read_events(request: Request, integration: str, clock: Clock, trace: 
         documents = load_json(await read_body(request, MAX_BODY_BYTES), "body", MAX_BODY_BYTES)
         if not isinstance(documents, list) or not 0 < len(documents) <= _MAX_BATCH:
             raise Malformed("body", f"must be a JSON array of 1 to {_MAX_BATCH} CloudEvents")
-        return [
-            read_signal(from_structured(document, trace, f"[{index}]."), integration, now, f"[{index}].")
-            for index, document in enumerate(documents)
-        ]
+        return [_read_one(document, integration, now, trace, f"[{n}].") for n, document in enumerate(documents)]
     body = await read_body(request, MAX_EVENT_BYTES)
     if content_type == _STRUCTURED:
         return [read_signal(from_structured(load_json(body), trace), integration, now)]
@@ -116,6 +115,13 @@ async def _read_events(request: Request, integration: str, clock: Clock, trace: 
         f"Content-Type: send {_STRUCTURED}, {_BATCH}, or application/json with ce- headers",
         field="Content-Type",
     )
+
+
+def _read_one(document: Any, integration: str, now: datetime, trace: TraceContext | None, where: str) -> Signal:
+    # What it makes has to fit into a Kafka message, however large the batch may be.
+    if (size := len(orjson.dumps(document))) > MAX_EVENT_BYTES:
+        raise Malformed(where.rstrip("."), f"is {size} bytes; at most {MAX_EVENT_BYTES} are taken")
+    return read_signal(from_structured(document, trace, where), integration, now, where)
 
 
 def _attribute(value: str) -> str:

@@ -15,6 +15,8 @@ from shared.events.intake import Severity
 from shared.ids import derived_id
 from shared.trace_context import TraceContext
 
+_MAX_IDENTITY = 2048  # bytes of origin and id: an index takes no key above 2,704
+
 
 def _no_nul(text: str) -> str:
     if "\x00" in text:
@@ -34,6 +36,7 @@ def _severity_text(value: Any) -> Any:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_no_nul)]
+SeverityText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_no_nul)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_no_nul)]
 LongText = Annotated[str, StringConstraints(max_length=16_384), AfterValidator(_no_nul)]
 Labels = Annotated[
@@ -59,8 +62,8 @@ class AlertData(SignalData):
     """`tocsin.signals.Alert`: something is wrong (`firing`) or right again (`resolved`)."""
 
     status: Literal["firing", "resolved"] = "firing"
-    severity: Annotated[Annotated[str, StringConstraints(max_length=64)] | None, BeforeValidator(_severity_text)] = (
-        Field(default=None, description="critical, error, warning or info; anything else takes the policy's default")
+    severity: Annotated[SeverityText | None, BeforeValidator(_severity_text)] = Field(
+        default=None, description="critical, error, warning or info; anything else takes the policy's default"
     )
     key: Name | None = Field(
         default=None,
@@ -159,4 +162,7 @@ def read_signal(event: CloudEvent, integration: str, received_at: datetime, wher
         data = model.model_validate(event.data)
     except ValidationError as error:
         raise first_problem(error, f"{where}data") from None
-    return Signal(f"{integration} {event.source}", event.id, event.time or received_at, received_at, event.trace, data)
+    origin = f"{integration} {event.source}"
+    if len(f"{origin}{event.id}".encode()) > _MAX_IDENTITY:
+        raise Malformed(f"{where}id", f"is, with the source, longer than {_MAX_IDENTITY} bytes")
+    return Signal(origin, event.id, event.time or received_at, received_at, event.trace, data)

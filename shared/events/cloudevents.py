@@ -15,6 +15,7 @@ from shared.trace_context import TraceContext, parse_trace
 
 MAX_EVENT_BYTES = 512 * 1024
 _MAX_ATTRIBUTE = 1024
+_MAX_FIELD = 300
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
 
 
@@ -22,6 +23,7 @@ class Malformed(ValueError):
     """What a publisher sent cannot be taken. `field` names the part at fault, `reason` says how to mend it."""
 
     def __init__(self, field: str, reason: str) -> None:
+        field = field if len(field) <= _MAX_FIELD else f"{field[:_MAX_FIELD]}…"  # it may be a key of the sender's
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason

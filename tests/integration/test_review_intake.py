@@ -1,12 +1,19 @@
 """Intake against hostile and late input on real Postgres: nothing stalls, nothing is lost, each fault costs itself."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import aiohttp
+import orjson
 import pytest
 
+from services.intake.api import create_api
+from services.intake.group_commit import GroupCommit
 from services.intake.handlers import Intake
+from services.intake.keys import KeyRing, create_key
 from services.intake.policy import IntakePolicy
 from services.intake.signals import AlertData, Signal
 from shared.db import Database
@@ -15,6 +22,8 @@ from shared.events.facts import event_message, new_event
 from shared.events.triage import Priority
 from shared.installation import raise_epoch
 from shared.record import Record
+from tests.support.http import served
+from tests.support.running import alert
 from tests.support.stack import runtime_dsn
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -72,3 +81,34 @@ async def test_an_incident_made_again_from_its_signal_after_a_restore_is_closed_
     async with own.connection() as connection:
         rows = await connection.fetch("SELECT incident_id, status FROM incidents")
     assert [tuple(row) for row in rows] == [(fired("1").subject, "closed")], "nobody fired but its opener"
+
+
+async def test_an_event_too_large_to_be_told_of_is_refused_by_its_place_in_the_batch(
+    own: Database, intake: Intake
+) -> None:
+    async with own.transaction() as connection:
+        key = await create_key(connection, "tests", None, NOON)
+    commit = GroupCommit(own, intake)
+    task = asyncio.create_task(commit.run())
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/cloudevents-batch+json"}
+    large = alert("2", labels={f"label{n}": "\N{BELL}" * 4096 for n in range(128)})
+    async with (
+        served(create_api(KeyRing(own, lambda: NOON), commit.submit, lambda: NOON)) as base,
+        aiohttp.ClientSession(headers=headers) as http,
+        http.post(f"{base}/v1/signals", data=orjson.dumps([alert("1"), large])) as answer,
+    ):
+        body = orjson.loads(await answer.read())
+        assert (answer.status, body["field"]) == (400, "[1]"), body
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_bad_tracestate_costs_nothing_but_itself(own: Database, intake: Intake) -> None:
+    trace = (("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"), ("tracestate", b"vendor=\x00"))
+    record = Record("tocsin.signals.v1", 0, 0, NOON, None, orjson.dumps(alert("1")), trace)
+    async with own.transaction() as connection:
+        await intake.on_signals(connection, [record])
+    async with own.connection() as connection:
+        (row,) = await connection.fetch("SELECT traceparent, tracestate FROM incidents")
+    assert (row["traceparent"][3:35], row["tracestate"]) == ("a" * 32, None)

@@ -28,13 +28,18 @@ from shared.trace_context import TraceContext
 
 _MAX_ALERTS = 10_000
 _MAX_KEY = 255
+_MAX_TEXTS = 64 * 1024  # characters of an alert's labels, and of its annotations: an event of them fits into a message
 
 
 def _texts(value: Any) -> Any:
     """Labels as sent, whatever they hold: values as text, NUL and excess cut away."""
-    if not isinstance(value, Mapping):
-        return {}
-    return {_cut(name, 255): _cut(text, 4096) for name, text in list(value.items())[:128] if name}
+    texts: dict[str, str] = {}
+    left = _MAX_TEXTS
+    for name, text in list(value.items())[:128] if isinstance(value, Mapping) else ():
+        if key := _cut(name, 255):
+            texts[key] = _cut(text, min(4096, left))
+            left -= len(texts[key])
+    return texts
 
 
 def _cut(value: Any, length: int) -> str:

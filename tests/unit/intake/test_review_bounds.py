@@ -58,3 +58,35 @@ def test_an_alert_without_a_usable_start_counts_from_its_arrival(starts_at: Any)
 def test_the_newest_of_an_alert_group_is_told_across_time_zones() -> None:
     older, newer = webhook(startsAt="2026-03-01T13:00:00+01:00"), webhook(startsAt="2026-03-01T12:30:00Z")
     assert older.sent_at.isoformat() < newer.sent_at.isoformat(), "they are compared as text"
+
+
+def test_an_alert_too_large_for_a_kafka_message_is_cut_until_its_incident_can_be_told() -> None:
+    large = {f"label{number}": "\x01" * 4096 for number in range(128)}  # six bytes a character in JSON
+    read = as_alert(webhook(labels=large, annotations=large))
+    assert read is not None
+    outcome = absorb([read], {}, {}, iter([1000]), IntakePolicy(), 0, NOON)
+    (told,) = outcome.told
+    # The broker's default is 1,048,588 bytes, and triage repeats the incident with its reasons.
+    assert len(told.fact.model_dump_json()) < 900_000
+    assert read.data.labels["label0"] == "\x01" * 4096
+
+
+def test_a_label_whose_name_is_nothing_but_nul_is_left_out() -> None:
+    read = webhook(labels={"\x00": "x", "alertname": "DiskFull"})
+    assert read.data.labels == {"alertname": "DiskFull"}
+
+
+def test_nul_in_a_severity_is_refused_by_its_name() -> None:
+    with pytest.raises(Malformed, match=r"data\.severity"):
+        signal({"severity": "bad\x00"})
+
+
+def test_an_identity_too_long_to_be_indexed_is_refused_in_words() -> None:
+    with pytest.raises(Malformed, match="id: "):
+        signal({}, id="\U0001f514" * 500, source="/" + "\U0001f514" * 500)
+
+
+def test_a_refusal_does_not_repeat_a_field_of_any_length() -> None:
+    with pytest.raises(Malformed) as refused:
+        signal({"labels": {"x" * 100_000: "y"}})
+    assert len(str(refused.value)) < 1_000
