@@ -36,7 +36,6 @@ Attribute = Literal[
     "messaging.batch.message_count",
     "http.request.method",
     "http.route",
-    "http.response.status_code",
     "error.type",
     "tocsin.incident.id",
     "tocsin.incident.number",
