@@ -1,0 +1,113 @@
+"""Incidents whose traces are followed: the policy they page by, those who publish them, and what came of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from shared.trace_context import TraceContext
+from tests.support.running import Received, Receiver, Running, alert, eventually, running
+
+CATALOGUE = """
+default_team: platform
+services:
+  checkout: {team: payments, tier: 1, runbook: "https://runbooks.example/checkout"}
+"""
+TEAMS = """
+default_policy: payments
+users:
+  anastasia: {name: Anastasia, email: an@mail.example, webhook: "URL/token-of-anastasia", methods: [webhook]}
+  benedict: {name: Benedict, email: be@mail.example, webhook: "URL/token-of-benedict", methods: [webhook]}
+teams:
+  payments: {policy: payments}
+  platform: {policy: payments}
+policies:
+  payments:
+    rounds: 3
+    steps:
+      - {targets: ["user:anastasia"], wait: 8s}
+      - {targets: ["user:benedict"], wait: 1m}
+"""
+INTAKE = "update_interval: 0s\n"
+SUMMARY = "the card of the customer is refused"
+
+
+@asynccontextmanager
+async def tocsin(
+    kafka: str, database: str, prefix: str, folder: Path, pages: Receiver, **environment: str
+) -> AsyncIterator[Running]:
+    """Four services that page Anastasia, then Benedict after eight seconds, at `pages`."""
+    policy = {"catalogue.yaml": CATALOGUE, "teams.yaml": TEAMS.replace("URL", pages.url), "intake.yaml": INTAKE}
+    # Soon, so that a process that is killed has exported what the test saw it do.
+    fast = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
+    async with running(kafka, database, prefix, folder, policy, **fast | environment) as stack:
+        yield stack
+
+
+class Publisher:
+    """Another system, with traces of its own, on the signals topic."""
+
+    def __init__(self, producer: AIOKafkaProducer, prefix: str) -> None:
+        self._producer = producer
+        self._prefix = prefix
+
+    async def structured(self, event: dict[str, Any], topic: str = "tocsin.signals.v1") -> None:
+        """All of the event in the value; a trace, if any, as CloudEvents extension."""
+        await self._producer.send_and_wait(self._prefix + topic, orjson.dumps(event))
+
+    async def binary(self, *events: dict[str, Any], traces: list[TraceContext]) -> None:
+        """Attributes in headers, the trace in Kafka's `traceparent`; all in one partition, as fast as it goes."""
+        sent = []
+        for event, trace in zip(events, traces, strict=True):
+            headers = [(f"ce_{name}", value.encode()) for name, value in event.items() if name != "data"]
+            headers += [("content-type", b"application/json"), ("traceparent", trace.traceparent.encode())]
+            value = orjson.dumps(event["data"])
+            sent.append(
+                await self._producer.send(self._prefix + "tocsin.signals.v1", value, headers=headers, partition=0)
+            )
+        await asyncio.gather(*sent)
+
+
+def fault(signal_id: str, key: str, **data: Any) -> dict[str, Any]:
+    """An alert; `key` says which incident it belongs to."""
+    return alert(signal_id, key, summary=SUMMARY, **data)
+
+
+def span_id(position: TraceContext) -> str:
+    """16 hexadecimal digits."""
+    return position.traceparent.split("-")[2]
+
+
+async def paged(pages: Receiver, user: str, matches: Callable[[Received], bool]) -> Received:
+    """The first such page to a user, waiting for it."""
+
+    async def find() -> Received | None:
+        return next((p for p in pages.received if f".{user}." in p.webhook_id and matches(p)), None)
+
+    found: Received = await eventually(f"{user} is paged", find)
+    return found
+
+
+def about(incident: str) -> Callable[[Received], bool]:
+    """Pages for an incident."""
+    return lambda page: page.webhook_id.startswith(incident)
+
+
+def in_trace(trace_id: str) -> Callable[[Received], bool]:
+    """Pages whose attempt was a span of this trace."""
+    return lambda page: page.headers["traceparent"][3:35] == trace_id
+
+
+async def resolved(tocsin: Running, incident: str) -> dict[str, Any]:
+    """The incident as reporting tells it, once it is resolved there."""
+
+    async def check() -> dict[str, Any] | None:
+        found = await tocsin.incident(incident)
+        return found if found and found["status"] == "resolved" else None
+
+    found: dict[str, Any] = await eventually(f"{incident} is resolved", check)
+    return found
