@@ -102,14 +102,14 @@ def build(first: str = "") -> typer.Typer:
                 shared_groups[name] = group
                 app.add_typer(group, name=name)
     if _is_installed("deploy.local.cli"):
-        local = importlib.import_module("deploy.local.cli")
-        app.registered_commands += local.app.registered_commands
-        local.adopt_environment()
+        app.registered_commands += importlib.import_module("deploy.local.cli").app.registered_commands
     return app
 
 
 def main() -> None:
     """Run a command; what a person can mend is said in one line, without a traceback."""
+    if _is_installed("deploy.local.state"):
+        importlib.import_module("deploy.local.state").adopt_environment()
     try:
         build(*sys.argv[1:2])()
     except (SettingsError, InvalidPolicy, MigrationError, KafkaError, *UNAVAILABLE) as error:

@@ -15,12 +15,11 @@ from deploy.local.environment import build
 from deploy.local.greeting import greet
 from deploy.local.paths import LOGS
 from deploy.local.process import end_leftover
-from deploy.local.state import AlreadyUp, Secrets, State, adopt_environment, only_supervisor
+from deploy.local.state import AlreadyUp, Secrets, State, only_supervisor
 from deploy.local.supervisor import end_leftovers, tail
 from shared.db import UNAVAILABLE
 from shared.migrate import MigrationError
 
-__all__ = ["adopt_environment", "app"]
 app = typer.Typer(no_args_is_help=True)
 console = Console()
 _STOP_SECONDS = 20.0

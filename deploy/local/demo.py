@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from deploy.local.demo_checks import Check, judge, reasons
-from deploy.local.demo_outage import FAILURES, Evidence, Outage, Script
+from deploy.local.demo_outage import FAILURES, REPEATS, Evidence, Outage, Script
 from deploy.local.environment import build
 from deploy.local.state import Secrets, State
 from services.reporting.terminal import story
@@ -100,7 +100,7 @@ async def _audit(variables: Mapping[str, str]) -> Check:
         stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await process.communicate()
-    last = output.decode(errors="replace").strip().rpartition("\n")[2]
+    last = output.decode(errors="replace").strip().rpartition("\n")[2].removeprefix("tocsin: ")
     return Check("the audit log holds", process.returncode == 0, last)
 
 
@@ -109,9 +109,10 @@ def _tell(console: Console, evidence: Evidence, audit: Check, variables: Mapping
     console.rule("the incident's story")
     console.print(story(incident))
     console.print()
+    signals = incident["signal_count"]
     lines = [
-        *zip_longest([f"why {incident['priority']}"], reasons(incident), fillvalue=""),
-        ("signals", f"{incident['signal_count']}: the alert, its repeats and its end"),
+        *zip_longest([f"why {incident['priority']}" if incident["priority"] else ""], reasons(incident), fillvalue=""),
+        ("signals", f"{signals}: the alert, {REPEATS} repeats, its end" if signals == REPEATS + 2 else str(signals)),
         ("acknowledged", f"after {_seconds(incident['time_to_acknowledge_seconds'])}"),
         ("resolved", f"after {_seconds(incident['time_to_resolve_seconds'])}"),
         ("in 30 days", f"MTTA {_seconds(figures.get('mtta_seconds'))}, MTTR {_seconds(figures.get('mttr_seconds'))}"),

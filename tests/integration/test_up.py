@@ -38,6 +38,7 @@ def test_a_newcomer_gets_a_page_and_keeps_it_when_the_supervisor_is_killed(stack
     stack.tocsin("up", "--detach")
     assert stack.variables == before
     until(lambda: "checkout answers 500" in stack.tocsin("incidents", "list"))
+    assert stack.tocsin("intake", "keys", "list").count("tocsin_") == 1
     assert "was up already" in stack.tocsin("up")
 
     pids = stack.pids
