@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from email.message import EmailMessage
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -40,7 +41,7 @@ class WebhookChannel:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, notice: Notice, address: str, trace: TraceContext | None) -> None:
-        """POST the page; the answer's body is read only so far that the connection can be used again."""
+        """POST the page. Its status is the answer; the body is read only so that the connection can be used again."""
         body = webhook_body(notice)
         failure: Failure | None
         try:
@@ -48,7 +49,8 @@ class WebhookChannel:
                 address, data=body, headers=self._headers(notice.attempt_key, body, trace), allow_redirects=False
             ) as answer:
                 failure = http_failure(answer.status, answer.headers.get("Retry-After"), self._clock())
-                await answer.content.read(_MAX_ANSWER)
+                with suppress(aiohttp.ClientError, OSError):
+                    await answer.content.read(_MAX_ANSWER)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # `from None`: the errors of the client quote the URL.
             raise NotDelivered(_client_failure(error)) from None
@@ -114,22 +116,22 @@ class MailChannel:
     async def send(self, notice: Notice, address: str, trace: TraceContext | None) -> None:
         """Hand the mail to the server; delivered means that it answered 250 to the data."""
         message: EmailMessage = mail(notice, self._sender, address)
-        server = self._server
+        server, taken = self._server, False
         try:
-            async with asyncio.timeout(self._timeout):
-                await aiosmtplib.send(
-                    message,
-                    sender=self._sender,
-                    recipients=[address],
-                    hostname=server.hostname,
-                    port=server.port,
-                    username=unquote(server.username) if server.username else None,
-                    password=unquote(server.password) if server.password else None,
-                    use_tls=server.scheme == "smtps",
-                    timeout=self._timeout,
-                )
+            client = aiosmtplib.SMTP(
+                hostname=server.hostname,
+                port=server.port,
+                username=unquote(server.username) if server.username else None,
+                password=unquote(server.password) if server.password else None,
+                use_tls=server.scheme == "smtps",
+                timeout=self._timeout,
+            )
+            async with asyncio.timeout(self._timeout), client:
+                await client.send_message(message, sender=self._sender, recipients=[address])
+                taken = True
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise NotDelivered(_mail_failure(error)) from None
+            if not taken:  # else the farewell alone failed
+                raise NotDelivered(_mail_failure(error)) from None
 
     async def close(self) -> None:
         """Nothing is held."""
