@@ -29,6 +29,8 @@ UNAVAILABLE = (
     asyncpg.InvalidCatalogNameError,  # the database is being restored
     asyncpg.ObjectNotInPrerequisiteStateError,  # it accepts no connections, for the restore
     asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.PostgresSystemError,  # the server cannot read or write its files
+    asyncpg.InvalidCachedStatementError,  # a migration changed what a prepared statement returns
 )
 """Errors that say nothing about the message in hand: the work is tried again later, nothing is dead-lettered."""
 

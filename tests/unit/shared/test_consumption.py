@@ -153,6 +153,8 @@ def test_links_are_the_different_traces_of_a_batch() -> None:
         asyncpg.DeadlockDetectedError(),
         asyncpg.UndefinedTableError(),
         asyncpg.InsufficientPrivilegeError(),
+        asyncpg.PostgresIOError(),
+        asyncpg.InvalidCachedStatementError(),
     ],
     ids=lambda error: type(error).__name__,
 )
