@@ -112,7 +112,7 @@ def _tell(console: Console, evidence: Evidence, audit: Check, variables: Mapping
     signals = incident["signal_count"]
     lines = [
         *zip_longest([f"why {incident['priority']}" if incident["priority"] else ""], reasons(incident), fillvalue=""),
-        ("signals", f"{signals}: the alert, {REPEATS} repeats, its end" if signals == REPEATS + 2 else str(signals)),
+        ("signals", f"{signals}: the alert and {REPEATS} repeats" if signals == REPEATS + 1 else str(signals)),
         ("acknowledged", f"after {_seconds(incident['time_to_acknowledge_seconds'])}"),
         ("resolved", f"after {_seconds(incident['time_to_resolve_seconds'])}"),
         ("in 30 days", f"MTTA {_seconds(figures.get('mtta_seconds'))}, MTTR {_seconds(figures.get('mttr_seconds'))}"),

@@ -20,7 +20,10 @@ class Severity(StrEnum):
 
 
 class ReportedIncident(Model):
-    """An incident as intake knows it after the event. Times are UTC; `started_at` is the sender's claim."""
+    """An incident as intake knows it after the event. Times are UTC; `started_at` is the sender's claim.
+
+    `signal_count` counts the signals that fired: repeats with the first, ends not.
+    """
 
     incident_id: UUID
     number: int

@@ -37,7 +37,7 @@ def _signals(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
     yield from (f"accepted, but not kept: {pair}" for pair in accepted.signals - kept.keys())
     yield from (f"kept, but never accepted: {pair}" for pair in kept.keys() - accepted.signals)
     yield from (f"kept {count} times: {pair}" for pair, count in kept.items() if count > 1)
-    counted = Counter(row["subject"] for row in evidence.tables["signals"])
+    counted = Counter(row["subject"] for row in evidence.tables["signals"] if row["decision"] in ("opened", "joined"))
     for row in evidence.tables["intake"]:
         if row["signal_count"] != counted[row["id"]]:
             yield f"incident {row['id']} counts {row['signal_count']} signals of {counted[row['id']]}"

@@ -25,7 +25,7 @@ SUBSCRIPTIONS = {
     "reporting": tuple(topic.name for topic in TOPICS if topic.name != reporting.TOPIC),
 }
 _TABLES = {
-    "signals": "SELECT origin, signal_id, subject::text FROM intake.signals",
+    "signals": "SELECT origin, signal_id, decision, subject::text FROM intake.signals",
     "intake": "SELECT incident_id::text AS id, status, sequence, signal_count FROM intake.incidents",
     "triage": "SELECT incident_id::text AS id, sequence, intake_sequence FROM triage.incidents",
     "escalation": "SELECT id::text, status, sequence, state FROM escalation.incidents",

@@ -89,7 +89,6 @@ class _Fold:
         self._set_member(alert, incident, Member(firing=False))
         after = replace(
             incident,
-            signal_count=incident.signal_count + 1,
             last_signal_at=self.now,
             alerts_firing=incident.alerts_firing - was.firing,
         )

@@ -57,6 +57,7 @@ def test_c10_one_key_opens_and_closes_though_the_text_differs() -> None:
     cleared = take([alert("resolved", key="7", summary="disk ok")], opened)
     assert kinds(cleared) == [IncidentCleared]
     assert only(cleared).status == "cleared"
+    assert only(cleared).signal_count == 1, "an end is no further signal of trouble"
 
 
 @pytest.mark.parametrize(
