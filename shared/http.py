@@ -11,11 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.db import UNAVAILABLE
 from shared.events.cloudevents import Malformed
 
 log = logging.getLogger(__name__)
+_MAX_BODY = 64 * 1024
 
 PROBLEM: dict[str, Any] = {
     "description": "What is wrong, and how to mend it (RFC 9457). 503 comes with Retry-After: send it again.",
@@ -68,8 +70,11 @@ def unavailable() -> Problem:
     return Problem(503, "Unavailable", "the database cannot be reached; send it again", {"Retry-After": "5"})
 
 
-def create_app(title: str) -> FastAPI:
-    """An application with problem+json errors and no error that shows its inside."""
+def create_app(title: str, max_body: int | None = _MAX_BODY) -> FastAPI:
+    """An application with problem+json errors and no error that shows its inside.
+
+    It refuses bodies of more than `max_body` bytes; with None its routes bound what they read by themselves.
+    """
     app = FastAPI(title=title, version="1", redoc_url=None, docs_url=None, responses={"default": PROBLEM})
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         Problem: _problem,
@@ -81,7 +86,31 @@ def create_app(title: str) -> FastAPI:
         handlers[kind] = _unavailable
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)
+    if max_body is not None:
+        app.add_middleware(_Bounded, limit=max_body)
     return app
+
+
+class _Bounded:
+    """FastAPI keeps a body whole before it looks at the token of whoever sends it."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = self._limit
+
+        async def bounded() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                # Of the one kind that FastAPI lets through while it reads.
+                raise HTTPException(413, f"body: at most {self._limit} bytes are taken in one request")
+            return message
+
+        await self._app(scope, bounded, send)
 
 
 async def _problem(_: Request, error: Problem) -> Response:

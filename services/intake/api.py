@@ -40,7 +40,7 @@ class Submit(Protocol):
 
 def create_api(keys: KeyRing, submit: Submit, clock: Clock) -> FastAPI:
     """Intake's application."""
-    app = create_app("Tocsin intake")
+    app = create_app("Tocsin intake", max_body=None)
     # Plain routes: FastAPI's own would spend more on validation than the rest of the request takes.
     app.add_route("/v1/signals", partial(_signals, keys, submit, clock), methods=["POST"])
     app.add_route("/v1/alertmanager", partial(_alertmanager, keys, submit, clock), methods=["POST"])

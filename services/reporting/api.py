@@ -20,6 +20,8 @@ Status = Literal["open", "reported", "triggered", "acknowledged", "resolved"]
 _OPEN = ["reported", "triggered", "acknowledged"]
 _NUMBER = re.compile(r"(?:INC-)?([0-9]{1,18})", re.IGNORECASE)
 _MOST_CHANGES = 20
+NO_NUL = r"^[^\x00]*$"
+"""Postgres takes every text but one with a NUL in it."""
 _REPORTED = {"source", "alerts_firing", "labels", "annotations", "links"}
 
 
@@ -55,7 +57,7 @@ def api(database: Database, clock: Clock, trace_template: str | None) -> APIRout
     @router.get("/incidents")
     async def list_incidents(
         status: Status | None = None,
-        team: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        team: Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_NUL)] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         before: Annotated[str | None, Query(description="`next` of the page before")] = None,
     ) -> JsonResponse:

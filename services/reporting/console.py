@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from services.reporting.api import load_story
+from services.reporting.api import NO_NUL, load_story
 from services.reporting.domain.figures import DEFINITIONS
 from services.reporting.domain.words import apart, duration
 from services.reporting.live import Live
@@ -39,7 +39,7 @@ def console(database: Database, clock: Clock, live: Live, trace_template: str | 
         return HTMLResponse(html, status, _HEADERS)
 
     @router.get("/")
-    async def board(team: Annotated[str | None, Query(max_length=200)] = None) -> HTMLResponse:
+    async def board(team: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None) -> HTMLResponse:
         now, team = clock(), team or None
         async with database.connection() as connection:
             values: dict[str, Any] = {

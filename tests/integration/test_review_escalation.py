@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
+import aiohttp
 import pytest
 from aiosmtpd.smtp import SMTP
 
+from services.escalation import api
 from services.escalation.channels import MailChannel, WebhookChannel
 from services.escalation.outcome import NotDelivered
 from services.escalation.pages import Notice
+from shared.db import Database
+from shared.http import create_app
 from tests.support.escalating import LOOPBACK, Mailbox
+from tests.support.http import served
 from tests.support.running import SECRET
+from tests.support.stack import runtime_dsn
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOTICE = Notice(
@@ -89,3 +95,39 @@ async def test_a_mail_that_the_server_took_is_delivered_though_the_farewell_hang
         address = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         await MailChannel(address, "tocsin@example.com", 1).send(NOTICE, "ana@example.com", None)
     assert len(box.mails) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [rb'{"by": "\ud800"}', rb'{"by": "a\u0000"}', b'{"by": "a", "note": "\\u0000"}', b"[" * 5000]
+)
+async def test_hostile_orders_are_refused_in_words(database: str, body: bytes) -> None:
+    own = Database(runtime_dsn(database, "escalation"))
+    app = create_app("escalation")
+    app.include_router(api.make_router(own, lambda: NOON, "token"))
+    headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}
+    async with (
+        served(app) as base,
+        aiohttp.ClientSession(headers=headers) as http,
+        http.post(f"{base}/v1/incidents/INC-1/acknowledge", data=body) as answer,
+    ):
+        assert answer.status in (400, 422), await answer.text()
+    await own.close()
+
+
+async def test_a_body_without_end_is_refused_before_it_is_kept(database: str) -> None:
+    own = Database(runtime_dsn(database, "escalation"))
+    app = create_app("escalation")
+    app.include_router(api.make_router(own, lambda: NOON, "token"))
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield bytes(1 << 20)
+
+    async with served(app) as base, aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as http:
+        # Without a token: the framework reads bodies before it asks for one.
+        with suppress(aiohttp.ClientOSError):  # the server closes while we still send
+            async with http.post(f"{base}/v1/incidents/INC-1/resolve", data=endless()) as answer:
+                assert answer.status == 413, await answer.text()
+        async with http.post(f"{base}/v1/incidents/INC-1/resolve", data=bytes(100_000)) as answer:
+            assert answer.status == 413, await answer.text()
+    await own.close()
