@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _BATCH = 100
 _LONGEST_SLEEP = 30.0
 _TAKEN_SECONDS = 1.0
+_TRIED_AGAIN = timedelta(minutes=5)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 
 
@@ -85,7 +86,8 @@ async def load_next_due(connection: Connection) -> datetime | None:
 
 class Ticker:
     """A component. Fires due timers in batches, each batch one transaction with its effects; a timer that fails by
-    itself goes to the dead letters. `wake` (a subscription to `timers`) cuts its sleep short."""
+    itself is told of on the dead letters, and tried again after five minutes. `wake` (a subscription to `timers`) cuts
+    its sleep short."""
 
     def __init__(self, database: Database, fire: Fire, clock: Clock, wake: asyncio.Event) -> None:
         self._database = database
@@ -136,3 +138,5 @@ class Ticker:
         reason = f"{type(error).__qualname__}: {error}"
         letter = dead_letter(service, reason, f"timer {timer.kind}", now, timer.trace, key=str(timer.subject))
         await insert_outbox(connection, [letter], now)
+        # It may be all that moves its subject on, so it is kept until what is wrong has been mended.
+        await insert_timers(connection, [replace(timer, due_at=now + _TRIED_AGAIN)])
