@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from services.intake.handlers import Intake, Taken
 from services.intake.signals import Signal
 from shared.consumption.isolation import isolate
@@ -85,7 +87,7 @@ class GroupCommit:
         for _ in range(_MAX_CONFLICTS):
             try:
                 taken, refused = await self._transaction(batch)
-            except Conflict:
+            except (Conflict, asyncpg.TransactionRollbackError):  # the second: a deadlock, which took our side
                 continue
             except UNAVAILABLE as error:
                 return self._fail(batch, error)

@@ -1,22 +1,23 @@
 """Intake against hostile and late input on real Postgres: nothing stalls, nothing is lost, each fault costs itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import aiohttp
+import asyncpg
 import orjson
 import pytest
 
 from services.intake.api import create_api
 from services.intake.group_commit import GroupCommit
-from services.intake.handlers import Intake
+from services.intake.handlers import Intake, Taken
 from services.intake.keys import KeyRing, create_key
 from services.intake.policy import IntakePolicy
 from services.intake.signals import AlertData, Signal
-from shared.db import Database
+from shared.db import Connection, Database
 from shared.events.escalation import IncidentResolved, Response
 from shared.events.facts import event_message, new_event
 from shared.events.triage import Priority
@@ -112,3 +113,23 @@ async def test_a_bad_tracestate_costs_nothing_but_itself(own: Database, intake: 
     async with own.connection() as connection:
         (row,) = await connection.fetch("SELECT traceparent, tracestate FROM incidents")
     assert (row["traceparent"][3:35], row["tracestate"]) == ("a" * 32, None)
+
+
+async def test_a_deadlock_between_writers_is_not_told_to_senders(own: Database) -> None:
+    class Unlucky(Intake):
+        victims = 1
+
+        async def take(self, connection: Connection, signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:
+            taken = await super().take(connection, signals)
+            if self.victims:
+                self.victims -= 1
+                raise asyncpg.DeadlockDetectedError("deadlock detected")
+            return taken
+
+    commit = GroupCommit(own, Unlucky(lambda: POLICY, lambda: NOON))
+    task = asyncio.create_task(commit.run())
+    taken = await commit.submit([fired("1")])
+    assert [one.decision for one in taken.values()] == ["opened"]
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
