@@ -1,14 +1,19 @@
 """The sender's SQL: claiming pages of the delivery ledger and recording what came of them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+from pydantic import ValidationError
 
 from services.escalation.delivery import Claim, Receiver, Settled
 from services.escalation.domain import Incident
 from services.escalation.store import read_order
 from shared.db import Connection
 from shared.trace_context import parse_trace
+
+log = logging.getLogger(__name__)
 
 
 async def claim_deliveries(
@@ -58,17 +63,23 @@ async def claim_deliveries(
         per_receiver,
         limit,
     )
-    return [_claim(row) for row in rows]
+    return [claim for row in rows if (claim := _claim(row))]
 
 
-def _claim(row: Any) -> Claim:
+def _claim(row: Any) -> Claim | None:
+    try:
+        incident = Incident.model_validate(row["state"])
+    except ValidationError:
+        # Kept by another version of this program. Its lease ends and it is looked at again; others must not wait.
+        log.error("a page cannot be sent: its incident cannot be read", extra={"attempt_key": row["attempt_key"]})
+        return None
     return Claim(
         order=read_order(row),
         attempts=row["attempts"],
         possible_duplicate=row["possible_duplicate"],
         lease_ends=row["due_at"],
         trace=parse_trace(row["traceparent"], row["tracestate"]),
-        incident=Incident.model_validate(row["state"]),
+        incident=incident,
     )
 
 

@@ -16,7 +16,7 @@ from services.escalation.outcome import NotDelivered
 from services.escalation.pages import Notice
 from shared.db import Database
 from shared.http import create_app
-from tests.support.escalating import LOOPBACK, Mailbox
+from tests.support.escalating import LOOPBACK, Mailbox, receiver, sending, world
 from tests.support.http import served
 from tests.support.running import SECRET
 from tests.support.stack import runtime_dsn
@@ -131,3 +131,14 @@ async def test_a_body_without_end_is_refused_before_it_is_kept(database: str) ->
         async with http.post(f"{base}/v1/incidents/INC-1/resolve", data=bytes(100_000)) as answer:
             assert answer.status == 413, await answer.text()
     await own.close()
+
+
+async def test_an_incident_that_this_version_cannot_read_holds_up_nobody_elses_pages(database: str) -> None:
+    async with receiver() as webhooks, world(database, webhooks.url) as it:
+        newer, _ = await it.triaged(1, 2)
+        await it.rows(
+            "UPDATE incidents SET state = jsonb_set(state, '{response,status}', '\"escaped\"') WHERE id = $1", newer
+        )
+        async with sending(it):
+            sent = await it.page("sent")
+        assert (sent["incident_id"] != newer, len(webhooks.hits)) == (True, 1)
