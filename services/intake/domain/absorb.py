@@ -105,16 +105,18 @@ class _Fold:
 
     def _fire(self, alert: Alert, incident: Incident) -> Incident:
         was = self._member(alert, incident)
-        self._set_member(alert, incident, Member(firing=True, ends_at=alert.data.ends_at))
+        # It fires by being sent: an end that has passed already shows that the sender's clock is slow.
+        ends_at = alert.data.ends_at and max(alert.data.ends_at, self.now)
+        self._set_member(alert, incident, Member(firing=True, ends_at=ends_at))
         incident = replace(
             incident,
             alerts_firing=incident.alerts_firing + (not was.firing),
             fired_by=alert.signal.signal_id,
             fired_sequence=next_sequence(incident.sequence, self.epoch),
         )
-        if alert.data.ends_at is None:
+        if ends_at is None:
             return incident
-        due = alert.data.ends_at + self.policy.expiry_grace
+        due = ends_at + self.policy.expiry_grace
         if incident.expiry_armed_at is not None and incident.expiry_armed_at <= due:
             return incident
         armed = replace(incident, expiry_armed_at=due)

@@ -90,3 +90,14 @@ def test_a_refusal_does_not_repeat_a_field_of_any_length() -> None:
     with pytest.raises(Malformed) as refused:
         signal({"labels": {"x" * 100_000: "y"}})
     assert len(str(refused.value)) < 1_000
+
+
+def test_c05_an_alert_whose_sender_is_three_hours_slow_stays_open_while_it_is_sent_again() -> None:
+    slow = NOON - timedelta(hours=3)
+    first = as_alert(signal({"starts_at": slow.isoformat(), "ends_at": (slow + timedelta(minutes=4)).isoformat()}))
+    assert first is not None
+    policy = IntakePolicy(expiry_grace=timedelta(minutes=2))
+    outcome = absorb([first], {}, {}, iter([1000]), policy, 0, NOON)
+    assert [incident.expiry_armed_at for incident in outcome.expiry_due] == [NOON + timedelta(minutes=2)]
+    (member,) = outcome.members.values()
+    assert member.ends_at == NOON, "by our clock, since it is sent now"
