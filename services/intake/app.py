@@ -71,7 +71,8 @@ class Prune:
         while True:
             try:
                 async with self._database.connection() as connection:
-                    await store.delete_old_signals(connection, self._clock() - self._policy().duplicate_window)
+                    while await store.delete_old_signals(connection, self._clock() - self._policy().duplicate_window):
+                        pass
             except UNAVAILABLE as error:
                 log.warning("old signals stay for now", extra={"error": type(error).__qualname__})
             await asyncio.sleep(_PRUNE_EVERY_SECONDS)

@@ -198,9 +198,17 @@ async def end_expired_alerts(
     return {row["incident_id"]: (row["ended"], row["next_end"]) for row in rows}
 
 
-async def delete_old_signals(connection: Connection, before: datetime) -> int:
-    """Forget signals received before the given instant; returns how many rows went."""
-    done = await connection.execute("DELETE FROM signals WHERE received_at < $1", before)
+async def delete_old_signals(connection: Connection, before: datetime, limit: int = 10_000) -> int:
+    """Forget at most `limit` signals received before the given instant; returns how many rows went."""
+    # In pieces: a backlog that takes longer than a statement may would never become smaller.
+    done = await connection.execute(
+        """
+        DELETE FROM signals
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM signals WHERE received_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))
+        """,
+        before,
+        limit,
+    )
     return int(done.split()[1])
 
 

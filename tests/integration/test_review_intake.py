@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 import pytest
 
+from services.intake import store as intake_store
 from services.intake.api import create_api
 from services.intake.group_commit import GroupCommit
 from services.intake.handlers import Intake, Taken
@@ -133,3 +134,19 @@ async def test_a_deadlock_between_writers_is_not_told_to_senders(own: Database) 
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def test_old_signals_are_forgotten_in_pieces_that_fit_into_a_statement(own: Database) -> None:
+    async with own.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO signals (origin, signal_id, received_at, decision) "
+            "SELECT 'probe', number::text, $1, 'joined' FROM generate_series(1, 25) AS number",
+            NOON - timedelta(days=8),
+        )
+        await intake_store.insert_signals(connection, [(fired("kept"), "joined", None)], NOON)
+    removed = []
+    async with own.connection() as connection:
+        while count := await intake_store.delete_old_signals(connection, NOON - timedelta(days=7), limit=10):
+            removed.append(count)
+        assert removed == [10, 10, 5]
+        assert await connection.fetchval("SELECT signal_id FROM signals") == "kept"
