@@ -6,6 +6,8 @@ from datetime import datetime
 
 from shared.db import Connection
 
+_MAX_BYTES = 16 * 1024 * 1024  # held in memory at once
+
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
@@ -53,8 +55,21 @@ async def insert_outbox(connection: Connection, messages: Sequence[OutboxMessage
 
 
 async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
-    """The first `limit` rows. Never paged by `id > last`: a lower id may be committed later."""
-    rows = await connection.fetch("SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT $1", limit)
+    """The first rows: at most `limit`, and no more than fit into 16 MiB. Never paged by `id > last`: a lower id may be
+    committed later."""
+    rows = await connection.fetch(
+        """
+        SELECT id, topic, key, value, headers FROM (
+            SELECT *, sum(octet_length(value))
+                OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+            FROM (SELECT * FROM outbox ORDER BY id LIMIT $1) AS first
+        ) AS measured
+        WHERE before IS NULL OR before < $2
+        ORDER BY id
+        """,
+        limit,
+        _MAX_BYTES,
+    )
     return [OutboxRow(row[0], OutboxMessage(row[1], row[2], row[3], row[4])) for row in rows]
 
 

@@ -98,7 +98,7 @@ class Relay:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _forward(self, leadership: Leadership, producer: AIOKafkaProducer) -> None:
-        """Publish and delete the first rows; when these were all, wait for more."""
+        """Publish and delete the first rows; when there are none, wait for some."""
         leadership.woken.clear()
         limit = self._limit
         rows = await list_outbox(leadership.connection, limit)
@@ -106,7 +106,7 @@ class Relay:
             await self._during(leadership, self._publish(producer, rows))
             await delete_outbox(leadership.connection, rows)
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
-        if len(rows) < limit:
+        if not rows:
             await leadership.wait()
 
     async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> None:

@@ -1,22 +1,13 @@
 """Messages leave with the transaction that wrote them, or not at all."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from shared.clock import system_clock
 from shared.db import Database
-from shared.outbox import OutboxMessage, insert_outbox, list_outbox
+from shared.outbox import OutboxMessage, delete_outbox, insert_outbox, list_outbox
 from shared.wake import Wake
-from tests.support.stack import runtime_dsn
-
-
-@pytest.fixture
-async def intake(database: str) -> AsyncIterator[Database]:
-    service = Database(runtime_dsn(database, "intake"))
-    yield service
-    await service.close()
 
 
 def message(number: int) -> OutboxMessage:
@@ -66,3 +57,15 @@ async def test_the_relay_is_woken_when_the_transaction_commits_and_not_before(in
         await woken.wait()
     finally:
         listening.cancel()
+
+
+async def test_large_messages_are_read_a_few_at_a_time(intake: Database) -> None:
+    sizes = [1, 6, 6, 6, 1]
+    messages = [OutboxMessage("a", b"key", bytes(size << 20)) for size in sizes]
+    async with intake.transaction() as connection:
+        await insert_outbox(connection, messages, system_clock())
+        read = []
+        while rows := await list_outbox(connection, 1000):
+            read.append([len(row.message.value or b"") >> 20 for row in rows])
+            await delete_outbox(connection, rows)
+    assert read == [[1, 6, 6, 6], [1]], "the row that reaches the bound is the last"
