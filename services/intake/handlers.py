@@ -66,7 +66,10 @@ class Intake:
     async def take(self, connection: Connection, signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:
         """Log signals, open, join and clear incidents. Returns what became of each, by (origin, signal id)."""
         known = await store.load_known(connection, signals)
-        fresh = list({pair: s for s in signals if (pair := (s.origin, s.signal_id)) not in known}.values())
+        first: dict[tuple[str, str], Signal] = {}
+        for signal in signals:
+            first.setdefault((signal.origin, signal.signal_id), signal)
+        fresh = [signal for pair, signal in first.items() if pair not in known]
         decided = await self._take_alerts(connection, [alert for s in fresh if (alert := as_alert(s))])
         decided += await self._take_records(connection, [s for s in fresh if as_alert(s) is None])
         if decided:

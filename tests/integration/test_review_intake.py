@@ -150,3 +150,11 @@ async def test_old_signals_are_forgotten_in_pieces_that_fit_into_a_statement(own
             removed.append(count)
         assert removed == [10, 10, 5]
         assert await connection.fetchval("SELECT signal_id FROM signals") == "kept"
+
+
+async def test_of_two_signals_with_one_id_the_first_counts_also_within_a_batch(own: Database, intake: Intake) -> None:
+    async with own.transaction() as connection:
+        taken = await intake.take(
+            connection, [fired("1"), fired("2", status="resolved"), fired("1", status="resolved")]
+        )
+    assert [one.decision for one in taken.values()] == ["opened", "cleared"]
