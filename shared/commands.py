@@ -1,17 +1,17 @@
 """The commands that every service has."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import importlib
 
 import typer
 import uvloop
 
 from shared.logs import configure_logs
 from shared.migrate import migrate
-from shared.settings import Settings, load_settings
+from shared.settings import load_settings
 
 
-def service_commands(name: str, about: str, run: Callable[[Settings], Awaitable[None]]) -> typer.Typer:
+def service_commands(name: str, about: str) -> typer.Typer:
     """`tocsin <name> serve` and `tocsin <name> migrate`; the service adds its own."""
     app = typer.Typer(no_args_is_help=True, help=about)
 
@@ -20,11 +20,8 @@ def service_commands(name: str, about: str, run: Callable[[Settings], Awaitable[
         """Run the service until SIGTERM. Settings come from TOCSIN_ variables."""
         settings = load_settings()
         configure_logs(name, settings.log_level)
-
-        async def serving() -> None:
-            await run(settings)
-
-        uvloop.run(serving())
+        # Not at the top: no other command needs any of what a server is built of.
+        uvloop.run(importlib.import_module(f"services.{name}.app").run(settings))
 
     @app.command("migrate")
     def migrate_command() -> None:
@@ -34,3 +31,9 @@ def service_commands(name: str, about: str, run: Callable[[Settings], Awaitable[
             typer.echo(line)
 
     return app
+
+
+def refused(reason: str) -> typer.Exit:
+    """Say in one line why a command is not done; raise what it returns."""
+    typer.secho(f"tocsin: {reason}", fg="red", err=True)
+    return typer.Exit(1)

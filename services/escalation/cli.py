@@ -8,12 +8,11 @@ from urllib.parse import quote
 import aiohttp
 import typer
 
-from services.escalation.app import NAME, run
 from services.escalation.links import Action
-from shared.commands import service_commands
+from shared.commands import refused, service_commands
 from shared.settings import load_settings
 
-app = service_commands(NAME, "Get a human, and keep the response's state.", run)
+app = service_commands("escalation", "Get a human, and keep the response's state.")
 incidents = typer.Typer(no_args_is_help=True, help="Incidents: look at them and act on them.")
 mounts: dict[str, typer.Typer] = {"incidents": incidents}
 
@@ -40,9 +39,9 @@ def _act(incident: str, action: Action, by: str, note: str | None) -> None:
     try:
         status, answer = asyncio.run(_post(url, settings.required("api_token"), {"by": by, "note": note}))
     except (aiohttp.ClientError, TimeoutError, ValueError):
-        raise _refused(f"no answer from {settings.escalation_url} (TOCSIN_ESCALATION_URL)") from None
+        raise refused(f"no answer from {settings.escalation_url} (TOCSIN_ESCALATION_URL)") from None
     if status != 200:
-        raise _refused(answer.get("detail") or f"{settings.escalation_url} answered HTTP {status}")
+        raise refused(answer.get("detail") or f"{settings.escalation_url} answered HTTP {status}")
     typer.echo(f"{answer['incident']}: {answer['said']}")
     for line in answer["cut"]:
         typer.echo(f"  cut: {line}")
@@ -55,8 +54,3 @@ async def _post(url: str, token: str, body: dict[str, Any]) -> tuple[int, dict[s
         session.post(url, json=body) as answer,
     ):
         return answer.status, await answer.json(content_type=None) if "json" in answer.content_type else {}
-
-
-def _refused(reason: str) -> typer.Exit:
-    typer.secho(f"tocsin: {reason}", fg="red", err=True)
-    return typer.Exit(1)

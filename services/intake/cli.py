@@ -13,18 +13,11 @@ from services.intake import store
 from services.intake.keys import create_key
 from services.intake.store import StoredKey
 from shared.clock import system_clock
-from shared.commands import service_commands
+from shared.commands import refused, service_commands
 from shared.db import Database
-from shared.settings import Settings, load_settings
+from shared.settings import load_settings
 
 T = TypeVar("T")
-
-
-async def _run(settings: Settings) -> None:
-    # Not at the top: a command about keys needs none of what a server is built of.
-    from services.intake.app import run
-
-    await run(settings)
 
 
 async def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
@@ -35,7 +28,7 @@ async def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
         await database.close()
 
 
-app = service_commands("intake", "Identify and log: signals in, incidents out.", _run)
+app = service_commands("intake", "Identify and log: signals in, incidents out.")
 keys = typer.Typer(no_args_is_help=True, help="Integration keys: who may send signals.")
 app.add_typer(keys, name="keys")
 
@@ -80,5 +73,4 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="The public part, as 
             return await store.delete_key(connection, public)
 
     if not asyncio.run(_with_database(revoke)):
-        typer.secho(f"tocsin: there is no key `{public}`; see `tocsin intake keys list`", fg="red", err=True)
-        raise typer.Exit(1)
+        raise refused(f"there is no key `{public}`; see `tocsin intake keys list`")

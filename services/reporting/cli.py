@@ -12,19 +12,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from services.reporting import NAME
 from services.reporting.terminal import incident_table, story, verdict_table
 from services.reporting.verification import Verdict, verify_chains
-from shared.commands import service_commands
+from shared.commands import refused, service_commands
 from shared.db import Database
 from shared.settings import Settings, load_settings
 
-
-async def _run(settings: Settings) -> None:
-    # Not at the top: looking at incidents needs none of what a server is built of.
-    from services.reporting.app import run
-
-    await run(settings)
-
-
-app = service_commands(NAME, "Learn and prove: timelines, figures, the console and the audit log.", _run)
+app = service_commands(NAME, "Learn and prove: timelines, figures, the console and the audit log.")
 incidents = typer.Typer(no_args_is_help=True, help="Incidents: look at them and act on them.")
 audit = typer.Typer(no_args_is_help=True, help="The audit log.")
 mounts: dict[str, typer.Typer] = {"incidents": incidents, "audit": audit}
@@ -91,9 +83,9 @@ def _get(path: str, query: dict[str, str]) -> dict[str, Any]:
     try:
         status, answer = asyncio.run(_fetch(address + path, query))
     except (aiohttp.ClientError, TimeoutError, ValueError):
-        raise _refused(f"no answer from {address} (TOCSIN_CONSOLE_URL)") from None
+        raise refused(f"no answer from {address} (TOCSIN_CONSOLE_URL)") from None
     if status != 200:
-        raise _refused(answer.get("detail") or f"HTTP {status}")
+        raise refused(answer.get("detail") or f"HTTP {status}")
     return answer
 
 
@@ -101,11 +93,6 @@ async def _fetch(url: str, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
     timeout = aiohttp.ClientTimeout(total=15)
     async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, params=query) as answer:
         return answer.status, await answer.json(content_type=None)
-
-
-def _refused(reason: str) -> typer.Exit:
-    typer.secho(f"tocsin: {reason}", fg="red", err=True)
-    return typer.Exit(1)
 
 
 def _show(answer: dict[str, Any], view: RenderableType, as_json: bool) -> None:
