@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import os
+import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ __all__ = [
     "PolicyError",
     "PolicyFile",
     "PolicyModel",
+    "check_file",
     "did_you_mean",
     "keys_of",
     "read_policy",
@@ -101,6 +103,17 @@ def read_policy(
     if errors := tree.errors + [found for found in map(tree.error, problems) if found.line not in known]:
         raise InvalidPolicy(errors)
     return PolicyFile(name, hashlib.sha256(data).hexdigest()[:12], data.decode(), policy)
+
+
+def check_file(file: pathlib.Path, read: Callable[[bytes], object]) -> list[PolicyError]:
+    """All that is wrong with one file of a policy folder, by the `read` of its service."""
+    try:
+        read(file.read_bytes())
+    except OSError as error:
+        return [PolicyError(file.name, 0, f"the file cannot be read: {error.strerror}")]
+    except InvalidPolicy as invalid:
+        return invalid.errors
+    return []
 
 
 def keys_of(data: bytes, section: str) -> frozenset[str] | None:

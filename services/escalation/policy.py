@@ -11,10 +11,10 @@ from services.escalation.values import WEEKDAYS, Address, Email, Handoff, Name, 
 from shared.policy_files import (
     Duration,
     Finding,
-    InvalidPolicy,
     PolicyError,
     PolicyFile,
     PolicyModel,
+    check_file,
     did_you_mean,
     read_policy,
 )
@@ -109,15 +109,9 @@ def read_teams(data: bytes, webhook_check: WebhookCheck = lambda _: None) -> Pol
     return read_policy(FILE, data, Teams, lambda teams: _findings(teams, webhook_check))
 
 
-def check(directory: Path, webhook_check: WebhookCheck = lambda _: None) -> list[PolicyError]:
-    """All errors of teams.yaml in a policy folder."""
-    try:
-        read_teams((directory / FILE).read_bytes(), webhook_check)
-    except OSError as error:
-        return [PolicyError(FILE, 0, f"the file cannot be read: {error.strerror}")]
-    except InvalidPolicy as invalid:
-        return invalid.errors
-    return []
+def check(directory: Path) -> list[PolicyError]:
+    """All errors of teams.yaml in a policy folder, but for networks: which are permitted is set where it is used."""
+    return check_file(directory / FILE, read_teams)
 
 
 def _findings(teams: Teams, webhook_check: WebhookCheck) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from shared.events.intake import Severity
-from shared.policy_files import Duration, InvalidPolicy, PolicyError, PolicyFile, PolicyModel, read_policy
+from shared.policy_files import Duration, PolicyError, PolicyFile, PolicyModel, check_file, read_policy
 
 FILE = "intake.yaml"
 
@@ -31,12 +31,5 @@ def read_intake_policy(data: bytes) -> PolicyFile[IntakePolicy]:
 
 def check(directory: Path) -> list[PolicyError]:
     """All errors of intake.yaml in a policy folder; none when there is no such file."""
-    try:
-        read_intake_policy((directory / FILE).read_bytes())
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        return [PolicyError(FILE, 0, f"the file cannot be read: {error.strerror}")]
-    except InvalidPolicy as invalid:
-        return invalid.errors
-    return []
+    file = directory / FILE
+    return check_file(file, read_intake_policy) if file.exists() else []

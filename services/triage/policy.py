@@ -8,10 +8,10 @@ from pydantic import Field, StringConstraints
 
 from shared.policy_files import (
     Finding,
-    InvalidPolicy,
     PolicyError,
     PolicyFile,
     PolicyModel,
+    check_file,
     did_you_mean,
     keys_of,
     read_policy,
@@ -47,15 +47,9 @@ def read_catalogue(data: bytes, teams: frozenset[str] | None = None) -> PolicyFi
 
 def check(directory: Path) -> list[PolicyError]:
     """All errors of catalogue.yaml in a policy folder, owners that teams.yaml does not know among them."""
-    try:
-        teams = directory / TEAMS_FILE
-        known = keys_of(teams.read_bytes(), "teams") if teams.exists() else None
-        read_catalogue((directory / FILE).read_bytes(), known)
-    except OSError as error:
-        return [PolicyError(FILE, 0, f"the file cannot be read: {error.strerror}")]
-    except InvalidPolicy as invalid:
-        return invalid.errors
-    return []
+    file = directory / TEAMS_FILE
+    teams = keys_of(file.read_bytes(), "teams") if file.exists() else None
+    return check_file(directory / FILE, lambda data: read_catalogue(data, teams))
 
 
 def _findings(catalogue: Catalogue, teams: frozenset[str] | None) -> Iterator[Finding]:
