@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import asyncpg
 
 from shared.db import Connection, prepare
+from shared.wake import wait_at_most
 
 PING_SECONDS = 1.0
 _SILENCE = "5s"
@@ -26,9 +27,7 @@ class Leadership:
 
     async def wait(self) -> None:
         """Until woken, or until it is time to ask something again."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PING_SECONDS):
-                await self.woken.wait()
+        await wait_at_most(PING_SECONDS, self.woken)
 
 
 @asynccontextmanager

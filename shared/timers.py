@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from shared.db import UNAVAILABLE, Conflict, Connection, Database
 from shared.dead_letters import dead_letter
 from shared.outbox import insert_outbox
 from shared.trace_context import TraceContext, parse_trace
+from shared.wake import wait_at_most
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +108,7 @@ class Ticker:
                 log.warning("timers wait, trying again", extra={"error": type(error).__qualname__, "seconds": pause})
                 self._trouble = type(error).__qualname__
                 seconds, pause = pause, min(pause * 2, _LONGEST_PAUSE)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._wake.wait()
+            await wait_at_most(seconds, self._wake)
 
     def problems(self) -> list[str]:
         """Why timers do not fire now."""

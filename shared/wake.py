@@ -13,6 +13,13 @@ _PING_SECONDS = 10
 _RETRY_SECONDS = 1
 
 
+async def wait_at_most(seconds: float, event: asyncio.Event) -> None:
+    """Until the event is set, or for so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
 class Wake:
     """A component that sets events when their channel is notified. Needs a direct DSN: a pooler loses LISTEN."""
 
@@ -59,9 +66,7 @@ class Wake:
             for channel in self._events:
                 self._wake(channel)
             while not lost.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_PING_SECONDS):
-                        await lost.wait()
+                await wait_at_most(_PING_SECONDS, lost)
                 # A peer that vanished says nothing: only an answer shows that notifications can still come.
                 await connection.execute("SELECT 1")
         finally:

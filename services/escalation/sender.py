@@ -17,6 +17,7 @@ from services.escalation.outcome import Failure
 from shared.clock import Clock
 from shared.db import UNAVAILABLE, Connection, Database
 from shared.trace_context import TraceContext
+from shared.wake import wait_at_most
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +78,7 @@ class Sender:
             except UNAVAILABLE as error:
                 log.warning("pages wait, trying again", extra={"error": type(error).__qualname__})
                 self._trouble, seconds = type(error).__qualname__, _PAUSE_SECONDS
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._wake.wait()
+            await wait_at_most(seconds, self._wake)
 
     async def _claim(self) -> float:
         """Start what is due; how many seconds there is nothing to do for."""

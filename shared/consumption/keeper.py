@@ -12,6 +12,7 @@ from shared.consumption.offsets import Place, Position, load_positions, mismatch
 from shared.consumption.partition import Partition, Phase
 from shared.db import UNAVAILABLE, Database
 from shared.installation import raise_epoch
+from shared.wake import wait_at_most
 
 log = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.5
@@ -41,15 +42,8 @@ class Keeper:
                 self._failed(error)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(_WATCH_SECONDS):
-                await self._look.wait()
-        except TimeoutError:
-            return
-        self._look.clear()
+                await wait_at_most(_WATCH_SECONDS, self._look)
+                self._look.clear()
 
     def _in(self, phase: Phase) -> list[Partition]:
         return [partition for partition in self._partitions if partition.phase is phase]
