@@ -19,22 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.events import intake, triage
+from tests.support.policies import policy_files
 from tests.support.running import Received, Receiver, Running, alert, eventually, running
 from tests.support.stack import clone_database, kafka_server, postgres_server, template_database
 
-CATALOGUE = "default_team: payments\nservices:\n  checkout: {team: payments, tier: 1}\n"
-TEAMS = """
-default_policy: payments
-users:
-  ana: {name: Ana, email: ana@example.com, webhook: "URL/ana", methods: [webhook]}
-teams:
-  payments: {policy: payments}
-policies:
-  payments:
-    rounds: 1
-    steps:
-      - {targets: ["user:ana"], wait: 1h}
-"""
 _WARM_UP = 5
 
 
@@ -149,7 +137,7 @@ async def bench(kafka: str, postgres: str, template: str, count: int) -> None:
     database = await clone_database(postgres, template)
     with tempfile.TemporaryDirectory() as folder:
         async with Receiver().listening() as receiver:
-            policy = {"catalogue.yaml": CATALOGUE, "teams.yaml": TEAMS.replace("URL", receiver.url)}
+            policy = policy_files(receiver.url, '{targets: ["user:anastasia"], wait: 1h}', rounds=1)
             async with running(kafka, database, "latency.", Path(folder), policy) as tocsin:
                 samples = await measure(tocsin, receiver, count)
                 show(samples, await stages(database, samples), resident(tocsin))

@@ -12,7 +12,18 @@ from shared.telemetry import Attribute
 from shared.trace_context import TraceContext, new_trace
 from tests.support.otlp import Backend, backend
 from tests.support.running import SECRET, TOKEN, Receiver, eventually
-from tests.support.tracing import SUMMARY, Publisher, about, fault, in_trace, paged, resolved, span_id, tocsin
+from tests.support.tracing import (
+    SUMMARY,
+    Publisher,
+    about,
+    fault,
+    in_trace,
+    let_time_pass,
+    paged,
+    resolved,
+    span_id,
+    tocsin,
+)
 
 WAY = {
     ("tocsin-intake:report incident", "tocsin-triage:triage incident"),
@@ -29,12 +40,6 @@ CLEARED = {
     ("tocsin-triage:triage incident", "tocsin-escalation:resolve"),
 }
 """It ended at its source."""
-
-
-@pytest.fixture
-async def pages() -> AsyncIterator[Receiver]:
-    async with Receiver().listening() as receiver:
-        yield receiver
 
 
 @pytest.fixture
@@ -95,6 +100,7 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
         await eventually("the first pages are exported", exported)
         assert not [page for page in pages.received if ".benedict." in page.webhook_id]
         await stack.kill("escalation")
+        await let_time_pass(database)
         await stack.start("escalation")
         second = [await paged(pages, "benedict", in_trace(id)) for id in trace_ids]
         assert [page.webhook_id.split(".")[0] for page in second] == ids

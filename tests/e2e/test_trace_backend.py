@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,12 +16,6 @@ from tests.support.running import SERVICES, Receiver
 from tests.support.tracing import about, fault, paged, resolved, tocsin
 
 GRACE_SECONDS = 10
-
-
-@pytest.fixture
-async def pages() -> AsyncIterator[Receiver]:
-    async with Receiver().listening() as receiver:
-        yield receiver
 
 
 @contextmanager

@@ -16,19 +16,6 @@ from shared.record import Record
 from shared.topics import SIGNALS
 from tests.support.feeding import Feed
 from tests.support.outage import OPENED, Outage
-from tests.support.stack import runtime_dsn
-
-
-@pytest.fixture
-async def reporting(database: str) -> AsyncIterator[Database]:
-    opened = Database(runtime_dsn(database, "reporting"))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def feed(reporting: Database) -> Feed:
-    return Feed(reporting)
 
 
 @pytest.fixture

@@ -22,22 +22,9 @@ from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import Outage, change
 from tests.support.running import eventually
-from tests.support.stack import runtime_dsn
 
 needs_browser = pytest.mark.skipif(EXECUTABLE is None, reason="chromium is not installed")
 HOSTILE = """<script>window.hurt = 1</script><img src=x onerror="window.hurt = 1">'"&{{ 7 * 7 }}"""
-
-
-@pytest.fixture
-async def reporting(database: str) -> AsyncIterator[Database]:
-    opened = Database(runtime_dsn(database, "reporting"))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def feed(reporting: Database) -> Feed:
-    return Feed(reporting)
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """Consumption as a whole: every record has its effect once, whatever happens to owners and connections meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.db import Conflict, Connection
@@ -15,18 +14,10 @@ from tests.support.consuming import (
     has_problem,
     is_reading,
     make_topic,
-    open_diary,
     publish,
     things,
 )
 from tests.support.running import eventually, free_port
-
-
-@pytest.fixture
-async def diary(database: str) -> AsyncIterator[Diary]:
-    """The effects of a service in a database of its own."""
-    async with open_diary(database) as diary:
-        yield diary
 
 
 async def test_a_new_service_reads_from_the_beginning_and_on(kafka: str, topic_prefix: str, diary: Diary) -> None:

@@ -1,7 +1,7 @@
 """One bad record costs that record alone: it goes to the dead letters with its reason, and the rest commits."""
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import orjson
@@ -12,7 +12,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from shared.consumption import isolate, keeper
 from shared.db import Connection, Database
 from shared.record import Record
-from tests.support.consuming import SERVICE, TOPIC, Diary, has_problem, make_topic, open_diary, publish
+from tests.support.consuming import SERVICE, TOPIC, Diary, has_problem, make_topic, publish
 from tests.support.running import eventually
 from tests.support.stack import runtime_dsn
 
@@ -20,11 +20,10 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
-async def diary(database: str) -> AsyncIterator[Diary]:
-    """The effects of a service in a database of its own."""
-    async with open_diary(database) as diary:
-        await diary.admin.execute("ALTER TABLE effects ADD number integer CHECK (number < 1000), ADD name text")
-        yield diary
+async def diary(diary: Diary) -> Diary:
+    """Its table does not take everything."""
+    await diary.admin.execute("ALTER TABLE effects ADD number integer CHECK (number < 1000), ADD name text")
+    return diary
 
 
 async def write_down(connection: Connection, records: Sequence[Record]) -> None:

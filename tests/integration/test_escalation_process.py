@@ -25,7 +25,7 @@ from shared.events.triage import IncidentTriaged
 from shared.ids import uuid7
 from shared.topics import TOPICS, apply_topics
 from shared.trace_context import new_trace
-from tests.support.escalating import TEAMS, Hit, Receiver, World, receiver, world
+from tests.support.escalating import TEAMS, Hit, Receiver, World, world
 from tests.support.running import SECRET, TOKEN, eventually, free_port
 from tests.support.stack import runtime_dsn
 
@@ -75,12 +75,6 @@ class Installation:
                 event: dict[str, Any] = orjson.loads((await self.consumer.getone()).value)
                 if event["type"].endswith(f".{name}"):
                     return event
-
-
-@pytest.fixture
-async def webhooks() -> AsyncIterator[Receiver]:
-    async with receiver() as listening:
-        yield listening
 
 
 @pytest.fixture

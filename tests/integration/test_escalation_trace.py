@@ -1,25 +1,13 @@
 """One incident is one trace: every span of escalation hangs from where the incident began there."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.events.triage import IncidentSubsided
 from shared.trace_context import new_trace
-from tests.support.escalating import Receiver, World, receiver, recorded_spans, sending, world
-
-
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    with recorded_spans() as exporter:
-        yield exporter
-
-
-@pytest.fixture
-async def webhooks() -> AsyncIterator[Receiver]:
-    async with receiver() as listening:
-        yield listening
+from tests.support.escalating import Receiver, World, sending, world
 
 
 @pytest.fixture

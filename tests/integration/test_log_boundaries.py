@@ -1,7 +1,5 @@
 """Where consumption starts when Kafka and the database do not agree, and when it must not start at all."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
@@ -16,18 +14,10 @@ from tests.support.consuming import (
     has_problem,
     is_reading,
     make_topic,
-    open_diary,
     publish,
     things,
 )
 from tests.support.running import eventually
-
-
-@pytest.fixture
-async def diary(database: str) -> AsyncIterator[Diary]:
-    """The effects of a service in a database of its own."""
-    async with open_diary(database) as diary:
-        yield diary
 
 
 @pytest.fixture(autouse=True)

@@ -149,7 +149,7 @@ async def test_c49_a_slow_receiver_gets_one_id_and_the_ledger_says_possible_dupl
         return web.Response()
 
     people.webhooks.answer = slow
-    async with world(database, people.webhooks.url, timeout=0.2) as it, sending(it, timeout=0.2):
+    async with world(database, people.webhooks.url, timeout=1) as it, sending(it, timeout=1):
         await it.triaged(1042)
         row = await it.page("pending", attempts=1)
         assert (row["last_error"], row["possible_duplicate"]) == ("timed out", True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -10,16 +10,10 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.logs import JsonFormatter
-from tests.support.escalating import receiver, recorded_spans, sending, world
+from tests.support.escalating import receiver, sending, world
 from tests.support.running import free_port
 
 TOKEN = "t0ps3cret-in-the-path"
-
-
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    with recorded_spans() as exporter:
-        yield exporter
 
 
 async def dump(admin: str) -> str:

@@ -18,16 +18,8 @@ from shared.relay import Relay
 from shared.topics import Topic, apply_topics
 from tests.support.reading import reading
 from tests.support.running import eventually, free_port
-from tests.support.stack import runtime_dsn
 
 TOPIC = "tocsin.intake.v1"
-
-
-@pytest.fixture
-async def intake(database: str) -> AsyncIterator[Database]:
-    service = Database(runtime_dsn(database, "intake"))
-    yield service
-    await service.close()
 
 
 @pytest.fixture

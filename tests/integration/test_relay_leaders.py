@@ -17,7 +17,6 @@ from shared.relay import Relay
 from shared.topics import Topic, apply_topics
 from tests.support.reading import reading
 from tests.support.running import eventually
-from tests.support.stack import runtime_dsn
 
 TOPIC = "tocsin.intake.v1"
 
@@ -47,13 +46,6 @@ class Freezing(Relay):
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 asyncio.run(Freezing(dsn, kafka, "intake", system_clock, prefix).run())
 """
-
-
-@pytest.fixture
-async def intake(database: str) -> AsyncIterator[Database]:
-    service = Database(runtime_dsn(database, "intake"))
-    yield service
-    await service.close()
 
 
 @pytest.fixture

@@ -23,19 +23,6 @@ from shared.trace_context import new_trace
 from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import OPENED, Outage, change
-from tests.support.stack import runtime_dsn
-
-
-@pytest.fixture
-async def reporting(database: str) -> AsyncIterator[Database]:
-    opened = Database(runtime_dsn(database, "reporting"))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def feed(reporting: Database) -> Feed:
-    return Feed(reporting)
 
 
 class Reader:

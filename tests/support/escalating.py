@@ -39,6 +39,7 @@ from shared.record import Record
 from shared.timers import claim_timers
 from shared.trace_context import TraceContext, new_trace
 from shared.wake import Wake
+from tests.support.http import listening
 from tests.support.running import SECRET, eventually
 from tests.support.stack import runtime_dsn
 
@@ -129,17 +130,11 @@ class Receiver:
 @asynccontextmanager
 async def receiver() -> AsyncIterator[Receiver]:
     """A receiver on loopback."""
-    listening = Receiver()
+    hits = Receiver()
     app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", listening._take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    listening.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield listening
-    finally:
-        await runner.cleanup()
+    app.router.add_route("*", "/{tail:.*}", hits._take)
+    async with listening(app) as hits.url:
+        yield hits
 
 
 class Mailbox:

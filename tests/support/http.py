@@ -1,10 +1,11 @@
-"""An application served for real on loopback, inside the test's own loop."""
+"""Applications served for real on loopback, inside the test's own loop."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 
 import uvicorn
+from aiohttp import web
 from fastapi import FastAPI
 
 
@@ -26,3 +27,15 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
         server.should_exit = True
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def listening(app: web.Application) -> AsyncIterator[str]:
+    """Base address of the other side: receivers and backends that services call, on a port of their own."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

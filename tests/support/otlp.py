@@ -10,6 +10,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
+from tests.support.http import listening
+
 _KIND = len("SPAN_KIND_")
 
 
@@ -85,14 +87,8 @@ def _values(attributes: Any) -> dict[str, str | int]:
 @asynccontextmanager
 async def backend() -> AsyncIterator[Backend]:
     """A backend on a port of its own; its `url` is for OTEL_EXPORTER_OTLP_ENDPOINT."""
-    listening = Backend()
+    traces = Backend()
     app = web.Application(client_max_size=64 * 1024 * 1024)
-    app.router.add_post("/v1/traces", listening._take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    listening.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield listening
-    finally:
-        await runner.cleanup()
+    app.router.add_post("/v1/traces", traces._take)
+    async with listening(app) as traces.url:
+        yield traces

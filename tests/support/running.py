@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,10 +14,12 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from deploy.local.ports import choose
 from services.intake.keys import create_key
 from shared.clock import system_clock
 from shared.db import Database
 from shared.topics import TOPICS, apply_topics
+from tests.support.http import listening
 from tests.support.stack import runtime_dsn
 
 SERVICES = ("intake", "triage", "escalation", "reporting")
@@ -50,10 +51,8 @@ class Truth:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that no outgoing connection takes meanwhile."""
+    return choose(1)[0]
 
 
 @dataclass
@@ -87,15 +86,9 @@ class Receiver:
         """Listens on a port of its own inside the block."""
         app = web.Application()
         app.router.add_post("/{tail:.*}", self._take)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/pages"
-        try:
+        async with listening(app) as address:
+            self.url = f"{address}/pages"
             yield self
-        finally:
-            await runner.cleanup()
 
 
 @dataclass
@@ -208,7 +201,7 @@ async def prepared(
     (folder / "policy").mkdir()
     for name, text in policy.items():
         (folder / "policy" / name).write_text(text)
-    ports = {service: free_port() for service in SERVICES}
+    ports = dict(zip(SERVICES, choose(len(SERVICES)), strict=True))
     own = {
         "TOCSIN_KAFKA": kafka,
         "TOCSIN_TOPIC_PREFIX": prefix,

@@ -22,7 +22,7 @@ from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
 from shared.migrate import migrate
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Return as soon as the condition holds; fail the test when it does not come to pass."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -82,7 +82,7 @@ async def _make_template(admin_dsn: str, name: str) -> None:
 async def clone_database(admin_dsn: str, template: str) -> str:
     """Admin DSN of a new database like `template`."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    await _execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await _execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     return on_database(admin_dsn, name)
 
 

@@ -6,33 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import orjson
 from aiokafka import AIOKafkaProducer
 
 from shared.trace_context import TraceContext
+from tests.support.policies import policy_files
 from tests.support.running import Received, Receiver, Running, alert, eventually, running
 
-CATALOGUE = """
-default_team: platform
-services:
-  checkout: {team: payments, tier: 1, runbook: "https://runbooks.example/checkout"}
-"""
-TEAMS = """
-default_policy: payments
-users:
-  anastasia: {name: Anastasia, email: an@mail.example, webhook: "URL/token-of-anastasia", methods: [webhook]}
-  benedict: {name: Benedict, email: be@mail.example, webhook: "URL/token-of-benedict", methods: [webhook]}
-teams:
-  payments: {policy: payments}
-  platform: {policy: payments}
-policies:
-  payments:
-    rounds: 3
-    steps:
-      - {targets: ["user:anastasia"], wait: 8s}
-      - {targets: ["user:benedict"], wait: 1m}
-"""
-INTAKE = "update_interval: 0s\n"
 SUMMARY = "the card of the customer is refused"
 
 
@@ -40,12 +21,22 @@ SUMMARY = "the card of the customer is refused"
 async def tocsin(
     kafka: str, database: str, prefix: str, folder: Path, pages: Receiver, **environment: str
 ) -> AsyncIterator[Running]:
-    """Four services that page Anastasia, then Benedict after eight seconds, at `pages`."""
-    policy = {"catalogue.yaml": CATALOGUE, "teams.yaml": TEAMS.replace("URL", pages.url), "intake.yaml": INTAKE}
+    """Four services that page Anastasia, then Benedict, at `pages`; the time between them is for a test to let pass."""
+    steps = '{targets: ["user:anastasia"], wait: 1h}', '{targets: ["user:benedict"], wait: 1h}'
+    policy = policy_files(pages.url, *steps, update_interval="0s")
     # Soon, so that a process that is killed has exported what the test saw it do.
     fast = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
     async with running(kafka, database, prefix, folder, policy, **fast | environment) as stack:
         yield stack
+
+
+async def let_time_pass(database: str) -> None:
+    """All that waits for its time is due now, or when escalation runs again."""
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("UPDATE escalation.timers SET due_at = now()")
+    finally:
+        await connection.close()
 
 
 class Publisher:

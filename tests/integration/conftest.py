@@ -1,0 +1,63 @@
+"""What the tests of several files begin with."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from shared.db import Database
+from tests.support.consuming import Diary, open_diary
+from tests.support.escalating import Receiver, receiver, recorded_spans
+from tests.support.feeding import Feed
+from tests.support.stack import runtime_dsn
+
+
+@pytest.fixture
+async def intake(database: str) -> AsyncIterator[Database]:
+    """The database as intake sees it."""
+    async with opened(database, "intake") as own:
+        yield own
+
+
+@pytest.fixture
+async def reporting(database: str) -> AsyncIterator[Database]:
+    """The database as reporting sees it."""
+    async with opened(database, "reporting") as own:
+        yield own
+
+
+@asynccontextmanager
+async def opened(database: str, service: str) -> AsyncIterator[Database]:
+    own = Database(runtime_dsn(database, service))
+    try:
+        yield own
+    finally:
+        await own.close()
+
+
+@pytest.fixture
+async def feed(reporting: Database) -> Feed:
+    """Gives reporting its records."""
+    return Feed(reporting)
+
+
+@pytest.fixture
+async def diary(database: str) -> AsyncIterator[Diary]:
+    """The effects of a service in a database of its own."""
+    async with open_diary(database) as diary:
+        yield diary
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """What this process traces."""
+    with recorded_spans() as exporter:
+        yield exporter
+
+
+@pytest.fixture
+async def webhooks() -> AsyncIterator[Receiver]:
+    """Where people are paged."""
+    async with receiver() as listening:
+        yield listening

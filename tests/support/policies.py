@@ -1,0 +1,32 @@
+"""The policy files of a whole Tocsin under test."""
+
+_CATALOGUE = """
+default_team: platform
+services:
+  checkout: {team: payments, tier: 1, runbook: "https://runbooks.example/checkout"}
+  search: {team: payments, tier: 3}
+"""
+# Names, addresses and tokens that stand nowhere else: a test can look for them where they must not be.
+_TEAMS = """
+default_policy: payments
+users:
+  anastasia: {name: Anastasia, email: an@mail.example, webhook: "PAGES/token-of-anastasia", methods: [webhook]}
+  benedict: {name: Benedict, email: be@mail.example, webhook: "PAGES/token-of-benedict", methods: [webhook]}
+teams:
+  payments: {policy: payments}
+  platform: {policy: payments}
+policies:
+  payments:
+    rounds: ROUNDS
+    steps:
+"""
+
+
+def policy_files(pages: str, *steps: str, rounds: int = 3, update_interval: str = "10s") -> dict[str, str]:
+    """Names and texts of all files. Everybody is paged at the address `pages`, in `steps` as teams.yaml has them."""
+    teams = _TEAMS.replace("PAGES", pages).replace("ROUNDS", str(rounds))
+    return {
+        "catalogue.yaml": _CATALOGUE,
+        "teams.yaml": teams + "".join(f"      - {step}\n" for step in steps),
+        "intake.yaml": f"update_interval: {update_interval}\n",
+    }
