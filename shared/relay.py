@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RecordListTooLargeError
 
+from shared.backoff import Backoff
 from shared.clock import Clock
 from shared.db import UNAVAILABLE
 from shared.dead_letters import dead_letter
@@ -30,7 +31,6 @@ _BATCH = 1000
 _TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
 _REQUEST_MILLISECONDS = 15_000
 _STOP_SECONDS = 2
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _OVERDUE = timedelta(seconds=60)
 
 
@@ -57,11 +57,11 @@ class Relay:
 
     async def run(self) -> None:
         """Compete, lead, and compete again, until cancelled."""
-        pause = _FIRST_PAUSE
+        backoff = Backoff()
         while True:
             try:
                 async with compete(self._dsn, f"{self._service} relay", f"{self._service}.outbox") as leadership:
-                    pause = _FIRST_PAUSE
+                    backoff.reset()
                     await self._lead(leadership)
             except ProducerFenced:
                 log.warning("fenced: another relay leads, or Kafka was away for long")
@@ -69,8 +69,7 @@ class Relay:
                 log.warning("the relay has no database", extra={"error": type(error).__qualname__})
             finally:
                 self._oldest = None
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await asyncio.sleep(backoff.seconds())
 
     def problems(self) -> list[str]:
         """What the leader has not been able to publish for a minute."""
@@ -79,13 +78,13 @@ class Relay:
         return [f"the oldest event waits to be published since {waited.total_seconds():.0f} s"]
 
     async def _lead(self, leadership: Leadership) -> None:
-        pause = _FIRST_PAUSE
+        backoff = Backoff()
         while True:
             try:
                 async with self._producer(leadership) as producer:
                     while True:
                         await self._forward(leadership, producer)
-                        pause = _FIRST_PAUSE
+                        backoff.reset()
             except ProducerFenced:
                 raise
             except _TooLarge as refused:
@@ -93,9 +92,9 @@ class Relay:
                 if len(refused.rows) == 1:
                     await self._give_up(leadership, refused.rows[0])
             except KafkaError as error:
+                pause = backoff.seconds()
                 log.warning("cannot publish, trying again", extra={"error": repr(error), "seconds": pause})
                 await self._during(leadership, asyncio.sleep(pause))
-                pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _forward(self, leadership: Leadership, producer: AIOKafkaProducer) -> None:
         """Publish and delete the first rows; when there are none, wait for some."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from shared.backoff import Backoff
 from shared.clock import Clock
 from shared.consumption.isolation import isolate
 from shared.db import UNAVAILABLE, Conflict, Connection, Database
@@ -22,7 +23,6 @@ _BATCH = 100
 _LONGEST_SLEEP = 30.0
 _TAKEN_SECONDS = 1.0
 _TRIED_AGAIN = timedelta(minutes=5)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +98,16 @@ class Ticker:
 
     async def run(self) -> None:
         """Fire and sleep until cancelled."""
-        pause = _FIRST_PAUSE
+        backoff = Backoff()
         while True:
             try:
                 self._wake.clear()
                 seconds = await self._tick()
-                pause, self._trouble = _FIRST_PAUSE, None
+                backoff.reset()
+                self._trouble = None
             except (Conflict, *UNAVAILABLE) as error:
-                log.warning("timers wait, trying again", extra={"error": type(error).__qualname__, "seconds": pause})
-                self._trouble = type(error).__qualname__
-                seconds, pause = pause, min(pause * 2, _LONGEST_PAUSE)
+                self._trouble, seconds = type(error).__qualname__, backoff.seconds()
+                log.warning("timers wait, trying again", extra={"error": self._trouble, "seconds": seconds})
             await wait_at_most(seconds, self._wake)
 
     def problems(self) -> list[str]:

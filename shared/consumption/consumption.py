@@ -12,6 +12,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
+from shared.backoff import Backoff
 from shared.clock import Clock
 from shared.consumption.assignment import Assignment
 from shared.consumption.batch import Handler, Worker
@@ -28,7 +29,6 @@ _METADATA_SECONDS = 30.0  # after this a topic that was recreated, or has more p
 _HEARTBEAT_MILLISECONDS = 1000  # a member learns of a rebalance, which waits for it, with its next heartbeat
 _GRACE_SECONDS = 8
 _RECONNECT_SECONDS = 1.0
-_BACKOFF_SECONDS = (0.1, 5.0)
 
 
 class Consumption:
@@ -66,7 +66,7 @@ class Consumption:
         self._worker = Worker(database, handlers, group, clock)
         self._assignment: Assignment | None = None
         self._unconnected = "not connected to Kafka yet"
-        self._backoff = _BACKOFF_SECONDS[0]
+        self._backoff = Backoff()
 
     async def run(self) -> None:
         """Consume until cancelled; then finish the batch in hand, for at most 8 s."""
@@ -150,10 +150,10 @@ class Consumption:
         except Exception as error:
             assignment.failure = f"the last batch failed ({type(error).__qualname__})"
             log.warning("a batch failed and will be read again", exc_info=None if never_poison(error) else error)
-            await asyncio.sleep(self._backoff)
-            self._backoff = min(2 * self._backoff, _BACKOFF_SECONDS[1])
+            await asyncio.sleep(self._backoff.seconds())
             raise
-        assignment.failure, self._backoff = "", _BACKOFF_SECONDS[0]
+        assignment.failure = ""
+        self._backoff.reset()
         batch.done = {place: position.next_offset for place, position in done.positions.items()}
         for piece in batch.slices:
             piece.partition.row = done.positions.get(piece.partition.place, piece.partition.row)
