@@ -124,6 +124,8 @@ class MailChannel:
                 username=unquote(server.username) if server.username else None,
                 password=unquote(server.password) if server.password else None,
                 use_tls=server.scheme == "smtps",
+                # A password never goes out in clear: without TLS from the start, the server has to offer it.
+                start_tls=None if server.scheme == "smtps" or not server.password else True,
                 timeout=self._timeout,
             )
             async with asyncio.timeout(self._timeout), client:
@@ -143,6 +145,8 @@ def _mail_failure(error: Exception) -> Failure:
             return smtp_failure(max(refused.code for refused in error.recipients))
         case aiosmtplib.SMTPResponseException():
             return smtp_failure(error.code)
+        case aiosmtplib.SMTPException() if type(error) is aiosmtplib.SMTPException:  # an extension is missing
+            return Failure("the mail server offers no TLS, or no way to log in", final=True)
         case aiosmtplib.SMTPConnectError() | aiosmtplib.SMTPConnectTimeoutError():
             return Failure("no connection to the mail server")
         case TimeoutError() | aiosmtplib.SMTPTimeoutError():

@@ -46,7 +46,10 @@ def keys_create(
         async with database.transaction() as connection:
             return await create_key(connection, name, timedelta(days=days) if days else None, system_clock())
 
-    typer.echo(asyncio.run(_with_database(create)))
+    try:
+        typer.echo(asyncio.run(_with_database(create)))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="NAME") from None
 
 
 @keys.command("list")

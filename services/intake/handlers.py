@@ -139,6 +139,8 @@ class Intake:
         again = sum(swallows(incident, seen[key]) for key, incident in incidents.items())
         numbers = await store.take_numbers(connection, again)
         epoch, now = await load_epoch(connection), self._clock()
+        # A database that was put back may read of the end before it reads again what began it.
+        await store.insert_resolved_ahead(connection, seen.keys() - incidents.keys(), now)
         closed = [close(incident, seen[key], numbers, epoch, now) for key, incident in incidents.items()]
         fresh = {old.incident_id: told.incident for old, told in closed if told}
         traces = await self._tell(connection, [told for _, told in closed if told])
@@ -158,9 +160,9 @@ class Intake:
         ends = await store.end_expired_alerts(connection, ending, now - policy.expiry_grace) if ending else {}
         told, armed = [], []
         for key, (ended, next_end) in ends.items():
-            incidents[key], cleared = expire(incidents[key], ended, next_end, policy, epoch, now)
-            told += [cleared] if cleared else []
-            armed += [incidents[key]] if incidents[key].expiry_armed_at and not cleared else []
+            incidents[key], news = expire(incidents[key], ended, next_end, policy, epoch, now)
+            told += [news] if news else []
+            armed += [incidents[key]] if incidents[key].expiry_armed_at else []
         for key in {timer.subject for timer in timers if timer.kind == UPDATE} & incidents.keys():
             if update := release(incidents[key], epoch, now):
                 incidents[key] = update.incident

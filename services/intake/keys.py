@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import datetime, timedelta
 
@@ -10,6 +11,7 @@ from services.intake.store import StoredKey
 from shared.clock import Clock
 from shared.db import Connection, Database
 
+_NAME = re.compile(r"(?!topic$)[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _REMEMBERED = timedelta(seconds=30)
 _MAX_REMEMBERED = 10_000
 
@@ -23,7 +25,12 @@ def split_key(key: str) -> tuple[str, bytes] | None:
 
 
 async def create_key(connection: Connection, name: str, lifetime: timedelta | None, now: datetime) -> str:
-    """A new key for an integration. This return value is the only time that it is seen whole."""
+    """A new key for an integration. This return value is the only time that it is seen whole.
+
+    Raises ValueError for a name that could be taken for another sender's.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError("a name has letters, digits, dots, dashes and underscores, 63 at the most, and is not `topic`")
     key = f"tocsin_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
     key_id, secret_hash = split_key(key) or ("", b"")
     await store.insert_key(connection, StoredKey(key_id, name, secret_hash, now + lifetime if lifetime else None), now)

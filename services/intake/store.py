@@ -25,13 +25,14 @@ _COLUMNS = ", ".join(field.name for field in fields(Incident))
 
 
 async def load_known(connection: Connection, signals: Sequence[Signal]) -> set[tuple[str, str]]:
-    """Which signals were taken before: still remembered, or past the window but their incident exists."""
+    """Which signals were taken before: still remembered, or past the window but their incident exists, or over."""
     rows = await connection.fetch(
         """
         SELECT origin, signal_id
         FROM unnest($1::text[], $2::text[], $3::uuid[]) AS sent (origin, signal_id, subject)
         WHERE EXISTS (SELECT FROM signals WHERE (signals.origin, signals.signal_id) = (sent.origin, sent.signal_id))
            OR EXISTS (SELECT FROM incidents WHERE incidents.incident_id = sent.subject)
+           OR EXISTS (SELECT FROM resolved_ahead WHERE resolved_ahead.incident_id = sent.subject)
         """,
         [signal.origin for signal in signals],
         [signal.signal_id for signal in signals],
@@ -172,6 +173,21 @@ async def copy_firing_members(connection: Connection, successors: Mapping[UUID, 
             """,
             list(successors),
             list(successors.values()),
+        )
+
+
+async def insert_resolved_ahead(connection: Connection, incident_ids: Collection[UUID], now: datetime) -> None:
+    """Remember that incidents are over which are not known here yet."""
+    if incident_ids:
+        await connection.execute(
+            """
+            INSERT INTO resolved_ahead (incident_id, noted_at)
+            SELECT incident_id, $2 FROM unnest($1::uuid[]) AS incident_id
+            ORDER BY incident_id
+            ON CONFLICT DO NOTHING
+            """,
+            list(incident_ids),
+            now,
         )
 
 

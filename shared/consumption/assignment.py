@@ -137,9 +137,12 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         ]
 
     def stopped(self) -> list[str]:
-        """The partitions that will not go on by themselves, and why."""
+        """What will not go on when Kafka comes back: stopped partitions, and batches that fail."""
         stopped = (p for p in self._partitions.values() if p.phase is Phase.STOPPED)
-        return [f"{p.place.topic}/{p.place.partition}: {p.problem}" for p in stopped]
+        return [
+            *([self.failure] if self.failure else []),
+            *(f"{p.place.topic}/{p.place.partition}: {p.problem}" for p in stopped),
+        ]
 
     def lag(self) -> dict[str, float]:
         """Records (and markers) still to be read by partition, as of the last look."""

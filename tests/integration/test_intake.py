@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -59,9 +60,10 @@ class World:
         async with self.database.transaction() as connection:
             await self.intake.fire(connection, await claim_timers(connection, self.clock[0], 100))
 
-    async def resolved(self, seen: int) -> None:
-        """A person resolves the only open incident, having seen event `seen`."""
-        (row,) = await self.rows("SELECT incident_id, number FROM incidents ORDER BY number LIMIT 1")
+    async def resolved(self, seen: int, incident_id: UUID | None = None) -> None:
+        """A person resolves the first incident (or the one given), having seen event `seen`."""
+        rows = await self.rows("SELECT incident_id, number FROM incidents ORDER BY number LIMIT 1")
+        row: dict[str, Any] = {"incident_id": incident_id, "number": 1000} if incident_id else rows[0]
         response = Response(
             incident_id=row["incident_id"],
             number=row["number"],
@@ -166,6 +168,21 @@ async def test_a_signal_that_races_with_the_resolution_opens_a_new_incident(worl
         "closed",
         "cleared",
     ]
+
+
+async def test_a_database_put_back_reads_of_the_end_before_what_began_it(world: World) -> None:
+    await world.take(fired("1"))
+    (row,) = await world.rows("SELECT incident_id FROM incidents")
+    await world.resolved(seen=1)
+    async with world.database.transaction() as connection:  # as it was before the signal and its end
+        await connection.execute("DELETE FROM alerts")
+        await connection.execute("DELETE FROM incidents")
+        await connection.execute("DELETE FROM signals")
+    await world.resolved(seen=1, incident_id=row["incident_id"])
+    await world.take(fired("1"))
+    assert await world.rows("SELECT FROM incidents") == [], "it is over: nothing may join it unseen"
+    await world.take(fired("2"))
+    assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["open"]
 
 
 async def test_a_resolution_that_saw_everything_opens_nothing(world: World) -> None:
@@ -344,6 +361,12 @@ class TestHttp:
         status, answer = await self.post(http, f"{base}/v1/alertmanager", body)
         assert (status, answer) == (200, {"accepted": 3})
         assert [row["alerts_firing"] for row in await world.rows("SELECT alerts_firing FROM incidents")] == [3]
+
+    @pytest.mark.parametrize("name", ["topic", "two words", "", "x" * 64, "a\nb"])
+    async def test_a_name_that_could_be_taken_for_another_sender_is_refused(self, world: World, name: str) -> None:
+        async with world.database.transaction() as connection:
+            with pytest.raises(ValueError, match="a name has letters"):
+                await create_key(connection, name, None, NOON)
 
     async def test_another_version_is_refused_by_name(self, base: str, http: aiohttp.ClientSession) -> None:
         body = alertmanager("firing", "a") | {"version": "3"}

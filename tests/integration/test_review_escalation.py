@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import aiohttp
@@ -95,6 +96,25 @@ async def test_a_mail_that_the_server_took_is_delivered_though_the_farewell_hang
         address = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         await MailChannel(address, "tocsin@example.com", 1).send(NOTICE, "ana@example.com", None)
     assert len(box.mails) == 1
+
+
+async def test_a_password_never_goes_out_in_clear() -> None:
+    heard: list[bytes] = []
+
+    class Listening(SMTP):
+        async def smtp_AUTH(self, arg: str) -> None:
+            heard.append(arg.encode())
+            await self.push("235 welcome")
+
+    box = Mailbox()
+    make = partial(Listening, box, auth_required=False, auth_require_tls=False)
+    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
+    async with server:
+        address = f"smtp://pager:hunter2@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(NotDelivered) as failed:
+            await MailChannel(address, "tocsin@example.com", 1).send(NOTICE, "ana@example.com", None)
+    assert (heard, box.mails) == ([], [])
+    assert failed.value.failure.final
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,11 @@ def expire(
         return incident, None
     armed = next_end + policy.expiry_grace if next_end else None
     incident = replace(incident, alerts_firing=incident.alerts_firing - ended, expiry_armed_at=armed)
-    if not ended or incident.alerts_firing > 0:
+    if not ended:
         return incident, None
+    if incident.alerts_firing > 0:
+        told = tell(incident, epoch, now)
+        return told, Told(told, IncidentUpdated(incident=told.reported(), changed=["alerts_firing"]), None)
     cleared = tell(replace(incident, status="cleared", cleared_at=now), epoch, now)
     return cleared, Told(cleared, IncidentCleared(incident=cleared.reported(), reason="expired"), None)
 

@@ -14,7 +14,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -60,7 +59,8 @@ Lenient = Annotated[str, BeforeValidator(lambda value: _cut(value, 2048))]
 class _Alert(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    status: Annotated[str, StringConstraints(pattern="^(firing|resolved)$")]
+    # An odd status is trouble too: better a page too many than a group refused.
+    status: Annotated[str, BeforeValidator(lambda value: "resolved" if value == "resolved" else "firing")] = "firing"
     labels: Texts = {}
     annotations: Texts = {}
     starts_at: Annotated[datetime | None, WrapValidator(_time)] = Field(default=None, alias="startsAt")

@@ -51,6 +51,12 @@ CREATE TABLE alerts (
 );
 CREATE INDEX alerts_ending ON alerts (incident_id, ends_at) WHERE firing AND ends_at IS NOT NULL;
 
+-- Incidents that responders resolved before this database knew them: it was put back, and reads again what made them.
+CREATE TABLE resolved_ahead (
+    incident_id uuid PRIMARY KEY,
+    noted_at    timestamptz NOT NULL
+);
+
 -- Every accepted signal and what became of it. Also drops a publisher's repeats, for as long as rows are kept.
 CREATE TABLE signals (
     origin      text        NOT NULL,

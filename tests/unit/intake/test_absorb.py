@@ -1,6 +1,7 @@
 """Signals become incidents: opened, joined, cleared, told of at once or together."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -157,6 +158,10 @@ def test_c16_a_refresh_within_the_grace_gives_no_clear_and_a_later_silence_does(
     kept, told = expire(only(late), 0, ends + timedelta(minutes=5), POLICY, 0, ends + timedelta(minutes=2))
     assert told is None
     assert kept.expiry_armed_at == ends + timedelta(minutes=7)
+    fewer, told = expire(replace(kept, alerts_firing=2), 1, ends + timedelta(hours=1), POLICY, 0, ends)
+    assert told is not None
+    assert isinstance(told.fact, IncidentUpdated), "some alerts ended, others fire"
+    assert (fewer.status, fewer.alerts_firing, told.fact.incident.alerts_firing) == ("open", 1, 1)
     over, told = expire(kept, 1, None, POLICY, 0, ends + timedelta(minutes=7))
     assert over.status == "cleared"
     assert told is not None
