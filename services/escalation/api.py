@@ -13,6 +13,7 @@ from services.escalation.respond import respond
 from shared.clock import Clock
 from shared.db import Database
 from shared.http import Problem, require_token
+from shared.text import shorten
 from shared.trace_context import parse_trace
 
 _NUMBER = re.compile(r"INC-([1-9][0-9]{0,17})", re.IGNORECASE)
@@ -95,7 +96,5 @@ def _parse(reference: str) -> UUID | int:
 
 
 def _unknown(reference: str) -> Problem:
-    shown = reference if len(reference) <= 40 else reference[:39] + "…"
-    return Problem(
-        404, "Not found", f"there is no incident {shown}; name it as INC-1042 or by its UUID", field="reference"
-    )
+    mend = "name it as INC-1042 or by its UUID"
+    return Problem(404, "Not found", f"there is no incident {shorten(reference, 40)}; {mend}", field="reference")

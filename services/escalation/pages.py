@@ -9,6 +9,8 @@ from uuid import UUID
 
 import orjson
 
+from shared.text import shorten
+
 _MAX_SUBJECT = 200
 
 
@@ -99,5 +101,4 @@ def _text(notice: Notice) -> str:
 
 
 def _one_line(text: str) -> str:
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return flat if len(flat) <= _MAX_SUBJECT else flat[: _MAX_SUBJECT - 1] + "…"
+    return shorten(" ".join("".join(c if c.isprintable() else " " for c in text).split()), _MAX_SUBJECT)

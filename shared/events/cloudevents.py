@@ -11,11 +11,13 @@ from typing import Any
 import orjson
 
 from shared.record import Record
+from shared.text import shorten
 from shared.trace_context import TraceContext, parse_trace
 
 MAX_EVENT_BYTES = 512 * 1024
 _MAX_ATTRIBUTE = 1024
 _MAX_FIELD = 300
+_REQUIRED = ("id", "source", "type")
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
 
 
@@ -23,7 +25,7 @@ class Malformed(ValueError):
     """What a publisher sent cannot be taken. `field` names the part at fault, `reason` says how to mend it."""
 
     def __init__(self, field: str, reason: str) -> None:
-        field = field if len(field) <= _MAX_FIELD else f"{field[:_MAX_FIELD]}…"  # it may be a key of the sender's
+        field = shorten(field, _MAX_FIELD)  # it may be a key of the sender's
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
@@ -90,24 +92,23 @@ def from_record(record: Record) -> CloudEvent:
 def _build(attributes: Mapping[str, Any], data: Any, header_trace: TraceContext | None, where: str) -> CloudEvent:
     if attributes.get("specversion") != "1.0":
         raise Malformed(f"{where}specversion", 'must be "1.0"')
-    for name in ("id", "source", "type"):
+    for name in _REQUIRED:
         if name not in attributes:
             raise Malformed(f"{where}{name}", "is required")
     texts = {name: _text(value, where + name) for name, value in attributes.items() if value is not None}
+    for name in _REQUIRED:
+        if not texts.get(name):
+            raise Malformed(f"{where}{name}", "must not be empty")
     return CloudEvent(
-        id=texts["id"] if texts.get("id") else _missing(where + "id"),
-        source=texts["source"] if texts.get("source") else _missing(where + "source"),
-        type=texts["type"] if texts.get("type") else _missing(where + "type"),
+        id=texts["id"],
+        source=texts["source"],
+        type=texts["type"],
         subject=texts.get("subject"),
         time=_time(texts.get("time"), where + "time"),
         data=data,
         extensions={name: value for name, value in texts.items() if name not in _CORE},
         header_trace=header_trace,
     )
-
-
-def _missing(name: str) -> str:
-    raise Malformed(name, "must not be empty")
 
 
 def _text(value: Any, name: str) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared.events import escalation, intake, triage
 from shared.events.facts import Event, Fact
+from shared.text import shorten
 
 _MAX_TITLE = 300
 _VIA = {"api": "by the API", "topic": "by a command", "link": "by link", "source": "at the source"}
@@ -39,7 +40,7 @@ def entry(event: Event) -> Entry:
         sequence=event.sequence,
         at=event.time,
         type=kind,
-        title=title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "…",
+        title=shorten(title, _MAX_TITLE),
         detail={name: value for name, value in detail.items() if value not in (None, [], "", False)},
         trace_id=event.trace.trace_id if event.trace else None,
         span_id=event.trace.traceparent.split("-")[2] if event.trace else None,
