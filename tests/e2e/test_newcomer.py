@@ -1,4 +1,4 @@
-"""The local stack as a newcomer meets it, by its commands. One stack serves all tests; each has it up before it begins."""
+"""The local stack as a newcomer meets it, by its commands. One stack serves all tests: each has it up first."""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """The console as a person has it: in a browser, without JavaScript, on a phone, with hostile words in a signal."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import aiohttp
@@ -17,7 +17,7 @@ from shared.events.intake import RequestLogged, ServiceRequest
 from shared.ids import uuid7
 from shared.trace_context import new_trace
 from shared.wake import Wake
-from tests.support.browser import EXECUTABLE, Browser, browsing
+from tests.support.browser import EXECUTABLE, Browser, chromium, tab
 from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import Outage, change
@@ -48,9 +48,15 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
+@pytest.fixture(scope="module")
+def devtools() -> Iterator[str]:
+    with chromium() as address:
+        yield address
+
+
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as opened:
+async def browser(devtools: str) -> AsyncIterator[Browser]:
+    async with tab(devtools) as opened:
         yield opened
 
 

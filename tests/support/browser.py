@@ -3,17 +3,20 @@
 import asyncio
 import base64
 import json
+import os
 import shutil
+import signal
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from tests.support.running import eventually
+from deploy.local.process import spawn, stop
+from tests.support.stack import until
 
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _SWITCHES = (
@@ -28,27 +31,34 @@ class Browser:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._numbers = count(1)
+        self._loaded: set[str] = set()
         self.complaints: list[str] = []
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command and return its result; what the page complains of meanwhile is kept in `complaints`."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
-        while True:
-            message = await self._socket.receive_json(timeout=30)
-            if message.get("id") == number:
-                assert "error" not in message, message
-                result: dict[str, Any] = message["result"]
-                return result
-            if message["method"] in ("Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening"):
-                self.complaints.append(json.dumps(message["params"]))
+        while (message := await self._hear()).get("id") != number:
+            pass
+        assert "error" not in message, message
+        result: dict[str, Any] = message["result"]
+        return result
+
+    async def _hear(self) -> dict[str, Any]:
+        message: dict[str, Any] = await self._socket.receive_json(timeout=30)
+        if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening"):
+            self.complaints.append(json.dumps(message["params"]))
+        if message.get("method") == "Page.lifecycleEvent" and message["params"]["name"] == "load":
+            self._loaded.add(message["params"]["loaderId"])
+        return message
 
     async def open(self, address: str, **emulation: str) -> None:
         """Go to an address; `emulation` sets CSS media features."""
         features = [{"name": name.replace("_", "-"), "value": value} for name, value in emulation.items()]
         await self.command("Emulation.setEmulatedMedia", features=features)
-        await self.command("Page.navigate", url=address)
-        await eventually("the page is complete", lambda: self.value("document.readyState === 'complete'"))
+        page = await self.command("Page.navigate", url=address)
+        while page["loaderId"] not in self._loaded:
+            await self._hear()
 
     async def value(self, expression: str) -> Any:
         """What a JavaScript expression is in the page."""
@@ -75,40 +85,43 @@ class Browser:
         await asyncio.to_thread(file.write_bytes, base64.b64decode(picture["data"]))
 
 
-@asynccontextmanager
-async def browsing() -> AsyncIterator[Browser]:
-    """A fresh browser with one empty tab, gone after the block."""
+@contextmanager
+def chromium() -> Iterator[str]:
+    """DevTools address of a fresh browser, gone after the block with all that it wrote."""
     assert EXECUTABLE
     profile = Path(tempfile.mkdtemp(prefix="tocsin-browser-"))
-    process = await asyncio.create_subprocess_exec(
-        EXECUTABLE,
-        *_SWITCHES.split(),
-        f"--user-data-dir={profile}",
-        "about:blank",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+    port = profile / "DevToolsActivePort"
+    process = spawn(
+        [EXECUTABLE, *_SWITCHES.split(), f"--user-data-dir={profile}", "about:blank"],
+        profile / "log",
+        env={**os.environ, "TMPDIR": str(profile)},
     )
     try:
-        async with aiohttp.ClientSession() as session:
-            port = await eventually("the browser listens", lambda: _port(profile), 60)
-            tab = await eventually("the browser has a tab", lambda: _tab(session, port), 60)
-            async with session.ws_connect(tab, max_msg_size=0) as socket:
-                browser = Browser(socket)
-                for domain in ("Page", "Runtime", "Log"):
-                    await browser.command(f"{domain}.enable")
-                yield browser
+        until(lambda: port.exists() and "\n" in port.read_text(), 60)
+        yield f"http://127.0.0.1:{port.read_text().splitlines()[0]}"
     finally:
-        process.terminate()
-        await process.wait()
-        shutil.rmtree(profile, ignore_errors=True)
+        stop(process, signal.SIGTERM, 10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its children, which may still write
+        until(lambda: _is_removed(profile))
 
 
-async def _port(profile: Path) -> str | None:
-    file = profile / "DevToolsActivePort"
-    return file.read_text().split("\n")[0] if file.exists() else None
+def _is_removed(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
-async def _tab(session: aiohttp.ClientSession, port: str) -> str | None:
-    async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-        tabs = await answer.json()
-    return next((tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page"), None)
+@asynccontextmanager
+async def tab(address: str) -> AsyncIterator[Browser]:
+    """An empty tab of the browser at `address`."""
+    async with aiohttp.ClientSession(address) as session:
+        async with session.put("/json/new?about:blank") as answer:
+            made = await answer.json()
+        async with session.ws_connect(made["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            browser = Browser(socket)
+            for domain in ("Page", "Runtime", "Log"):
+                await browser.command(f"{domain}.enable")
+            await browser.command("Page.setLifecycleEventsEnabled", enabled=True)
+            yield browser
+        async with session.get(f"/json/close/{made['id']}"):
+            pass
