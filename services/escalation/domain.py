@@ -29,16 +29,8 @@ from shared.events.escalation import (
     Via,
 )
 from shared.events.facts import Event, Fact, Model
-from shared.events.triage import (
-    IncidentReprioritised,
-    IncidentSubsided,
-    IncidentTriaged,
-    TriageConfirmed,
-    TriagedIncident,
-)
+from shared.events.triage import IncidentSubsided, TriagedIncident, TriageFact
 from shared.policy_files import PolicyFile
-
-TriageFact = IncidentTriaged | IncidentReprioritised | TriageConfirmed | IncidentSubsided
 
 
 class Due(Model):

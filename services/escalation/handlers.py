@@ -6,7 +6,6 @@ from pydantic import ValidationError
 
 from services.escalation import domain
 from services.escalation.batch import Batch
-from services.escalation.domain import TriageFact
 from services.escalation.links import Action
 from services.escalation.policy import Teams
 from services.escalation.respond import act
@@ -15,7 +14,7 @@ from shared.db import Connection
 from shared.events.cloudevents import CloudEvent, Malformed, from_record
 from shared.events.commands import AcknowledgeIncident, Command, ResolveIncident
 from shared.events.facts import Event, first_problem, read_fact
-from shared.events.triage import IncidentSubsided
+from shared.events.triage import IncidentSubsided, TriageFact
 from shared.policy_files import PolicyFile
 from shared.record import Record
 from shared.telemetry import span

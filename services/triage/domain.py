@@ -15,6 +15,7 @@ from shared.events.triage import (
     RequestRouted,
     TriageConfirmed,
     TriagedIncident,
+    TriageFact,
 )
 from shared.policy_files import PolicyFile
 
@@ -33,9 +34,6 @@ _URGENCY_OF_SEVERITY: Mapping[Severity, Level] = {
 }
 _UNKNOWN_IMPACT: Level = "medium"
 _DECISION = ("impact", "urgency", "priority", "team", "service_known", "tier", "runbook", "dependencies")
-
-
-Decided = IncidentTriaged | IncidentReprioritised | TriageConfirmed | IncidentSubsided
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def triage(incident: ReportedIncident, intake_sequence: int, catalogue: PolicyFi
 
 def decide(
     state: State | None, fact: Fact, incident: ReportedIncident, intake_sequence: int, catalogue: PolicyFile[Catalogue]
-) -> Decided | None:
+) -> TriageFact | None:
     """The fact that follows from news of intake; None for news that is older than what is known.
 
     An incident that has cleared keeps its decision: it is over, whatever the catalogue says now.

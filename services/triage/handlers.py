@@ -8,20 +8,19 @@ from contextlib import AbstractContextManager
 from uuid import UUID
 
 from services.triage import store
-from services.triage.domain import Decided, State, decide, route
+from services.triage.domain import State, decide, route
 from services.triage.policy import Catalogue
 from shared.clock import Clock
 from shared.db import Connection
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
-from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated, RequestLogged
+from shared.events.intake import IncidentNews, RequestLogged
+from shared.events.triage import TriageFact
 from shared.installation import load_epoch
 from shared.outbox import insert_outbox
 from shared.policy_files import PolicyFile
 from shared.record import Record
 from shared.telemetry import span
 from shared.trace_context import TraceContext
-
-News = IncidentReported | IncidentUpdated | IncidentCleared
 
 
 class Triage:
@@ -34,7 +33,7 @@ class Triage:
     async def on_intake(self, connection: Connection, records: Sequence[Record]) -> None:
         """`tocsin.intake.v1`: prioritise incidents, route requests; news older than what is known changes nothing."""
         events = [event for record in records if (event := read_fact(record))]
-        written = await self._triage(connection, [e for e in events if isinstance(e.data, News)])
+        written = await self._triage(connection, [e for e in events if isinstance(e.data, IncidentNews)])
         written += await self._route(connection, [e for e in events if isinstance(e.data, RequestLogged)])
         await insert_outbox(connection, event_messages(written), self._clock())
 
@@ -46,7 +45,7 @@ class Triage:
         saved: dict[UUID, State] = {}
         written = []
         for event in events:
-            assert isinstance(event.data, News)  # noqa: S101 - the caller's filter, for the type checker
+            assert isinstance(event.data, IncidentNews)  # noqa: S101 - the caller's filter, for the type checker
             state = states.get(event.subject)
             fact = decide(state, event.data, event.data.incident, event.sequence, catalogue)
             if fact is None:
@@ -72,7 +71,7 @@ class Triage:
         return written
 
 
-def _triage_span(event: Event, fact: Decided) -> AbstractContextManager[TraceContext | None]:
+def _triage_span(event: Event, fact: TriageFact) -> AbstractContextManager[TraceContext | None]:
     return span(
         "triage incident",
         event.trace,

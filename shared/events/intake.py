@@ -65,6 +65,10 @@ class IncidentCleared(Fact, topic=TOPIC):
     reason: str
 
 
+IncidentNews = IncidentReported | IncidentUpdated | IncidentCleared
+"""The facts that carry an incident's state."""
+
+
 class ServiceRequest(Model):
     """A routine, pre-approved wish: routed to a team, never paged."""
 

@@ -65,6 +65,10 @@ class IncidentSubsided(Fact, topic=TOPIC):
     triage: TriagedIncident
 
 
+TriageFact = IncidentTriaged | IncidentReprioritised | TriageConfirmed | IncidentSubsided
+"""The facts that carry an incident's state."""
+
+
 class RequestRouted(Fact, topic=TOPIC):
     """A service request was handed to a team. Nobody is paged."""
 

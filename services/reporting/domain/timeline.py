@@ -48,22 +48,17 @@ def entry(event: Event) -> Entry:
 
 
 def _words(fact: Fact) -> tuple[str, Detail]:
+    if isinstance(fact, intake.IncidentNews):
+        return _of_intake(fact)
+    if isinstance(fact, triage.TriageFact):
+        return _of_triage(fact)
     match fact:
-        case intake.IncidentReported() | intake.IncidentUpdated() | intake.IncidentCleared():
-            return _of_intake(fact)
-        case (
-            triage.IncidentTriaged()
-            | triage.IncidentReprioritised()
-            | triage.TriageConfirmed()
-            | triage.IncidentSubsided()
-        ):
-            return _of_triage(fact)
         case escalation.PageSent() | escalation.PageFailed():
             return _of_page(fact)
         case escalation.IncidentAcknowledged(by=by, via=via, cut=cut):
-            return f"Acknowledged by {by} {_VIA[via]}", {"by": by, "via": via, "cut": cut}
+            return f"Acknowledged by {by} {_via(via)}", {"by": by, "via": via, "cut": cut}
         case escalation.IncidentResolved(by=by, via=via, cut=cut, response=response):
-            title = "Resolved: cleared at the source" if via == "source" else f"Resolved by {by} {_VIA[via]}"
+            title = "Resolved: cleared at the source" if via == "source" else f"Resolved by {by} {_via(via)}"
             return title, {"by": by, "via": via, "note": response.resolution, "cut": cut}
         case escalation.ResponseStarted(response=response, plan=plan):
             title = f"Response started: {response.priority} for team {response.team}"
@@ -74,9 +69,11 @@ def _words(fact: Fact) -> tuple[str, Detail]:
     return type(fact).__name__, {}
 
 
-def _of_intake(
-    fact: intake.IncidentReported | intake.IncidentUpdated | intake.IncidentCleared,
-) -> tuple[str, Detail]:
+def _via(via: str) -> str:
+    return _VIA.get(via, f"by {via}")  # a newer escalation may know other ways
+
+
+def _of_intake(fact: intake.IncidentNews) -> tuple[str, Detail]:
     incident = fact.incident
     counts: Detail = {"signals": incident.signal_count, "alerts_firing": incident.alerts_firing}
     match fact:
@@ -94,9 +91,7 @@ def _of_intake(
             return f"Cleared: {ended}", counts
 
 
-def _of_triage(
-    fact: triage.IncidentTriaged | triage.IncidentReprioritised | triage.TriageConfirmed | triage.IncidentSubsided,
-) -> tuple[str, Detail]:
+def _of_triage(fact: triage.TriageFact) -> tuple[str, Detail]:
     decided = fact.triage
     verdict = f"{decided.priority}, owned by {decided.team}"
     match fact:

@@ -1,5 +1,6 @@
 """An incident's state does not depend on the order in which its events are read."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import reduce
 
@@ -119,3 +120,9 @@ def test_a_long_summary_is_cut_in_the_title_alone() -> None:
     told = entry(Outage(summary="x" * 5000).reported())
     assert len(told.title) == 300
     assert told.title.endswith("…")
+
+
+def test_a_way_that_only_a_newer_escalation_knows_is_told_by_its_name() -> None:
+    event = Outage().acknowledged(1)
+    told = entry(replace(event, data=event.data.model_copy(update={"via": "chat"})))
+    assert told.title == "Acknowledged by Ana by chat"
