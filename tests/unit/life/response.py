@@ -1,0 +1,97 @@
+"""Escalation in memory: the real decisions about responses and their pages, with the ledger as a dict."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from services.escalation import domain
+from services.escalation.delivery import Claim, settle
+from services.escalation.domain import Decision, Incident
+from services.escalation.outcome import Failure
+from services.escalation.plan import PageOrder
+from services.escalation.policy import Teams
+from shared.events.facts import Event, new_event, next_sequence
+from shared.policy_files import PolicyFile
+from shared.timers import Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A page's row in the ledger."""
+
+    order: PageOrder
+    due_at: datetime
+    status: str = "pending"
+    attempts: int = 0
+    possible_duplicate: bool = False
+
+
+class Escalation:
+    def __init__(self, publish: Callable[[Event], None], teams: PolicyFile[Teams]) -> None:
+        self.publish, self.teams, self.epoch = publish, teams, 0
+        self.incidents: dict[UUID, Incident] = {}
+        self.sequences: dict[UUID, int] = {}
+        self.ledger: dict[str, Delivery] = {}
+        self.timers: list[Timer] = []
+        self.claims: list[Claim] = []
+
+    def on_triage(self, events: Sequence[Event], now: datetime) -> None:
+        for event in events:
+            known = self.incidents.get(event.subject)
+            decision = domain.on_triage(known, event, self.teams, now, self._unsent(event.subject))
+            self._apply(event.subject, decision, now)
+
+    def fire(self, timers: Sequence[Timer], now: datetime) -> None:
+        for timer in timers:
+            at = timer.payload
+            decision = domain.fire(self.incidents[timer.subject], at["round"], at["step"], self.teams.content, now)
+            self._apply(timer.subject, decision, now)
+
+    def acknowledge(self, key: UUID, now: datetime) -> None:
+        self._apply(key, domain.acknowledge(self.incidents[key], "ana", "link", now, self._unsent(key)), now)
+
+    def resolve(self, key: UUID, now: datetime) -> None:
+        self._apply(key, domain.resolve(self.incidents[key], "ana", "api", now, None, self._unsent(key)), now)
+
+    def claimable(self, now: datetime) -> list[Delivery]:
+        """Pages that are due, of incidents that nobody has taken."""
+        rows = [row for row in self.ledger.values() if row.status == "pending" and row.due_at <= now]
+        return [row for row in rows if self.incidents[row.order.incident_id].response.status == "triggered"]
+
+    def claim(self, row: Delivery, now: datetime) -> None:
+        taken = replace(row, status="sending", attempts=row.attempts + 1)
+        self.ledger[row.order.attempt_key] = taken
+        incident = self.incidents[row.order.incident_id]
+        self.claims.append(Claim(row.order, taken.attempts, taken.possible_duplicate, now, None, incident))
+
+    def record(self, claim: Claim, failure: Failure | None, now: datetime) -> None:
+        """What came of a claimed page; its incident may have moved on since."""
+        self.claims.remove(claim)
+        key = claim.order.incident_id
+        settled, decision = settle(self.incidents[key], claim, failure, self.teams.content, now, 0.5)
+        self.ledger[settled.attempt_key] = replace(
+            self.ledger[settled.attempt_key],
+            status=settled.status,
+            due_at=settled.due_at,
+            possible_duplicate=settled.possible_duplicate,
+        )
+        self._apply(key, decision, now)
+
+    def _unsent(self, key: UUID) -> list[PageOrder]:
+        rows = [row for row in self.ledger.values() if row.order.incident_id == key and row.status == "pending"]
+        return [row.order for row in rows]
+
+    def _apply(self, key: UUID, decision: Decision, now: datetime) -> None:
+        for fact in decision.facts:
+            self.sequences[key] = next_sequence(self.sequences.get(key, 0), self.epoch)
+            self.publish(new_event(key, self.sequences[key], now, fact, None))
+        self.incidents[key] = decision.incident
+        for page in decision.pages:
+            self.ledger.setdefault(page.attempt_key, Delivery(page, now))
+        if decision.incident.response.status != "triggered":
+            for page in self._unsent(key):
+                self.ledger[page.attempt_key] = replace(self.ledger[page.attempt_key], status="cut")
+        if decision.timer:
+            payload = {"round": decision.timer.round, "step": decision.timer.step}
+            self.timers.append(Timer("step", key, decision.timer.due_at, payload))

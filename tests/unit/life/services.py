@@ -1,0 +1,146 @@
+"""The services in memory: the real decisions; dicts stand for tables, lists for timers. Each method is a transaction.
+
+What is done around a decision (which rows it is given, what is saved of it) is done as the handlers do it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import count, islice
+from uuid import UUID
+
+from services.intake.domain.absorb import absorb, numbers_needed
+from services.intake.domain.ending import close, expire, release, swallows
+from services.intake.domain.state import Incident, Member, Told
+from services.intake.policy import IntakePolicy
+from services.intake.signals import Alert
+from services.reporting.domain import state as reporting
+from services.triage.domain import State, decide
+from services.triage.policy import Catalogue
+from shared.events.escalation import IncidentResolved
+from shared.events.facts import Event, new_event, next_sequence
+from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated
+from shared.policy_files import PolicyFile
+from shared.timers import Timer
+
+UPDATE, EXPIRY = "update", "expiry"
+Publish = Callable[[Event], None]
+
+
+class Intake:
+    def __init__(self, publish: Publish, policy: IntakePolicy) -> None:
+        self.publish, self.policy, self.epoch = publish, policy, 0
+        self.incidents: dict[UUID, Incident] = {}
+        self.members: dict[tuple[UUID, str], Member] = {}
+        self.known: set[str] = set()
+        self.timers: list[Timer] = []
+        self.successors: dict[UUID, UUID] = {}
+        self._numbers = count(1000)
+
+    def open(self) -> list[Incident]:
+        return [incident for incident in self.incidents.values() if incident.status == "open"]
+
+    def take(self, alerts: Sequence[Alert], now: datetime) -> list[tuple[Alert, str, UUID | None]]:
+        """What became of each alert that is no repeat."""
+        fresh = list({a.signal.signal_id: a for a in alerts if not self._is_known(a)}.values())
+        opened = {incident.fingerprint: incident for incident in self.open()}
+        wanted = {(opened[a.fingerprint].incident_id, a.alert_key) for a in fresh if a.fingerprint in opened}
+        members = {key: self.members[key] for key in wanted & self.members.keys()}
+        numbers = islice(self._numbers, numbers_needed(fresh, opened))
+        outcome = absorb(fresh, opened, members, numbers, self.policy, self.epoch, now)
+        self._tell(outcome.told, now)
+        self.incidents |= outcome.changed
+        self._insert(outcome.opened.values())
+        self.members |= outcome.members
+        for incident in outcome.update_due:
+            self._arm(UPDATE, incident, incident.told_at + self.policy.update_interval)
+        for incident in outcome.expiry_due:
+            self._arm(EXPIRY, incident, incident.expiry_armed_at)
+        self.known |= {alert.signal.signal_id for alert in fresh}
+        return outcome.decisions
+
+    def _is_known(self, alert: Alert) -> bool:
+        return alert.signal.signal_id in self.known or alert.signal.subject in self.incidents
+
+    def on_escalation(self, events: Sequence[Event], now: datetime) -> None:
+        resolved = [event.data.response for event in events if isinstance(event.data, IncidentResolved)]
+        seen = {response.incident_id: response.intake_sequence for response in resolved}
+        incidents = {key: self.incidents[key] for key in seen}
+        numbers = islice(self._numbers, sum(swallows(incidents[key], seen[key]) for key in seen))
+        for key, incident in incidents.items():
+            self.incidents[key], told = close(incident, seen[key], numbers, self.epoch, now)
+            if told is None:
+                continue
+            self._tell([told], now)
+            self._insert([told.incident])
+            fresh = self.successors[key] = told.incident.incident_id
+            firing = {name: m for (owner, name), m in self.members.items() if owner == key and m.firing}
+            self.members |= {(fresh, name): member for name, member in firing.items()}
+            self._arm(EXPIRY, told.incident, now)
+
+    def fire(self, timers: Sequence[Timer], now: datetime) -> None:
+        for key in {timer.subject for timer in timers if timer.kind == EXPIRY}:
+            if self.incidents[key].status != "open":
+                continue
+            ended, next_end = self._end_expired(key, now - self.policy.expiry_grace)
+            self.incidents[key], news = expire(self.incidents[key], ended, next_end, self.policy, self.epoch, now)
+            self._tell([news] if news else [], now)
+            self._arm(EXPIRY, self.incidents[key], self.incidents[key].expiry_armed_at)
+        for key in {timer.subject for timer in timers if timer.kind == UPDATE}:
+            if update := release(self.incidents[key], self.epoch, now):
+                self.incidents[key] = update.incident
+                self._tell([update], now)
+
+    def _end_expired(self, key: UUID, before: datetime) -> tuple[int, datetime | None]:
+        ends = {k: m.ends_at for k, m in self.members.items() if k[0] == key and m.firing and m.ends_at}
+        over = [member for member, ends_at in ends.items() if ends_at <= before]
+        self.members |= {member: replace(self.members[member], firing=False) for member in over}
+        return len(over), min((ends_at for ends_at in ends.values() if ends_at > before), default=None)
+
+    def _insert(self, incidents: Iterable[Incident]) -> None:
+        for incident in incidents:
+            assert incident.incident_id not in self.incidents, "an id is given once"
+            self.incidents[incident.incident_id] = incident
+
+    def _arm(self, kind: str, incident: Incident, due_at: datetime | None) -> None:
+        if due_at:
+            self.timers.append(Timer(kind, incident.incident_id, due_at))
+
+    def _tell(self, told: Iterable[Told], now: datetime) -> None:
+        for item in told:
+            self.publish(new_event(item.incident.incident_id, item.incident.sequence, now, item.fact, None))
+
+
+class Triage:
+    def __init__(self, publish: Publish, catalogue: PolicyFile[Catalogue]) -> None:
+        self.publish, self.catalogue, self.epoch = publish, catalogue, 0
+        self.states: dict[UUID, State] = {}
+
+    def on_intake(self, events: Sequence[Event], now: datetime) -> None:
+        for event in events:
+            assert isinstance(event.data, IncidentReported | IncidentUpdated | IncidentCleared)
+            state = self.states.get(event.subject)
+            fact = decide(state, event.data, event.data.incident, event.sequence, self.catalogue)
+            if fact is None:
+                continue
+            sequence = next_sequence(state.sequence if state else 0, self.epoch)
+            self.publish(new_event(event.subject, sequence, now, fact, None))
+            self.states[event.subject] = State(fact.triage, sequence)
+
+
+class Reporting:
+    def __init__(self) -> None:
+        self.incidents: dict[UUID, reporting.Incident] = {}
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        for event in events:
+            before = self.incidents.get(event.subject) or reporting.Incident(event.subject)
+            self.incidents[event.subject] = reporting.absorb(before, event)
+
+
+def due(timers: list[Timer], now: datetime, limit: int) -> list[Timer]:
+    """Take the timers that are due, earliest first."""
+    taken = sorted((timer for timer in timers if timer.due_at <= now), key=lambda timer: timer.due_at)[:limit]
+    for timer in taken:
+        timers.remove(timer)
+    return taken

@@ -1,0 +1,157 @@
+"""The life of incidents under search: whatever comes, in any order, nobody is forgotten and nothing is told twice."""
+
+from datetime import datetime, timedelta
+from functools import reduce
+from itertools import count
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from services.escalation.outcome import Failure
+from services.intake.signals import Alert, AlertData, Signal, as_alert
+from services.reporting.domain.state import Incident, absorb
+from tests.unit.life.bus import READS
+from tests.unit.life.checks import Witness, check_always, check_quiet
+from tests.unit.life.policies import CATALOGUES, INTAKE, TEAMS
+from tests.unit.life.world import World
+
+_ENDS = [None, timedelta(hours=-3), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)]
+_SPANS = [timedelta(seconds=1), timedelta(seconds=15), timedelta(minutes=4), timedelta(hours=1), timedelta(days=1)]
+_FAILURES = [None, Failure("HTTP 500"), Failure("time-out", uncertain=True), Failure("HTTP 404", final=True)]
+
+said = st.fixed_dictionaries(
+    {
+        "key": st.sampled_from(["disk", "network"]),
+        "alert": st.sampled_from([None, "a", "b"]),
+        "status": st.sampled_from(["firing", "firing", "resolved"]),
+        "severity": st.sampled_from(["critical", "warning", "info", None]),
+        "service": st.sampled_from(["checkout", "search", None]),
+        "ends_in": st.sampled_from(_ENDS),
+    }
+)
+paths = st.sampled_from([(reader, topic) for reader, topics in READS.items() for topic in topics])
+picks = st.integers(0, 50)
+versions = st.integers(0, 2)
+
+
+class Life(RuleBasedStateMachine):
+    """Every rule is something that the world does to us."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.witness = Witness()
+        self.ids = count(1)
+
+    @initialize(what=said)
+    def it_begins(self, what: dict[str, Any]) -> None:
+        self.world.send([self.alert({**what, "status": "firing"})])
+
+    @rule(what=st.lists(said, min_size=1, max_size=4))
+    def signals_come(self, what: list[dict[str, Any]]) -> None:
+        self.world.send([self.alert(one) for one in what])
+
+    @rule(place=picks, how_many=st.integers(1, 3))
+    def a_sender_repeats_itself(self, place: int, how_many: int) -> None:
+        sent = self.world.sent
+        self.world.send([sent[(place + more) % len(sent)] for more in range(how_many)])
+
+    @rule()
+    def signals_are_forgotten(self) -> None:
+        self.world.intake.known.clear()
+
+    @rule(path=paths, how_many=st.integers(1, 5))
+    def a_reader_reads(self, path: tuple[str, str], how_many: int) -> None:
+        self.world.deliver(*path, how_many)
+
+    @rule(path=paths, place=picks, how_many=st.integers(1, 5))
+    def a_reader_reads_again(self, path: tuple[str, str], place: int, how_many: int) -> None:
+        if read := self.world.bus.read_before(*path):
+            place %= len(read)
+            self.world.hear(path[0], read[place : place + how_many])
+
+    @rule(span=st.sampled_from(_SPANS))
+    def time_passes(self, span: timedelta) -> None:
+        self.world.pass_time(span)
+
+    @rule(service=st.sampled_from(["intake", "escalation"]), limit=st.integers(1, 3))
+    def timers_fire(self, service: str, limit: int) -> None:
+        self.world.fire(service, limit)
+
+    @precondition(lambda self: self.world.escalation.incidents)
+    @rule(place=picks)
+    def somebody_acknowledges(self, place: int) -> None:
+        known = list(self.world.escalation.incidents)
+        self.world.escalation.acknowledge(known[place % len(known)], self.world.now)
+
+    @precondition(lambda self: self.world.escalation.incidents)
+    @rule(place=picks)
+    def somebody_resolves(self, place: int) -> None:
+        known = list(self.world.escalation.incidents)
+        self.world.escalation.resolve(known[place % len(known)], self.world.now)
+
+    @precondition(lambda self: self.world.escalation.claimable(self.world.now))
+    @rule(place=picks)
+    def a_page_leaves(self, place: int) -> None:
+        rows = self.world.escalation.claimable(self.world.now)
+        self.world.escalation.claim(rows[place % len(rows)], self.world.now)
+
+    @precondition(lambda self: self.world.escalation.claims)
+    @rule(place=picks, failure=st.sampled_from(_FAILURES))
+    def a_page_is_answered(self, place: int, failure: Failure | None) -> None:
+        claims = self.world.escalation.claims
+        self.world.escalation.record(claims[place % len(claims)], failure, self.world.now)
+
+    @rule(intake=versions, catalogue=versions, teams=versions)
+    def policies_change(self, intake: int, catalogue: int, teams: int) -> None:
+        self.world.intake.policy = INTAKE[intake]
+        self.world.triage.catalogue = CATALOGUES[catalogue]
+        self.world.escalation.teams = TEAMS[teams]
+
+    @rule(service=st.sampled_from(["intake", "triage", "escalation"]))
+    def a_database_fails_over(self, service: str) -> None:
+        getattr(self.world, service).epoch += 1
+
+    @rule()
+    def it_becomes_quiet(self) -> None:
+        self.world.quieten()
+        self.listen()
+        check_quiet(self.world)
+
+    @invariant()
+    def what_always_holds(self) -> None:
+        self.listen()
+        check_always(self.world)
+
+    def listen(self) -> None:
+        for topic in self.world.bus.topics:
+            for event in self.world.bus.take("witness", topic, 1_000_000):
+                self.witness.hear(event)
+
+    def teardown(self) -> None:
+        self.it_becomes_quiet()
+        self.world.pass_time(timedelta(days=2))
+        self.it_becomes_quiet()
+        self.all_orders_tell_one_story()
+
+    def all_orders_tell_one_story(self) -> None:
+        topics = self.world.bus.topics.values()
+        backwards = [event for topic in topics for event in (*topic[::-1], *topic[::2])]
+        for key, incident in self.world.reporting.incidents.items():
+            own = [event for event in backwards if event.subject == key]
+            assert reduce(absorb, own, Incident(key)) == incident, "no order of reading changes what is shown"
+
+    def alert(self, what: dict[str, Any]) -> Alert:
+        now: datetime = self.world.now
+        ends_in = what["ends_in"]
+        fields = {name: value for name, value in what.items() if name != "ends_in"}
+        data = AlertData(summary="it burns", ends_at=ends_in and now + ends_in, **fields)
+        made = as_alert(Signal("probe", f"s{next(self.ids)}", now, now, None, data))
+        assert made is not None
+        return made
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=200, stateful_step_count=50, derandomize=True, deadline=None)

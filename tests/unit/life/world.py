@@ -1,0 +1,88 @@
+"""All of Tocsin in memory, with one clock that only the search moves."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.intake.signals import Alert
+from shared.events import intake
+from shared.events.facts import Event
+from tests.unit.life.bus import READS, START, Bus
+from tests.unit.life.policies import CATALOGUES, INTAKE, TEAMS
+from tests.unit.life.response import Escalation
+from tests.unit.life.services import Intake, Reporting, Triage, due
+
+_ALL = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A firing alert, the incident it went into, and how much intake had said before."""
+
+    alert: Alert
+    incident_id: UUID
+    at: datetime
+    said_before: int
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = START
+        self.bus = Bus()
+        self.intake = Intake(self.bus.publish, INTAKE[0])
+        self.triage = Triage(self.bus.publish, CATALOGUES[0])
+        self.escalation = Escalation(self.bus.publish, TEAMS[0])
+        self.reporting = Reporting()
+        self.sent: list[Alert] = []
+        self.joined: Counter[UUID] = Counter()
+        self.firing: dict[tuple[str, str], Accepted] = {}
+
+    def send(self, alerts: list[Alert]) -> None:
+        self.sent += alerts
+        said = len(self.bus.topics[intake.TOPIC])
+        for alert, decision, incident_id in self.intake.take(alerts, self.now):
+            place = (alert.fingerprint, alert.alert_key)
+            if alert.data.status == "resolved":
+                self.firing.pop(place, None)
+                continue
+            assert decision in ("opened", "joined")
+            assert incident_id is not None
+            self.joined[incident_id] += 1
+            self.firing[place] = Accepted(alert, incident_id, self.now, said)
+
+    def deliver(self, reader: str, topic: str, count: int = _ALL) -> None:
+        if events := self.bus.take(reader, topic, count):
+            self.hear(reader, events)
+
+    def hear(self, reader: str, events: list[Event]) -> None:
+        match reader:
+            case "intake":
+                self.intake.on_escalation(events, self.now)
+            case "triage":
+                self.triage.on_intake(events, self.now)
+            case "escalation":
+                self.escalation.on_triage(events, self.now)
+            case _:
+                self.reporting.on_events(events)
+
+    def fire(self, service: str, limit: int = _ALL) -> None:
+        room = self.intake if service == "intake" else self.escalation
+        room.fire(due(room.timers, self.now, limit), self.now)
+
+    def pass_time(self, span: timedelta) -> None:
+        self.now += span
+
+    def quieten(self) -> None:
+        """Deliver all that is on its way and do all that is due, until nothing more comes of it."""
+        while self._busy():
+            for reader, topics in READS.items():
+                for topic in topics:
+                    self.deliver(reader, topic)
+            for service in ("intake", "escalation"):
+                self.fire(service)
+
+    def _busy(self) -> bool:
+        timers = self.intake.timers + self.escalation.timers
+        waiting = any(self.bus.waiting(reader, topic) for reader, topics in READS.items() for topic in topics)
+        return waiting or any(timer.due_at <= self.now for timer in timers)
