@@ -13,6 +13,8 @@ from shared.installation import check_identity
 
 Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
+_MAX_CONNECTIONS = 8
+
 UNAVAILABLE = (
     OSError,  # includes TimeoutError and ConnectionError
     asyncpg.InterfaceError,  # a connection that was closed under us
@@ -42,9 +44,8 @@ class Conflict(Exception):
 class Database:
     """A pool whose connections speak the service's own schema (the runtime role's search_path) and JSON as objects."""
 
-    def __init__(self, dsn: str, *, min_size: int = 1, max_size: int = 8, application: str = "tocsin") -> None:
+    def __init__(self, dsn: str, *, application: str = "tocsin") -> None:
         self.dsn = dsn
-        self._sizes = (min_size, max_size)
         self._application = application
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
@@ -55,8 +56,8 @@ class Database:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
                     self.dsn,
-                    min_size=self._sizes[0],
-                    max_size=self._sizes[1],
+                    min_size=1,
+                    max_size=_MAX_CONNECTIONS,
                     init=_begin_session,
                     reset=_keep_session,
                     timeout=5,

@@ -59,15 +59,14 @@ class Problem(Exception):
         self.status, self.title, self.detail, self.headers, self.extra = status, title, detail, headers, extra
 
 
-def problem(error: Problem) -> Response:
-    """The problem+json response of an error."""
+def unauthorised(mend: str) -> Problem:
+    """401; `mend` says what to send as Authorization."""
+    return Problem(401, "Unauthorised", f"Authorization: {mend}", {"WWW-Authenticate": "Bearer"}, field="Authorization")
+
+
+def _answer(error: Problem) -> Response:
     body = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail, **error.extra}
     return JsonResponse(body, error.status, error.headers, media_type="application/problem+json")
-
-
-def unavailable() -> Problem:
-    """503: not stored, so send it again."""
-    return Problem(503, "Unavailable", "the database cannot be reached; send it again", {"Retry-After": "5"})
 
 
 def create_app(title: str, max_body: int | None = _MAX_BODY) -> FastAPI:
@@ -114,22 +113,22 @@ class _Bounded:
 
 
 async def _problem(_: Request, error: Problem) -> Response:
-    return problem(error)
+    return _answer(error)
 
 
 async def _malformed(_: Request, error: Malformed) -> Response:
-    return problem(Problem(400, "Invalid request", str(error), field=error.field, reason=error.reason))
+    return _answer(Problem(400, "Invalid request", str(error), field=error.field, reason=error.reason))
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return problem(Problem(422, "Invalid request", f"{field}: {first['msg']}", field=field, reason=first["msg"]))
+    return _answer(Problem(422, "Invalid request", f"{field}: {first['msg']}", field=field, reason=first["msg"]))
 
 
 async def _http(_: Request, error: HTTPException) -> Response:
     headers = dict(error.headers) if error.headers else None
-    return problem(Problem(error.status_code, str(error.detail), str(error.detail), headers))
+    return _answer(Problem(error.status_code, str(error.detail), str(error.detail), headers))
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
@@ -137,7 +136,7 @@ async def _unavailable(request: Request, error: Exception) -> Response:
         "answered 503",
         extra={"route": getattr(request.scope.get("route"), "path", None), "error": type(error).__qualname__},
     )
-    return problem(unavailable())
+    return _answer(Problem(503, "Unavailable", "the database cannot be reached; send it again", {"Retry-After": "5"}))
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -169,12 +168,6 @@ def require_token(expected: str) -> Callable[..., Awaitable[None]]:
     # The scheme only tells OpenAPI; what is sent is compared here.
     async def check(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> None:
         if not hmac.compare_digest((bearer(request) or "").encode(), expected.encode()):
-            raise Problem(
-                401,
-                "Unauthorised",
-                "Authorization: send `Bearer <TOCSIN_API_TOKEN>`",
-                {"WWW-Authenticate": "Bearer"},
-                field="Authorization",
-            )
+            raise unauthorised("send `Bearer <TOCSIN_API_TOKEN>`")
 
     return check

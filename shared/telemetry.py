@@ -26,6 +26,7 @@ SAMPLER = ALWAYS_ON
 """Incidents are few and each counts: what the publisher decided for its own spans does not matter here."""
 
 _MAX_LINKS = 128
+_FLUSH_SECONDS = 2.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 Attribute = Literal[
@@ -77,14 +78,14 @@ def _wanted() -> bool:
     return not disabled and not none and any(os.environ.get(name) for name in _ENDPOINTS)
 
 
-def stop_telemetry(seconds: float = 2.0) -> None:
-    """Flush what is left, for at most `seconds`: a backend that hangs must not hold up the stop."""
+def stop_telemetry() -> None:
+    """Flush what is left, for at most two seconds: a backend that hangs must not hold up the stop."""
     global _provider
     provider, _provider = _provider, None
     if provider is not None:
         flush = threading.Thread(target=provider.shutdown, daemon=True)
         flush.start()
-        flush.join(seconds)
+        flush.join(_FLUSH_SECONDS)
 
 
 @contextmanager

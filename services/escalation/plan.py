@@ -1,6 +1,6 @@
 """A policy walked step by step: where it stands, whom a step reaches at an instant, and all of it in words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -175,7 +175,7 @@ def _steps_in_words(plan: Snapshot) -> Iterator[str]:
         yield f"step {number}: {targets}; then {_span(step.wait)} to acknowledge"
 
 
-def _and(names: "Iterator[str] | dict[str, tuple[str, ...]]") -> str:
+def _and(names: Iterable[str]) -> str:
     return " and ".join(names)
 
 

@@ -20,7 +20,7 @@ from services.intake.openapi import describe
 from services.intake.signals import Signal, read_signal
 from shared.clock import Clock
 from shared.events.cloudevents import MAX_EVENT_BYTES, Malformed, from_binary, from_structured, load_json
-from shared.http import JsonResponse, Problem, bearer, create_app, read_body
+from shared.http import JsonResponse, Problem, bearer, create_app, read_body, unauthorised
 from shared.telemetry import span
 from shared.trace_context import TraceContext, parse_trace
 
@@ -78,13 +78,7 @@ async def _alertmanager(keys: KeyRing, submit: Submit, clock: Clock, request: Re
 async def _integration(keys: KeyRing, request: Request) -> str:
     name = await keys.integration(bearer(request))
     if name is None:
-        raise Problem(
-            401,
-            "Unauthorised",
-            "Authorization: send `Bearer <integration key>`; make one with `tocsin intake keys create NAME`",
-            {"WWW-Authenticate": "Bearer"},
-            field="Authorization",
-        )
+        raise unauthorised("send `Bearer <integration key>`; make one with `tocsin intake keys create NAME`")
     return name
 
 

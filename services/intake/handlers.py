@@ -14,7 +14,7 @@ from services.intake.domain.absorb import absorb, numbers_needed
 from services.intake.domain.ending import close, expire, release, swallows
 from services.intake.domain.state import Incident, Outcome, Told
 from services.intake.policy import IntakePolicy
-from services.intake.signals import Alert, ChangeData, RequestData, Signal, as_alert, read_signal
+from services.intake.signals import Alert, AlertData, ChangeData, RequestData, Signal, as_alert, read_signal
 from shared.clock import Clock
 from shared.db import Connection
 from shared.events.cloudevents import CloudEvent, Malformed, from_record
@@ -71,7 +71,7 @@ class Intake:
             first.setdefault((signal.origin, signal.signal_id), signal)
         fresh = [signal for pair, signal in first.items() if pair not in known]
         decided = await self._take_alerts(connection, [alert for s in fresh if (alert := as_alert(s))])
-        decided += await self._take_records(connection, [s for s in fresh if as_alert(s) is None])
+        decided += await self._take_records(connection, [s for s in fresh if not isinstance(s.data, AlertData)])
         if decided:
             await store.insert_signals(connection, decided, self._clock())
         taken = {(s.origin, s.signal_id): Taken(decision, subject) for s, decision, subject in decided}

@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def triage(database: str) -> AsyncIterator[Database]:
-    opened = Database(runtime_dsn(database, "triage"), max_size=2)
+    opened = Database(runtime_dsn(database, "triage"))
     yield opened
     await opened.close()
 
