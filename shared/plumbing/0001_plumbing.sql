@@ -29,7 +29,6 @@ CREATE TABLE timers (
     tracestate  text
 );
 CREATE INDEX timers_due ON timers (due_at, id);
-CREATE INDEX timers_subject ON timers (subject);
 
 -- Which database this is. A restored one raises the epoch, which is the high part of every sequence it hands out.
 CREATE TABLE installation (

@@ -67,4 +67,3 @@ CREATE TABLE signals (
     PRIMARY KEY (origin, signal_id)
 );
 CREATE INDEX signals_by_age ON signals USING brin (received_at);
-CREATE INDEX signals_by_subject ON signals (subject);

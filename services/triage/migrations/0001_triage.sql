@@ -17,4 +17,3 @@ CREATE TABLE requests (
     policy_version text        NOT NULL,
     routed_at      timestamptz NOT NULL
 );
-CREATE INDEX requests_by_team ON requests (team, routed_at);
