@@ -101,6 +101,7 @@ def build(first: str = "") -> typer.Typer:
             else:
                 shared_groups[name] = group
                 app.add_typer(group, name=name)
+    app.add_typer(importlib.import_module("shared.letters_cli").app, name="dead-letters")
     if _is_installed("deploy.local.cli"):
         app.registered_commands += importlib.import_module("deploy.local.cli").app.registered_commands
     return app

@@ -11,6 +11,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from shared.events import commands, escalation, intake, rejections, reporting, triage
 
 SIGNALS = "tocsin.signals.v1"
+REDRIVE = "tocsin.redrive.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ TOPICS = (
     Topic(reporting.TOPIC, retention=None),
     Topic(rejections.REJECTIONS, partitions=1),
     Topic(rejections.DEAD_LETTERS, partitions=1),
+    Topic(REDRIVE, partitions=1),
 )
 
 

@@ -18,6 +18,7 @@ from shared.db import Database
 from shared.events import commands, triage
 from shared.http import create_app
 from shared.policy_watch import PolicyWatch
+from shared.redrive import with_redrive
 from shared.relay import Relay
 from shared.service import Component, run_service
 from shared.settings import Settings, SettingsError
@@ -50,7 +51,7 @@ async def run(settings: Settings) -> None:
             database,
             bootstrap=settings.kafka,
             group=NAME,
-            handlers={triage.TOPIC: handlers.on_triage, commands.TOPIC: handlers.on_command},
+            handlers=with_redrive(NAME, {triage.TOPIC: handlers.on_triage, commands.TOPIC: handlers.on_command}),
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,

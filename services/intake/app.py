@@ -15,6 +15,7 @@ from shared.consumption import Consumption
 from shared.db import UNAVAILABLE, Database
 from shared.events import escalation
 from shared.policy_watch import PolicyWatch
+from shared.redrive import with_redrive
 from shared.relay import Relay
 from shared.service import Component, run_service
 from shared.settings import Settings
@@ -43,7 +44,7 @@ async def run(settings: Settings) -> None:
             database,
             bootstrap=settings.kafka,
             group=NAME,
-            handlers={SIGNALS: intake.on_signals, escalation.TOPIC: intake.on_escalation},
+            handlers=with_redrive(NAME, {SIGNALS: intake.on_signals, escalation.TOPIC: intake.on_escalation}),
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,

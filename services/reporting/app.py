@@ -19,6 +19,7 @@ from shared.http import create_app
 from shared.relay import Relay
 from shared.service import Component, run_service
 from shared.settings import Settings
+from shared.topics import REDRIVE
 from shared.wake import Wake
 
 _LINGER_SECONDS = 0.2
@@ -47,6 +48,7 @@ async def run(settings: Settings) -> None:
         handlers={
             **dict.fromkeys(RECORDED, reporting.record),
             **dict.fromkeys(PROJECTED, reporting.record_and_project),
+            REDRIVE: reporting.record_and_redrive,
         },
         clock=clock,
         topic_prefix=settings.topic_prefix,

@@ -29,6 +29,7 @@ from shared.events.reporting import IncidentState
 from shared.installation import load_epoch
 from shared.outbox import insert_outbox
 from shared.record import Record
+from shared.redrive import given_back
 from shared.topics import SIGNALS
 
 RECORDED = (SIGNALS, commands.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)
@@ -53,6 +54,11 @@ class Reporting:
         """Append to the audit log, then take in what the facts say; one that cannot be taken in stays recorded."""
         await self.record(connection, records)
         await isolate(connection, records, self._project, self._give_up)
+
+    async def record_and_redrive(self, connection: Connection, records: Sequence[Record]) -> None:
+        """Append to the audit log, then take in what comes back to reporting: its topics recorded that long ago."""
+        await self.record(connection, records)
+        await isolate(connection, given_back(records, NAME), self._project, self._give_up)
 
     async def _give_up(self, connection: Connection, record: Record, error: Exception) -> None:
         now = self._clock()

@@ -1,4 +1,6 @@
 """Prioritise and start the diagnosis.
 
-Topics in: `tocsin.intake.v1`. Topics out: `tocsin.triage.v1`, `tocsin.dead-letters.v1`. Schema owned: `triage`.
+Topics in: `tocsin.intake.v1`, `tocsin.redrive.v1` (its dead letters, given back).
+Topics out: `tocsin.triage.v1`, `tocsin.dead-letters.v1`.
+Schema owned: `triage`.
 """

@@ -8,6 +8,7 @@ from shared.db import Database
 from shared.events import intake
 from shared.http import create_app
 from shared.policy_watch import PolicyWatch
+from shared.redrive import with_redrive
 from shared.relay import Relay
 from shared.service import Component, run_service
 from shared.settings import Settings
@@ -27,7 +28,7 @@ async def run(settings: Settings) -> None:
             database,
             bootstrap=settings.kafka,
             group=NAME,
-            handlers={intake.TOPIC: triage.on_intake},
+            handlers=with_redrive(NAME, {intake.TOPIC: triage.on_intake}),
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,

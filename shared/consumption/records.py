@@ -11,6 +11,7 @@ from shared.events.rejections import MessageDeadLettered
 from shared.ids import derived_id
 from shared.outbox import OutboxMessage
 from shared.record import Record
+from shared.redrive import as_it_was
 from shared.trace_context import TraceContext, parse_trace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,7 +54,11 @@ def links_of(records: Sequence[Record]) -> list[TraceContext]:
 
 
 def dead_letter(record: Record, error: Exception, service: str, now: datetime) -> OutboxMessage:
-    """The message that tells operators of a record that `service` could not work on, with its exact bytes."""
+    """The message that tells operators of a record that `service` could not work on, with its exact bytes.
+
+    The same record has the same letter each time that it fails, also after it was given back.
+    """
+    record = as_it_was(record)
     reason = f"{type(error).__qualname__}: {error}"[:_MAX_REASON].encode(errors="replace").decode()
     if _size(record) > _MAX_BYTES:
         reason += f" (its {_size(record)} bytes are left out: read them at the offset)"

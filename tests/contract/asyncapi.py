@@ -20,6 +20,10 @@ _KEYS = {
     "tocsin.rejections.v1": "the rejection's id",
     "tocsin.dead-letters.v1": "the dead letter's id",
 }
+_NOTES = {
+    "tocsin.redrive.v1": "Records of other topics as they were, given back by operators to the service that failed on "
+    "them; the first header says which, and where they stood. It is no way in for other systems. ",
+}
 _SUBJECT_KEY = "the subject: the id of the incident, request or change, whose events keep their order"
 
 
@@ -52,7 +56,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
         configuration["retention.ms"] = int(topic.configuration["retention.ms"])
     return {
         "address": topic.name,
-        "description": f"Keeps {kept}.",
+        "description": f"{_NOTES.get(topic.name, '')}Keeps {kept}.",
         "messages": {kind.name.rpartition(".")[2]: _message(kind) for kind in kinds},
         "bindings": {
             "kafka": {"partitions": topic.partitions, "topicConfiguration": configuration, "bindingVersion": "0.5.0"}

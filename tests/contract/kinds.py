@@ -9,7 +9,7 @@ import shared.topics  # noqa: F401 - registers every fact
 from services.intake.signals import KINDS
 from shared.events import commands, escalation, intake, rejections, reporting, triage
 from shared.events.facts import Fact
-from shared.topics import SIGNALS
+from shared.topics import REDRIVE, SIGNALS
 
 COMMANDS: Mapping[str, type[commands.Command]] = {c.type: c for c in commands.Command.__subclasses__()}
 FACTS: Mapping[str, type[Fact]] = dict(sorted(Fact.registry.items()))
@@ -32,9 +32,9 @@ EVENTS = (
 )
 
 SERVICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "intake": ((SIGNALS, escalation.TOPIC), (intake.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)),
-    "triage": ((intake.TOPIC,), (triage.TOPIC, rejections.DEAD_LETTERS)),
-    "escalation": ((triage.TOPIC, commands.TOPIC), (escalation.TOPIC, rejections.DEAD_LETTERS)),
+    "intake": ((SIGNALS, escalation.TOPIC, REDRIVE), (intake.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)),
+    "triage": ((intake.TOPIC, REDRIVE), (triage.TOPIC, rejections.DEAD_LETTERS)),
+    "escalation": ((triage.TOPIC, commands.TOPIC, REDRIVE), (escalation.TOPIC, rejections.DEAD_LETTERS)),
     "reporting": (
         (
             SIGNALS,
@@ -44,6 +44,7 @@ SERVICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             commands.TOPIC,
             rejections.REJECTIONS,
             rejections.DEAD_LETTERS,
+            REDRIVE,
         ),
         (reporting.TOPIC, rejections.DEAD_LETTERS),
     ),

@@ -14,14 +14,14 @@ from aiokafka.structs import ConsumerRecord
 from services.reporting.verification import verify_chains
 from shared.db import Connection, prepare
 from shared.events import commands, escalation, intake, reporting, triage
-from shared.topics import SIGNALS, TOPICS
+from shared.topics import REDRIVE, SIGNALS, TOPICS
 from tests.support.running import SERVICES, Received, Truth
 from tests.support.stack import runtime_dsn
 
 SUBSCRIPTIONS = {
-    "intake": (SIGNALS, escalation.TOPIC),
-    "triage": (intake.TOPIC,),
-    "escalation": (triage.TOPIC, commands.TOPIC),
+    "intake": (SIGNALS, escalation.TOPIC, REDRIVE),
+    "triage": (intake.TOPIC, REDRIVE),
+    "escalation": (triage.TOPIC, commands.TOPIC, REDRIVE),
     "reporting": tuple(topic.name for topic in TOPICS if topic.name != reporting.TOPIC),
 }
 _TABLES = {

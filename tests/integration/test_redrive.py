@@ -1,0 +1,284 @@
+"""A dead letter's record goes back to the service that failed on it, to no other, and has its effect once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+from typer.testing import CliRunner
+
+from services.intake.handlers import Intake
+from services.intake.policy import IntakePolicy
+from services.reporting.handlers import PROJECTED, RECORDED, Reporting
+from services.reporting.verification import verify_chains
+from services.triage.handlers import Triage
+from services.triage.policy import read_catalogue
+from shared.clock import system_clock
+from shared.consumption import Consumption, Handler
+from shared.consumption.records import dead_letter as dead_record
+from shared.db import Connection, Database
+from shared.dead_letters import dead_letter
+from shared.events import intake
+from shared.events.facts import event_message
+from shared.events.rejections import DEAD_LETTERS
+from shared.letters import Letter, give_back, read_letters
+from shared.letters_cli import app
+from shared.outbox import OutboxMessage
+from shared.record import Record
+from shared.redrive import HEADER, with_redrive
+from shared.relay import Relay
+from shared.topics import REDRIVE, SIGNALS, Topic, apply_topics
+from tests.support.consuming import SERVICE, TOPIC, Diary, publish
+from tests.support.outage import Outage
+from tests.support.running import alert, eventually
+from tests.support.stack import runtime_dsn
+
+NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
+CATALOGUE = read_catalogue(b"{default_team: platform, services: {checkout: {team: payments, tier: 1}}}")
+Tocsin = Callable[..., Any]
+
+
+@pytest.fixture
+async def tocsin(kafka: str, topic_prefix: str) -> Tocsin:
+    """`tocsin dead-letters ...`; gives what it says, and fails unless it ends with `status`."""
+    await apply_topics(kafka, topic_prefix, [Topic(t, partitions=1) for t in (TOPIC, DEAD_LETTERS, REDRIVE)])
+
+    async def run(*arguments: str, status: int = 0) -> str:
+        environment = {"TOCSIN_KAFKA": kafka, "TOCSIN_TOPIC_PREFIX": topic_prefix, "COLUMNS": "240"}
+        done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=environment)
+        assert done.exit_code == status, (done.output, done.exception)
+        return done.output
+
+    return run
+
+
+@asynccontextmanager
+async def relaying(kafka: str, database: str, prefix: str, service: str = SERVICE) -> AsyncIterator[None]:
+    relay = asyncio.create_task(Relay(runtime_dsn(database, service), kafka, service, system_clock, prefix).run())
+    try:
+        yield
+    finally:
+        relay.cancel()
+        with suppress(asyncio.CancelledError):
+            await relay
+
+
+@asynccontextmanager
+async def consuming(
+    kafka: str, database: str, prefix: str, service: str, handlers: Mapping[str, Handler]
+) -> AsyncIterator[Database]:
+    own = Database(runtime_dsn(database, service))
+    consumption = Consumption(
+        own, bootstrap=kafka, group=service, handlers=handlers, clock=system_clock, topic_prefix=prefix
+    )
+    task = asyncio.create_task(consumption.run())
+    try:
+        yield own
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await own.close()
+
+
+async def letters(kafka: str, prefix: str, count: int = 1) -> list[Letter]:
+    """The letters, once there are so many."""
+
+    async def enough() -> list[Letter]:
+        found = await read_letters(kafka, prefix, lambda: None)
+        return found if len(found) >= count else []
+
+    found: list[Letter] = await eventually(f"{count} dead letters", enough)
+    return found
+
+
+async def test_a_record_goes_back_once_its_cause_is_mended(
+    kafka: str, database: str, topic_prefix: str, diary: Diary, tocsin: Tocsin
+) -> None:
+    elsewhere: list[bytes | None] = []
+
+    async def note(_: Connection, records: Sequence[Record]) -> None:
+        elsewhere.extend(record.value for record in records)
+
+    await diary.admin.execute("ALTER TABLE effects ADD CONSTRAINT cause CHECK (value <> 'b')")
+    await publish(kafka, topic_prefix + TOPIC, [b"a", b"b", b"c"])
+    others = with_redrive("escalation", {TOPIC: note})
+    async with (
+        relaying(kafka, database, topic_prefix),
+        consuming(kafka, database, topic_prefix, "escalation", others),
+        diary.service(kafka, topic_prefix, handlers=with_redrive(SERVICE, {TOPIC: diary.write})),
+    ):
+        await diary.reaches(2)
+        [letter] = await letters(kafka, topic_prefix)
+        listed = await tocsin("list")
+        assert all(text in listed for text in (letter.id[-12:], "things/0@1", "CheckViolationError", "possible"))
+
+        # Before the cause is mended it comes to the same end, under the same id.
+        await tocsin("redrive", letter.id[-12:])
+
+        async def failed_again() -> bool:
+            [now] = await letters(kafka, topic_prefix)
+            return now.event_id != letter.event_id and now.id == letter.id and not now.given_back
+
+        await eventually("the same letter again", failed_again)
+
+        await diary.admin.execute("ALTER TABLE effects DROP CONSTRAINT cause")
+        assert "1 given back, 0 had been already" in await tocsin("redrive", "--all", "--service", SERVICE)
+        await diary.reaches(3)
+        assert "0 given back, 1 had been already" in await tocsin("redrive", letter.id)
+        assert "given back" in await tocsin("list")
+
+        await publish(kafka, topic_prefix + TOPIC, [b"d"])
+        await diary.reaches(4)
+
+        async def read_to_the_end() -> Any:
+            query = "SELECT next_offset FROM escalation.offsets WHERE topic = $1"
+            return await diary.admin.fetchval(query, REDRIVE) == 2 and b"d" in elsewhere
+
+        await eventually("the other service has read all", read_to_the_end)
+
+    assert await diary.values() == [b"a", b"c", b"b", b"d"]
+    assert elsewhere == [b"a", b"b", b"c", b"d"], "what comes back to one service is nothing to another"
+
+
+async def test_a_record_comes_back_as_it_was(kafka: str, topic_prefix: str, database: str, tocsin: Tocsin) -> None:
+    headers = ((HEADER, b"of the publisher's own"), ("bad", b"\xff\0"), ("bad", b""))
+    lost = Record(TOPIC, 0, 7, NOON, b"\xfe", b"", headers)
+    seen: list[Record] = []
+
+    async def note(_: Connection, records: Sequence[Record]) -> None:
+        seen.extend(records)
+
+    await write_down(kafka, topic_prefix, dead_record(lost, ValueError("no"), SERVICE, NOON))
+    async with consuming(kafka, database, topic_prefix, SERVICE, with_redrive(SERVICE, {TOPIC: note})):
+        await tocsin("redrive", "--all", "--service", SERVICE)
+
+        async def is_back() -> bool:
+            return bool(seen)
+
+        await eventually("it is back", is_back)
+    assert seen == [lost]
+
+
+async def write_down(kafka: str, prefix: str, *messages: OutboxMessage) -> None:
+    """Put messages on their topics."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for message in messages:
+            await producer.send_and_wait(prefix + message.topic, message.value, key=message.key)
+
+
+async def test_what_cannot_be_given_back_says_why(kafka: str, topic_prefix: str, tocsin: Tocsin) -> None:
+    async def first() -> str:
+        return (await letters(kafka, topic_prefix))[-1].id
+
+    assert "no dead letters" in await tocsin("list")
+    assert "is no dead letter" in await tocsin("redrive", "5d1c9b0e7a42", status=1)
+    await tocsin("redrive", status=2)
+    await tocsin("redrive", "--all", status=2)
+
+    # Fails every five minutes, and is one thing all the same.
+    failures = [dead_letter("escalation", "KeyError: 'x'", "timer step", NOON, key="an incident") for _ in range(3)]
+    await write_down(kafka, topic_prefix, *failures)
+    assert len(await letters(kafka, topic_prefix)) == 1
+    assert "tries it again by itself" in await tocsin("redrive", await first(), status=1)
+
+    huge = Record(TOPIC, 0, 1, NOON, None, b"x" * 600_000)
+    await write_down(kafka, topic_prefix, dead_record(huge, ValueError("no"), "intake", NOON))
+    assert "too large for its letter" in await tocsin("redrive", await first(), status=1)
+    assert "600000 bytes are left out" in await tocsin("show", await first())
+
+    await write_down(kafka, topic_prefix, dead_letter("triage", "too large", "outbox tocsin.triage.v1", NOON, key="k"))
+    assert "bytes were not kept" in await tocsin("redrive", await first(), status=1)
+    assert "0 given back" in await tocsin("redrive", "--all", "--service", "triage")
+
+
+async def test_looking_at_letters(kafka: str, topic_prefix: str, tocsin: Tocsin) -> None:
+    records = [
+        Record(TOPIC, 0, 1, NOON, b"the key", b'{"a": "\x1b[31m"}', (("h", b"\xff"),)),
+        Record(TOPIC, 0, 2, NOON, None, b"y" * 400_000),  # larger in base64 than an event from outside may be
+    ]
+    old = dead_record(records[0], ValueError("[bold]why[/bold]\nand more"), "triage", NOON - timedelta(days=2))
+    await write_down(kafka, topic_prefix, old, dead_record(records[1], ValueError("no"), "intake", NOON))
+
+    assert [part in await tocsin("list", "--service", "intake") for part in ("@1", "@2")] == [False, True]
+    assert [part in await tocsin("list", "--since", "2026-03-02") for part in ("@1", "@2")] == [False, True]
+    shown = await tocsin("show", (await letters(kafka, topic_prefix))[0].id)
+    assert all(text in shown for text in ("[bold]why[/bold]", "and more", "the key", "\\xff", '{"a": " [31m"}'))
+    shown = await tocsin("show", (await letters(kafka, topic_prefix))[1].id)
+    assert "of 400000 bytes in all" in shown
+    assert shown.count("y") < 11_000
+
+
+SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
+    "intake": (
+        SIGNALS,
+        lambda: with_redrive("intake", {SIGNALS: Intake(IntakePolicy, system_clock).on_signals}),
+        "signals",
+        "SELECT signal_count, (SELECT count(*) FROM intake.outbox WHERE topic = 'tocsin.intake.v1') "
+        "FROM intake.incidents",
+    ),
+    "triage": (
+        intake.TOPIC,
+        lambda: with_redrive("triage", {intake.TOPIC: Triage(lambda: CATALOGUE, system_clock).on_intake}),
+        "incidents",
+        "SELECT count(*), (SELECT count(*) FROM triage.outbox WHERE topic = 'tocsin.triage.v1') FROM triage.incidents",
+    ),
+    "reporting": (
+        intake.TOPIC,
+        lambda: {
+            **dict.fromkeys(RECORDED, Reporting(system_clock).record),
+            **dict.fromkeys(PROJECTED, Reporting(system_clock).record_and_project),
+            REDRIVE: Reporting(system_clock).record_and_redrive,
+        },
+        "timeline",
+        "SELECT count(*), (SELECT count(*) FROM reporting.outbox WHERE topic = 'tocsin.incidents.v1') "
+        "FROM reporting.timeline",
+    ),
+}
+"""What a service reads, what works on it, the table whose fault is the cause, and how to count the effects."""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_given_back_twice_it_has_its_effect_once(
+    kafka: str, database: str, topic_prefix: str, service: str
+) -> None:
+    topic, handlers, table, effects = SERVICES[service]
+    await apply_topics(kafka, topic_prefix)
+    admin = await asyncpg.connect(database)
+    await admin.execute(f"ALTER TABLE {service}.{table} ADD CONSTRAINT cause CHECK (false)")
+    message = event_message(Outage().reported())
+    value = orjson.dumps(alert("1")) if service == "intake" else message.value
+    await write_down(kafka, topic_prefix, OutboxMessage(topic, message.key, value))
+
+    async with consuming(kafka, database, topic_prefix, service, handlers()) as own:
+        [letter] = await buried(admin, service)
+        await write_down(kafka, topic_prefix, letter)
+        await admin.execute(f"ALTER TABLE {service}.{table} DROP CONSTRAINT cause")
+        [found] = await letters(kafka, topic_prefix)
+        await give_back(kafka, topic_prefix, [found], lambda: None)
+        await give_back(kafka, topic_prefix, [found], lambda: None)
+
+        async def done() -> bool:
+            query = f"SELECT next_offset FROM {service}.offsets WHERE topic = $1"  # noqa: S608 - our own names
+            return bool(await admin.fetchval(query, REDRIVE) == 2)
+
+        await eventually("both are read", done)
+        assert [tuple(row) for row in await admin.fetch(effects)] == [(1, 1)]
+        assert len(await buried(admin, service)) == 1
+        if service == "reporting":
+            async with own.connection() as connection:
+                verdicts = [verdict async for verdict in verify_chains(connection, lambda _: None)]
+            assert {(v.topic, v.records, v.broken) for v in verdicts} >= {(topic, 1, None), (REDRIVE, 2, None)}
+    await admin.close()
+
+
+async def buried(admin: "asyncpg.Connection[asyncpg.Record]", service: str) -> list[OutboxMessage]:
+    """The dead letters in a service's outbox, once there are some."""
+    query = f"SELECT key, value FROM {service}.outbox WHERE topic = $1"  # noqa: S608 - our own names
+    rows = await eventually("it is buried", lambda: admin.fetch(query, DEAD_LETTERS))
+    return [OutboxMessage(DEAD_LETTERS, row["key"], row["value"]) for row in rows]
