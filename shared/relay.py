@@ -22,7 +22,7 @@ from shared.dead_letters import dead_letter
 from shared.leadership import PING_SECONDS, Leadership, compete
 from shared.outbox import OutboxRow, delete_outbox, list_outbox, load_oldest_outbox, replace_outbox
 from shared.telemetry import batch_span
-from shared.trace_context import TraceContext, parse_trace
+from shared.trace_context import TraceContext, trace_in
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class Relay:
             f"too large for {message.topic}: {len(message.value or b'')} bytes",
             origin=f"outbox {message.topic}",
             now=self._clock(),
-            trace=_trace(row),
+            trace=trace_in(message.headers),
             key=message.key.decode(errors="replace"),
         )
         await replace_outbox(leadership.connection, row, letter)
@@ -181,15 +181,11 @@ class Relay:
             await asyncio.wait({task}, timeout=_STOP_SECONDS)
 
 
-def _trace(row: OutboxRow) -> TraceContext | None:
-    return parse_trace(row.message.headers.get("traceparent"), row.message.headers.get("tracestate"))
-
-
 def _links(rows: Sequence[OutboxRow]) -> dict[str, list[TraceContext]]:
     """The traces whose messages go to each topic."""
     links: dict[str, list[TraceContext]] = {}
     for row in rows:
         found = links.setdefault(row.message.topic, [])
-        if trace := _trace(row):
+        if trace := trace_in(row.message.headers):
             found.append(trace)
     return links

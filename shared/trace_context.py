@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 from typing import NamedTuple
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -25,6 +26,11 @@ def parse_trace(traceparent: str | None, tracestate: str | None = None) -> Trace
     if not traceparent or not _TRACEPARENT.fullmatch(traceparent) or traceparent.startswith("ff"):
         return None
     return TraceContext(traceparent, tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else None)
+
+
+def trace_in(carrier: Mapping[str, str]) -> TraceContext | None:
+    """The context that headers or extensions carry, by lower-case name."""
+    return parse_trace(carrier.get("traceparent"), carrier.get("tracestate"))
 
 
 def new_trace() -> TraceContext:

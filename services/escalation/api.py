@@ -14,7 +14,7 @@ from shared.clock import Clock
 from shared.db import Database
 from shared.http import Problem, require_token
 from shared.text import shorten
-from shared.trace_context import parse_trace
+from shared.trace_context import trace_in
 
 _NUMBER = re.compile(r"INC-([1-9][0-9]{0,17})", re.IGNORECASE)
 
@@ -33,7 +33,6 @@ def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
     router = APIRouter(prefix="/v1/incidents", dependencies=[Depends(require_token(token))])
 
     async def act(reference: str, action: Action, order: Order, request: Request) -> dict[str, Any]:
-        headers = request.headers
         answer = await respond(
             database,
             clock,
@@ -42,7 +41,7 @@ def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
             by=order.by,
             via="api",
             note=order.note,
-            caller=parse_trace(headers.get("traceparent"), headers.get("tracestate")),
+            caller=trace_in(request.headers),
         )
         if answer is None:
             raise _unknown(reference)

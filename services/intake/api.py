@@ -22,7 +22,7 @@ from shared.clock import Clock
 from shared.events.cloudevents import MAX_EVENT_BYTES, Malformed, from_binary, from_structured, load_json
 from shared.http import JsonResponse, Problem, bearer, create_app, read_body, unauthorised
 from shared.telemetry import span
-from shared.trace_context import TraceContext, parse_trace
+from shared.trace_context import TraceContext, trace_in
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _MAX_BATCH = 10_000
@@ -83,8 +83,7 @@ async def _integration(keys: KeyRing, request: Request) -> str:
 
 
 def _server_span(request: Request) -> AbstractContextManager[TraceContext | None]:
-    parent = parse_trace(request.headers.get("traceparent"), request.headers.get("tracestate"))
-    route = request.url.path
+    parent, route = trace_in(request.headers), request.url.path
     return span(f"POST {route}", parent, kind="server", attributes={"http.request.method": "POST", "http.route": route})
 
 

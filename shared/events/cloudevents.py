@@ -12,7 +12,7 @@ import orjson
 
 from shared.record import Record
 from shared.text import shorten
-from shared.trace_context import TraceContext, parse_trace
+from shared.trace_context import TraceContext, trace_in
 
 MAX_EVENT_BYTES = 512 * 1024
 _MAX_ATTRIBUTE = 1024
@@ -47,8 +47,7 @@ class CloudEvent:
     @property
     def trace(self) -> TraceContext | None:
         """Where the publisher stood: the event's own extension first, then the transport's header."""
-        own = parse_trace(self.extensions.get("traceparent"), self.extensions.get("tracestate"))
-        return own or self.header_trace
+        return trace_in(self.extensions) or self.header_trace
 
 
 def load_json(body: bytes, what: str = "body", limit: int = MAX_EVENT_BYTES) -> Any:
@@ -81,7 +80,7 @@ def from_record(record: Record) -> CloudEvent:
     if record.value is None:
         raise Malformed("value", "is null; a CloudEvent is expected")
     headers = {name.lower(): value.decode("utf-8", errors="replace") for name, value in record.headers}
-    header_trace = parse_trace(headers.get("traceparent"), headers.get("tracestate"))
+    header_trace = trace_in(headers)
     content_type = headers.get("content-type", "")
     if "ce_specversion" in headers and not content_type.startswith("application/cloudevents"):
         attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
