@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -36,6 +37,9 @@ _PLAIN = {
     "string_type": "a text is expected here",
     "too_short": "at least one item is needed",
 }
+# A service reads an edit while it works: a large file that is all wrong must not keep it from that.
+_MOST_ERRORS = 50
+_MOST_COMPARED = 1000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -86,7 +90,7 @@ def read_policy(
     findings: Callable[[M], Iterable[Finding]] = lambda _: (),
     environment: Mapping[str, str] = os.environ,
 ) -> PolicyFile[M]:
-    """Parse and check one file. Raises InvalidPolicy with all errors that can be told at once.
+    """Parse and check one file. Raises InvalidPolicy with all errors that can be told at once; of very many, the first.
 
     `findings` are the service's own checks; they run when the shape is right.
     """
@@ -96,7 +100,7 @@ def read_policy(
         raise InvalidPolicy(tree.errors)
     try:
         policy = model.model_validate(content)
-        problems = list(findings(policy))
+        problems = list(islice(findings(policy), _MOST_ERRORS))
     except ValidationError as error:
         problems = list(_explain(error, model))
     known = {error.line for error in tree.errors}
@@ -125,13 +129,13 @@ def keys_of(data: bytes, section: str) -> frozenset[str] | None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The mend for a misspelt name; empty when nothing is close."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word, islice(known, _MOST_COMPARED), n=1)
     return f"did you mean `{close[0]}`?" if close else ""
 
 
 def _explain(error: ValidationError, model: type[PolicyModel]) -> Iterator[Finding]:
     """The model's complaints in the words of the file."""
-    problems = error.errors(include_url=False, include_input=False)
+    problems = error.errors(include_url=False, include_input=False)[:_MOST_ERRORS]
     for problem in problems:
         path = tuple(part for part in problem["loc"] if part != "[key]")
         name = str(path[-1]) if path else ""

@@ -109,6 +109,21 @@ def test_a_services_own_findings_get_the_line_of_their_path() -> None:
     ]
 
 
+def test_a_file_with_thousands_of_errors_is_refused_with_the_first_of_them() -> None:
+    looked_at = 0
+
+    def one_after_the_other(bells: Bells) -> Iterator[Finding]:
+        nonlocal looked_at
+        for finding in _unknown_bells(bells):
+            looked_at += 1
+            yield finding
+
+    with pytest.raises(InvalidPolicy) as caught:
+        read_policy("bells.yaml", b"bells: {}\norder: [%s]" % (b"x," * 5000), Bells, one_after_the_other)
+    assert len(caught.value.errors) == looked_at == 50
+    assert len(errors_of("bells: {}\n" + "".join(f"bell{n}: {{}}\n" for n in range(5000)))) == 50
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [
