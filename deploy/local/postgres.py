@@ -14,7 +14,7 @@ from importlib.metadata import distribution, version
 from pathlib import Path
 
 from deploy.local.paths import CHECKOUT, LOCAL
-from deploy.local.process import spawn, stop
+from deploy.local.process import as_user, spawn, stop
 
 START_SECONDS = 60.0
 _STOP_SECONDS = 4.0
@@ -92,7 +92,6 @@ class Postgres:
         (data / "complete").touch()
 
     def _run(self, command: Sequence[str | Path], text: str | None = None) -> None:
-        group = None if self.user is None else pwd.getpwnam(self.user).pw_gid
         done = subprocess.run(
             command,
             input=text,
@@ -100,9 +99,7 @@ class Postgres:
             text=True,
             check=False,
             cwd=self.home,
-            user=self.user,
-            group=group,
-            extra_groups=None if self.user is None else [],
+            **as_user(self.user),
         )
         if done.returncode:
             raise RuntimeError(f"PostgreSQL could not be set up: {done.stderr[-800:]}")

@@ -2,12 +2,14 @@
 
 import ctypes
 import os
+import pwd
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 LOG_LIMIT = 10_000_000
 _PR_SET_PDEATHSIG = 1
@@ -35,18 +37,15 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),
-            user=user,
-            group=None if user is None else _group_of(user),
-            extra_groups=None if user is None else [],
             start_new_session=True,
             preexec_fn=_die_with_parent(on_parent_death),
+            **as_user(user),
         )
 
 
-def _group_of(user: str) -> int:
-    import pwd
-
-    return pwd.getpwnam(user).pw_gid
+def as_user(user: str | None) -> dict[str, Any]:
+    """What makes a child of `subprocess` another user's, with none of our groups; None is ourselves."""
+    return {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
