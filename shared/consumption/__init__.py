@@ -6,6 +6,5 @@ Loses nothing and does nothing twice, over rebalances, crashes, restored databas
 
 from shared.consumption.batch import Handler
 from shared.consumption.consumption import Consumption
-from shared.consumption.isolation import isolate
 
-__all__ = ["Consumption", "Handler", "isolate"]
+__all__ = ["Consumption", "Handler"]

@@ -9,7 +9,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from shared.consumption import isolate, keeper
+from shared.consumption import keeper
+from shared.consumption.isolation import isolate
 from shared.db import Connection, Database
 from shared.record import Record
 from tests.support.consuming import SERVICE, TOPIC, Diary, has_problem, make_topic, publish
