@@ -16,7 +16,7 @@ from shared.events.triage import RequestRouted, TriagedIncident
 CHANNEL = "incidents"
 STATE_COLUMNS = [field.name for field in fields(Incident)]
 _DERIVED = ["number", "status", "team", "opened_at", "acknowledged_at", "resolved_at"]
-_ENTRY = ", ".join(field.name for field in fields(Entry))
+ENTRY_COLUMNS = ", ".join(field.name for field in fields(Entry))
 _Told = TypeVar("_Told", bound=Model)
 
 
@@ -83,8 +83,8 @@ async def insert_timeline(connection: Connection, entries: Sequence[Entry]) -> N
     if entries:
         await connection.execute(
             f"""
-            INSERT INTO timeline ({_ENTRY})
-            SELECT {_ENTRY} FROM jsonb_populate_recordset(NULL::timeline, $1)
+            INSERT INTO timeline ({ENTRY_COLUMNS})
+            SELECT {ENTRY_COLUMNS} FROM jsonb_populate_recordset(NULL::timeline, $1)
             ORDER BY incident_id, producer, sequence
             ON CONFLICT DO NOTHING
             """,  # noqa: S608 - names of our own

@@ -9,12 +9,11 @@ from uuid import UUID
 from services.reporting.domain.figures import Figures
 from services.reporting.domain.state import Incident
 from services.reporting.domain.timeline import Entry
-from services.reporting.store.incidents import STATE_COLUMNS, read_incident
+from services.reporting.store.incidents import ENTRY_COLUMNS, STATE_COLUMNS, read_incident
 from shared.db import Connection
 from shared.events.intake import Change
 from shared.events.reporting import IncidentSummary
 
-_ENTRY = ", ".join(field.name for field in fields(Entry))
 _REPEATED = ["IncidentUpdated", "TriageConfirmed"]
 _MOST_REPEATED = 40
 _MOST_OTHERS = 1000
@@ -36,7 +35,7 @@ async def list_incidents(
         before,
         limit,
     )
-    return [IncidentSummary.model_validate(row["state"]) for row in rows]
+    return _summaries(rows)
 
 
 async def list_open(connection: Connection, team: str | None, limit: int) -> list[IncidentSummary]:
@@ -50,7 +49,7 @@ async def list_open(connection: Connection, team: str | None, limit: int) -> lis
         team,
         limit,
     )
-    return [IncidentSummary.model_validate(row["state"]) for row in rows]
+    return _summaries(rows)
 
 
 async def list_resolved(connection: Connection, team: str | None, limit: int) -> list[IncidentSummary]:
@@ -64,6 +63,10 @@ async def list_resolved(connection: Connection, team: str | None, limit: int) ->
         team,
         limit,
     )
+    return _summaries(rows)
+
+
+def _summaries(rows: Sequence[Any]) -> list[IncidentSummary]:
     return [IncidentSummary.model_validate(row["state"]) for row in rows]
 
 
@@ -92,7 +95,7 @@ async def list_timeline(connection: Connection, incident_id: UUID) -> tuple[list
     """
     rows = await connection.fetch(
         f"""
-        SELECT {_ENTRY}, total FROM (
+        SELECT {ENTRY_COLUMNS}, total FROM (
             SELECT *, count(*) OVER () AS total,
                 row_number() OVER (PARTITION BY type = ANY($2) ORDER BY at DESC, sequence DESC) AS place
             FROM timeline WHERE incident_id = $1
