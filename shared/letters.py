@@ -85,12 +85,16 @@ async def give_back(bootstrap: str, prefix: str, letters: Sequence[Letter], adva
 async def _read(bootstrap: str, prefix: str) -> AsyncIterator[Record]:
     topics = prefix + DEAD_LETTERS, prefix + REDRIVE
     options = {"auto_offset_reset": "earliest", "isolation_level": "read_committed"}
-    async with AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, **options) as consumer:
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, **options)
+    try:  # not `async with`, which leaves one open that could not start
+        await consumer.start()
         ends = await consumer.end_offsets(list(consumer.assignment()))
         while [handle for handle, end in ends.items() if await consumer.position(handle) < end]:
             for handle, records in (await consumer.getmany(timeout_ms=500)).items():
                 for record in records:
                     yield read_record(record, handle.topic.removeprefix(prefix))
+    finally:
+        await consumer.stop()
 
 
 def _letter(record: Record) -> Letter | None:
