@@ -10,29 +10,8 @@ from aiokafka import AIOKafkaProducer
 
 from shared.topics import SIGNALS
 from tests.faults.storm import Storm
+from tests.support.policies import policy_files
 from tests.support.running import Receiver, Running, running
-
-CATALOGUE = """
-default_team: payments
-services:
-  checkout: {team: payments, tier: 1}
-  search: {team: payments, tier: 3}
-"""
-TEAMS = """
-default_policy: payments
-users:
-  ana: {name: Ana, email: ana@example.com, webhook: "URL/ana", methods: [webhook]}
-  ben: {name: Ben, email: ben@example.com, webhook: "URL/ben", methods: [webhook]}
-teams:
-  payments: {policy: payments}
-policies:
-  payments:
-    rounds: 1
-    steps:
-      - {targets: ["user:ana"], wait: 3s}
-      - {targets: ["user:ana", "user:ben"], wait: 1h}
-"""
-INTAKE = "update_interval: 1s\n"
 
 
 @pytest.fixture
@@ -45,7 +24,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def tocsin(
     kafka: str, database: str, topic_prefix: str, tmp_path: Path, receiver: Receiver
 ) -> AsyncIterator[Running]:
-    policy = {"catalogue.yaml": CATALOGUE, "teams.yaml": TEAMS.replace("URL", receiver.url), "intake.yaml": INTAKE}
+    steps = '{targets: ["user:anastasia"], wait: 3s}', '{targets: ["user:anastasia", "user:benedict"], wait: 1h}'
+    policy = policy_files(receiver.url, *steps, rounds=1, update_interval="1s")
     async with running(kafka, database, topic_prefix, tmp_path, policy, TOCSIN_WEBHOOK_TIMEOUT="1") as stack:
         yield stack
 

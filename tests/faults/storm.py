@@ -87,15 +87,15 @@ class Storm:
             self.accepted.signals |= {signal.name for signal in batch}
 
     async def _until_accepted(self, url: str, body: Any, headers: dict[str, str]) -> None:
-        while True:
+        async def accepted() -> Truth:
             try:
                 async with self.tocsin.http.post(url, json=body, headers=headers) as answer:
-                    if answer.status < 300:
-                        return
-                    assert answer.status == 503, await answer.text()
-            except aiohttp.ClientError:
-                pass  # killed, perhaps between the commit and the answer
-            await asyncio.sleep(0.05)
+                    assert answer.status in (200, 202, 503), await answer.text()
+                    return Truth(answer.status < 300, str(answer.status))
+            except aiohttp.ClientError as error:
+                return Truth(False, repr(error))  # killed, perhaps between the commit and the answer
+
+        await eventually("it is accepted", accepted, 60)
 
     def page(self, page: Received) -> int:
         """The receiver's answer to a page."""

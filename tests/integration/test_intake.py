@@ -21,12 +21,10 @@ from services.intake.keys import KeyRing, create_key
 from services.intake.policy import IntakePolicy
 from services.intake.signals import AlertData, Signal
 from shared.db import Conflict, Database
-from shared.events.escalation import IncidentResolved, Response
-from shared.events.facts import event_message, new_event
-from shared.events.triage import Priority
 from shared.record import Record
 from shared.timers import claim_timers
 from tests.support.http import served
+from tests.support.resolving import resolution
 from tests.support.running import alert
 from tests.support.stack import name_of, on_database, runtime_dsn
 
@@ -64,25 +62,8 @@ class World:
         """A person resolves the first incident (or the one given), having seen event `seen`."""
         rows = await self.rows("SELECT incident_id, number FROM incidents ORDER BY number LIMIT 1")
         row: dict[str, Any] = {"incident_id": incident_id, "number": 1000} if incident_id else rows[0]
-        response = Response(
-            incident_id=row["incident_id"],
-            number=row["number"],
-            status="resolved",
-            priority=Priority.P1,
-            team="payments",
-            summary="disk full",
-            step=1,
-            round=1,
-            waiting_on="nothing",
-            started_at=NOON,
-            intake_sequence=seen,
-            triage_sequence=1,
-            policy_version="v",
-        )
-        fact = IncidentResolved(response=response, by="ana", via="api", cut=[])
-        message = event_message(new_event(row["incident_id"], 9, NOON, fact, None))
+        record = resolution(row["incident_id"], row["number"], seen, NOON)
         async with self.database.transaction() as connection:
-            record = Record(message.topic, 0, 0, NOON, message.key, message.value)
             await self.intake.on_escalation(connection, [record])
 
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -19,12 +18,10 @@ from services.intake.keys import KeyRing, create_key
 from services.intake.policy import IntakePolicy
 from services.intake.signals import AlertData, Signal
 from shared.db import Connection, Database
-from shared.events.escalation import IncidentResolved, Response
-from shared.events.facts import event_message, new_event
-from shared.events.triage import Priority
 from shared.installation import raise_epoch
 from shared.record import Record
 from tests.support.http import served
+from tests.support.resolving import resolution
 from tests.support.running import alert
 from tests.support.stack import runtime_dsn
 
@@ -49,28 +46,6 @@ def fired(signal_id: str, **data: str) -> Signal:
     return Signal("probe", signal_id, NOON, NOON, None, body)
 
 
-def resolved(incident_id: UUID, seen: int) -> Record:
-    """A person resolved the incident, having seen event `seen`, as escalation tells it."""
-    response = Response(
-        incident_id=incident_id,
-        number=1000,
-        status="resolved",
-        priority=Priority.P1,
-        team="payments",
-        summary="disk full",
-        step=1,
-        round=1,
-        waiting_on="",
-        started_at=NOON,
-        intake_sequence=seen,
-        triage_sequence=1,
-        policy_version="v",
-    )
-    fact = IncidentResolved(response=response, by="ana", via="api", cut=[])
-    message = event_message(new_event(incident_id, 9, NOON, fact, None))
-    return Record(message.topic, 0, 0, NOON, message.key, message.value)
-
-
 async def test_an_incident_made_again_from_its_signal_after_a_restore_is_closed_by_its_old_resolution(
     own: Database, intake: Intake
 ) -> None:
@@ -79,7 +54,7 @@ async def test_an_incident_made_again_from_its_signal_after_a_restore_is_closed_
         await intake.take(connection, [fired("1")])
     async with own.transaction() as connection:
         # Resolved before the restore, at event 1 of the epoch before: below all that is told now.
-        await intake.on_escalation(connection, [resolved(fired("1").subject, 1)])
+        await intake.on_escalation(connection, [resolution(fired("1").subject, 1000, 1, NOON)])
     async with own.connection() as connection:
         rows = await connection.fetch("SELECT incident_id, status FROM incidents")
     assert [tuple(row) for row in rows] == [(fired("1").subject, "closed")], "nobody fired but its opener"

@@ -17,9 +17,10 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
     )
     server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-        assert not task.done(), "the server did not start"
+    async with asyncio.timeout(30):
+        while not server.started:
+            await asyncio.sleep(0.005)
+            assert not task.done(), "the server did not start"
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     try:
         yield f"http://{host}:{port}"
