@@ -12,7 +12,7 @@ from shared.backoff import Backoff
 from shared.clock import Clock
 from shared.consumption.isolation import isolate
 from shared.db import UNAVAILABLE, Conflict, Connection, Database
-from shared.dead_letters import dead_letter
+from shared.dead_letters import dead_letter, reason_of
 from shared.outbox import insert_outbox
 from shared.trace_context import TraceContext, parse_trace
 from shared.wake import wait_at_most
@@ -133,8 +133,7 @@ class Ticker:
         log.error("a timer failed", extra={"kind": timer.kind, "subject": str(timer.subject)}, exc_info=error)
         service = await connection.fetchval("SELECT current_schema")
         now = self._clock()
-        reason = f"{type(error).__qualname__}: {error}"
-        letter = dead_letter(service, reason, f"timer {timer.kind}", now, timer.trace, key=str(timer.subject))
+        letter = dead_letter(service, reason_of(error), f"timer {timer.kind}", now, timer.trace, key=str(timer.subject))
         await insert_outbox(connection, [letter], now)
         # It may be all that moves its subject on, so it is kept until what is wrong has been mended.
         await insert_timers(connection, [replace(timer, due_at=now + _TRIED_AGAIN)])

@@ -37,7 +37,7 @@ def build_app(database: Database, clock: Clock, live: Live, trace_template: str 
 async def run(settings: Settings) -> None:
     """Serve until told to stop."""
     dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
-    database = Database(dsn, application=NAME)
+    database = Database(dsn, application=f"tocsin-{NAME}")
     wake = Wake(dsn, NAME)
     live = Live(wake.subscribe(CHANNEL), stop)
     reporting = Reporting(clock)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.events.facts import Event, event_message, new_event
+from shared.dead_letters import reason_of
+from shared.events.facts import event_message, new_event
 from shared.events.rejections import MessageDeadLettered
 from shared.ids import derived_id
 from shared.outbox import OutboxMessage
@@ -16,7 +17,6 @@ from shared.trace_context import TraceContext, parse_trace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_LINKS = 128
-_MAX_REASON = 2000
 _MAX_BYTES = 512 * 1024  # in base64 and with an envelope it must still be a message that the broker takes
 
 
@@ -59,7 +59,7 @@ def dead_letter(record: Record, error: Exception, service: str, now: datetime) -
     The same record has the same letter each time that it fails, also after it was given back.
     """
     record = as_it_was(record)
-    reason = f"{type(error).__qualname__}: {error}"[:_MAX_REASON].encode(errors="replace").decode()
+    reason = reason_of(error)
     if _size(record) > _MAX_BYTES:
         reason += f" (its {_size(record)} bytes are left out: read them at the offset)"
         record = replace(record, key=None, value=None, headers=())
@@ -74,8 +74,7 @@ def dead_letter(record: Record, error: Exception, service: str, now: datetime) -
         headers=[(name, base64.b64encode(value).decode()) for name, value in record.headers],
     )
     subject = derived_id(f"{service}/{record.topic}/{record.partition}", str(record.offset), "dead letter")
-    event: Event = new_event(subject, 0, now, letter, trace_of(record))
-    return event_message(event)
+    return event_message(new_event(subject, 0, now, letter, trace_of(record)))
 
 
 def _size(record: Record) -> int:
