@@ -71,9 +71,11 @@ class Prune:
         """Prune now and then until cancelled."""
         while True:
             try:
+                before = self._clock() - self._policy().duplicate_window
                 async with self._database.connection() as connection:
-                    while await store.delete_old_signals(connection, self._clock() - self._policy().duplicate_window):
+                    while await store.delete_old_signals(connection, before):
                         pass
+                    await store.delete_resolved_ahead(connection, before)
             except UNAVAILABLE as error:
                 log.warning("old signals stay for now", extra={"error": type(error).__qualname__})
             await asyncio.sleep(_PRUNE_EVERY_SECONDS)

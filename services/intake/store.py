@@ -228,6 +228,11 @@ async def delete_old_signals(connection: Connection, before: datetime, limit: in
     return int(done.split()[1])
 
 
+async def delete_resolved_ahead(connection: Connection, before: datetime) -> None:
+    """Forget ends that were read ahead before the given instant: what began them has been read again since."""
+    await connection.execute("DELETE FROM resolved_ahead WHERE noted_at < $1", before)
+
+
 async def insert_key(connection: Connection, key: StoredKey, now: datetime) -> None:
     """Add an integration key."""
     await connection.execute(

@@ -162,6 +162,11 @@ async def test_a_database_put_back_reads_of_the_end_before_what_began_it(world: 
     await world.resolved(seen=1, incident_id=row["incident_id"])
     await world.take(fired("1"))
     assert await world.rows("SELECT FROM incidents") == [], "it is over: nothing may join it unseen"
+    async with world.database.transaction() as connection:
+        await store.delete_resolved_ahead(connection, NOON)
+        assert await connection.fetchval("SELECT count(*) FROM resolved_ahead") == 1
+        await store.delete_resolved_ahead(connection, NOON + timedelta(seconds=1))
+        assert await connection.fetchval("SELECT count(*) FROM resolved_ahead") == 0
     await world.take(fired("2"))
     assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["open"]
 
