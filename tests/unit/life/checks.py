@@ -31,6 +31,7 @@ class Witness:
         self._sequences: dict[tuple[str, UUID], int] = {}
         self._ranks: dict[UUID, int] = {}
         self._said: set[Hashable] = set()
+        self._reports: dict[UUID, intake.ReportedIncident] = {}
 
     def hear(self, event: Event) -> None:
         producer = (event.data.topic, event.subject)
@@ -39,7 +40,10 @@ class Witness:
         for decision in _decisions(event):
             assert decision not in self._said, f"said twice: {decision}"
             self._said.add(decision)
-        response = getattr(event.data, "response", None)
+        report, response = getattr(event.data, "incident", None), getattr(event.data, "response", None)
+        if isinstance(report, intake.ReportedIncident):
+            assert report != self._reports.get(event.subject), "what is told is news"
+            self._reports[event.subject] = report
         if isinstance(response, escalation.Response):
             assert _RANK[response.status] >= self._ranks.get(event.subject, 0), "a response never goes back"
             self._ranks[event.subject] = _RANK[response.status]
@@ -86,7 +90,7 @@ def _check_intake(world: World) -> None:
         assert incident.alerts_firing == len(firing) > 0, "what is open has something that fires"
         assert not incident.held_back or (key, UPDATE) in timers, "what is held back will be told"
         if ends := [member.ends_at for member in firing if member.ends_at]:
-            assert timers[key, EXPIRY] <= min(ends) + _LONGEST_GRACE, "an end by silence is looked for"
+            assert timers[key, EXPIRY] <= max(world.now, min(ends) + _LONGEST_GRACE), "an end by silence is looked for"
 
 
 def _check_responses(world: World) -> None:

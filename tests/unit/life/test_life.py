@@ -5,7 +5,7 @@ from functools import reduce
 from itertools import count
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -65,6 +65,12 @@ class Life(RuleBasedStateMachine):
     @rule(path=paths, how_many=st.integers(1, 5))
     def a_reader_reads(self, path: tuple[str, str], how_many: int) -> None:
         self.world.deliver(*path, how_many)
+
+    @rule()
+    def news_travels_to_escalation(self) -> None:
+        for reader in ("triage", "escalation"):
+            for topic in READS[reader]:
+                self.world.deliver(reader, topic)
 
     @rule(path=paths, place=picks, how_many=st.integers(1, 5))
     def a_reader_reads_again(self, path: tuple[str, str], place: int, how_many: int) -> None:
@@ -154,4 +160,6 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=200, stateful_step_count=50, derandomize=True, deadline=None)
+TestLife.settings = settings(
+    max_examples=120, stateful_step_count=40, derandomize=True, deadline=None, phases=[Phase.generate, Phase.shrink]
+)

@@ -39,6 +39,7 @@ class World:
         self.firing: dict[tuple[str, str], Accepted] = {}
 
     def send(self, alerts: list[Alert]) -> None:
+        self.pass_time(timedelta(milliseconds=1))
         self.sent += alerts
         said = len(self.bus.topics[intake.TOPIC])
         for alert, decision, incident_id in self.intake.take(alerts, self.now):
