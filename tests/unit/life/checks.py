@@ -1,6 +1,6 @@
 """What holds in every life of every incident: after each step, and once nothing is on its way any more."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable
 from uuid import UUID
 
@@ -17,7 +17,6 @@ _ONCE = (
     intake.IncidentReported,
     intake.IncidentCleared,
     triage.IncidentTriaged,
-    triage.IncidentSubsided,
     escalation.ResponseStarted,
     escalation.IncidentAcknowledged,
     escalation.IncidentResolved,
@@ -30,16 +29,23 @@ class Witness:
     def __init__(self) -> None:
         self._sequences: dict[tuple[str, UUID], int] = {}
         self._ranks: dict[UUID, int] = {}
-        self._said: set[Hashable] = set()
+        self._said: dict[str, set[Hashable]] = defaultdict(set)
         self._reports: dict[UUID, intake.ReportedIncident] = {}
+
+    def forget(self, service: str) -> None:
+        """A service was put back: it may tell again what it has forgotten, and triage passes on what intake tells."""
+        self._said[triage.TOPIC].clear()
+        if service == "intake":
+            self._said[intake.TOPIC].clear()
+            self._reports.clear()
 
     def hear(self, event: Event) -> None:
         producer = (event.data.topic, event.subject)
         assert event.sequence > self._sequences.get(producer, 0), "sequences rise"
         self._sequences[producer] = event.sequence
         for decision in _decisions(event):
-            assert decision not in self._said, f"said twice: {decision}"
-            self._said.add(decision)
+            assert decision not in self._said[event.data.topic], f"said twice: {decision}"
+            self._said[event.data.topic].add(decision)
         report, response = getattr(event.data, "incident", None), getattr(event.data, "response", None)
         if isinstance(report, intake.ReportedIncident):
             assert report != self._reports.get(event.subject), "what is told is news"
@@ -111,6 +117,7 @@ def check_quiet(world: World) -> None:
         assert response.triage_sequence == triaged.sequence, "escalation has seen all"
         assert (incident.status == "open") == (response.status != "resolved"), "open is open everywhere"
         if incident.status == "open":
+            assert incident.held_back or incident.signal_count == triaged.triage.incident.signal_count, "all is told"
             assert response.intake_sequence == incident.sequence
             assert response.priority == triaged.triage.priority
         shown = world.reporting.incidents[key]
@@ -138,6 +145,8 @@ def _check_not_lost(world: World, accepted: Accepted) -> None:
 
 
 def _was_seen(world: World, accepted: Accepted) -> bool:
+    if accepted.alert.signal.subject == accepted.incident_id:
+        return True  # there is no response to an incident without the signal that made it
     said = world.bus.topics[intake.TOPIC][accepted.said_before :]
     told = [event.sequence for event in said if event.subject == accepted.incident_id]
     return bool(told) and world.escalation.incidents[accepted.incident_id].response.intake_sequence >= told[0]

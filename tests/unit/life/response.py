@@ -48,6 +48,12 @@ class Escalation:
             decision = domain.fire(self.incidents[timer.subject], at["round"], at["step"], self.teams.content, now)
             self._apply(timer.subject, decision, now)
 
+    def choose(self, place: int) -> UUID:
+        """An incident to act on: of those that are not over, if any is not."""
+        going = [key for key, incident in self.incidents.items() if incident.response.status != "resolved"]
+        keys = going or list(self.incidents)
+        return keys[place % len(keys)]
+
     def acknowledge(self, key: UUID, now: datetime) -> None:
         self._apply(key, domain.acknowledge(self.incidents[key], "ana", "link", now, self._unsent(key)), now)
 

@@ -35,6 +35,7 @@ class Intake:
         self.known: set[str] = set()
         self.timers: list[Timer] = []
         self.successors: dict[UUID, UUID] = {}
+        self.resolved_ahead: set[UUID] = set()
         self._numbers = count(1000)
 
     def open(self) -> list[Incident]:
@@ -60,13 +61,15 @@ class Intake:
         return outcome.decisions
 
     def _is_known(self, alert: Alert) -> bool:
-        return alert.signal.signal_id in self.known or alert.signal.subject in self.incidents
+        subject = alert.signal.subject
+        return alert.signal.signal_id in self.known or subject in self.incidents or subject in self.resolved_ahead
 
     def on_escalation(self, events: Sequence[Event], now: datetime) -> None:
         resolved = [event.data.response for event in events if isinstance(event.data, IncidentResolved)]
         seen = {response.incident_id: response.intake_sequence for response in resolved}
-        incidents = {key: self.incidents[key] for key in seen}
-        numbers = islice(self._numbers, sum(swallows(incidents[key], seen[key]) for key in seen))
+        incidents = {key: self.incidents[key] for key in seen if key in self.incidents}
+        self.resolved_ahead |= seen.keys() - incidents.keys()
+        numbers = islice(self._numbers, sum(swallows(incident, seen[key]) for key, incident in incidents.items()))
         for key, incident in incidents.items():
             self.incidents[key], told = close(incident, seen[key], numbers, self.epoch, now)
             if told is None:

@@ -1,8 +1,10 @@
 """All of Tocsin in memory, with one clock that only the search moves."""
 
 from collections import Counter
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from services.intake.signals import Alert
@@ -14,6 +16,7 @@ from tests.unit.life.response import Escalation
 from tests.unit.life.services import Intake, Reporting, Triage, due
 
 _ALL = 1_000_000
+_TABLES = (dict, set, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,24 @@ class World:
         self.triage = Triage(self.bus.publish, CATALOGUES[0])
         self.escalation = Escalation(self.bus.publish, TEAMS[0])
         self.reporting = Reporting()
-        self.sent: list[Alert] = []
+        self.signals: list[list[Alert]] = []
+        self.read = 0
         self.joined: Counter[UUID] = Counter()
         self.firing: dict[tuple[str, str], Accepted] = {}
+        self._copies = {service: self._copy(service) for service in ("intake", "triage")}
 
     def send(self, alerts: list[Alert]) -> None:
         self.pass_time(timedelta(milliseconds=1))
-        self.sent += alerts
+        self.signals.append(alerts)
+        if self.read == len(self.signals) - 1:
+            self.read_signals(1)
+
+    def read_signals(self, count: int = _ALL) -> None:
+        for alerts in self.signals[self.read : self.read + count]:
+            self.read += 1
+            self._take(alerts)
+
+    def _take(self, alerts: list[Alert]) -> None:
         said = len(self.bus.topics[intake.TOPIC])
         for alert, decision, incident_id in self.intake.take(alerts, self.now):
             place = (alert.fingerprint, alert.alert_key)
@@ -51,6 +65,34 @@ class World:
             assert incident_id is not None
             self.joined[incident_id] += 1
             self.firing[place] = Accepted(alert, incident_id, self.now, said)
+
+    def _copy(self, service: str) -> dict[str, Any]:
+        rows = {name: copy(rows) for name, rows in vars(getattr(self, service)).items() if isinstance(rows, _TABLES)}
+        places = {
+            (reader, topic): self.bus.places[reader, topic] for reader, topic in self.bus.places if reader == service
+        }
+        return {
+            "rows": rows,
+            "places": places,
+            "read": self.read,
+            "joined": copy(self.joined),
+            "firing": copy(self.firing),
+        }
+
+    def back_up(self, service: str) -> None:
+        self._copies[service] = self._copy(service)
+
+    def put_back(self, service: str) -> None:
+        """The database as it was at its last copy; it is noticed, and the epoch raised."""
+        kept, room = self._copies[service], getattr(self, service)
+        for name, rows in kept["rows"].items():
+            setattr(room, name, copy(rows))
+        for reader, topic in list(self.bus.places):
+            if reader == service:
+                self.bus.places[reader, topic] = kept["places"].get((reader, topic), 0)
+        room.epoch += 1
+        if service == "intake":
+            self.read, self.joined, self.firing = kept["read"], copy(kept["joined"]), copy(kept["firing"])
 
     def deliver(self, reader: str, topic: str, count: int = _ALL) -> None:
         if events := self.bus.take(reader, topic, count):
@@ -77,6 +119,7 @@ class World:
     def quieten(self) -> None:
         """Deliver all that is on its way and do all that is due, until nothing more comes of it."""
         while self._busy():
+            self.read_signals()
             for reader, topics in READS.items():
                 for topic in topics:
                     self.deliver(reader, topic)
@@ -86,4 +129,4 @@ class World:
     def _busy(self) -> bool:
         timers = self.intake.timers + self.escalation.timers
         waiting = any(self.bus.waiting(reader, topic) for reader, topics in READS.items() for topic in topics)
-        return waiting or any(timer.due_at <= self.now for timer in timers)
+        return waiting or self.read < len(self.signals) or any(timer.due_at <= self.now for timer in timers)
