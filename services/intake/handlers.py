@@ -11,7 +11,7 @@ from uuid import UUID
 
 from services.intake import store
 from services.intake.domain.absorb import absorb, numbers_needed
-from services.intake.domain.ending import close, expire, release, swallows
+from services.intake.domain.ending import close, expire, release, successor, swallows
 from services.intake.domain.state import Incident, Outcome, Told
 from services.intake.policy import IntakePolicy
 from services.intake.signals import Alert, AlertData, ChangeData, RequestData, Signal, as_alert, read_signal
@@ -136,12 +136,13 @@ class Intake:
         if not seen:
             return
         incidents = await store.lock_incidents(connection, seen)
-        again = sum(swallows(incident, seen[key]) for key, incident in incidents.items())
-        numbers = await store.take_numbers(connection, again)
+        again = [successor(incident) for key, incident in incidents.items() if swallows(incident, seen[key])]
+        numbers = await store.take_numbers(connection, len(again))
         epoch, now = await load_epoch(connection), self._clock()
         # A database that was put back may read of the end before it reads again what began it.
         await store.insert_resolved_ahead(connection, seen.keys() - incidents.keys(), now)
-        closed = [close(incident, seen[key], numbers, epoch, now) for key, incident in incidents.items()]
+        over = await store.load_resolved_ahead(connection, again) if again else set()
+        closed = [close(incident, seen[key], numbers, epoch, now, over) for key, incident in incidents.items()]
         fresh = {old.incident_id: told.incident for old, told in closed if told}
         traces = await self._tell(connection, [told for _, told in closed if told])
         await store.update_incidents(connection, (old for old, _ in closed))

@@ -191,6 +191,14 @@ async def insert_resolved_ahead(connection: Connection, incident_ids: Collection
         )
 
 
+async def load_resolved_ahead(connection: Connection, incident_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these incidents are over although they were never known here."""
+    rows = await connection.fetch(
+        "SELECT incident_id FROM resolved_ahead WHERE incident_id = ANY ($1::uuid[])", list(incident_ids)
+    )
+    return {row["incident_id"] for row in rows}
+
+
 async def end_expired_alerts(
     connection: Connection, incident_ids: Collection[UUID], before: datetime
 ) -> dict[UUID, tuple[int, datetime | None]]:

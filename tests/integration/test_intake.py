@@ -171,6 +171,25 @@ async def test_a_database_put_back_reads_of_the_end_before_what_began_it(world: 
     assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["open"]
 
 
+async def test_a_database_put_back_does_not_open_again_what_followed_a_resolution_and_is_over_too(world: World) -> None:
+    await world.take(fired("1"))
+    await world.take(fired("2"))
+    (first,) = await world.rows("SELECT incident_id, number FROM incidents")
+    await world.resolved(seen=1)
+    (second,) = await world.rows("SELECT incident_id, number FROM incidents WHERE status = 'open'")
+    async with world.database.transaction() as connection:  # as it was before the signals
+        for table in ("timers", "alerts", "incidents", "signals"):
+            await connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    await world.take(fired("1"))
+    await world.take(fired("2"))
+    both = [resolution(row["incident_id"], row["number"], 1, NOON) for row in (first, second)]
+    async with world.database.transaction() as connection:
+        await world.intake.on_escalation(connection, both)
+    assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["closed"]
+    await world.take(fired("3"))
+    assert len(await world.rows("SELECT FROM incidents WHERE status = 'open'")) == 1, "it is told of, not swallowed"
+
+
 async def test_a_resolution_that_saw_everything_opens_nothing(world: World) -> None:
     await world.take(fired("1"))
     world.clock[0] += timedelta(seconds=11)

@@ -1,6 +1,6 @@
 """How incidents end or move on without a signal: by time, and by what responders did."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -42,28 +42,29 @@ def swallows(incident: Incident, seen: int) -> bool:
 
     Whoever resolved the incident knew of the signal that made it, however it is numbered since a restore.
     """
-    fired_since = _successor(incident) != incident.incident_id and incident.fired_sequence > seen
+    fired_since = successor(incident) != incident.incident_id and incident.fired_sequence > seen
     return incident.status == "open" and fired_since
 
 
-def _successor(incident: Incident) -> UUID:
+def successor(incident: Incident) -> UUID:
     """The id of an incident that its newest firing signal opens."""
     return derived_id(incident.origin, incident.fired_by, "subject")
 
 
 def close(
-    incident: Incident, seen: int, numbers: Iterator[int], epoch: int, now: datetime
+    incident: Incident, seen: int, numbers: Iterator[int], epoch: int, now: datetime, over: Collection[UUID] = ()
 ) -> tuple[Incident, Told | None]:
     """End an incident that responders resolved having seen event `seen`.
 
-    A firing signal that came after what they saw opens a new incident, whose report is the second of the result.
+    A firing signal that came after what they saw opens a new incident, whose report is the second of the result;
+    unless that one is among those known to be `over` as well.
     """
     closed = replace(incident, status="closed")
-    if not swallows(incident, seen):
+    if not swallows(incident, seen) or successor(incident) in over:
         return closed, None
     fresh = replace(
         incident,
-        incident_id=_successor(incident),
+        incident_id=successor(incident),
         number=next(numbers),
         signal_count=1,
         opened_at=now,

@@ -71,7 +71,8 @@ class Intake:
         self.resolved_ahead |= seen.keys() - incidents.keys()
         numbers = islice(self._numbers, sum(swallows(incident, seen[key]) for key, incident in incidents.items()))
         for key, incident in incidents.items():
-            self.incidents[key], told = close(incident, seen[key], numbers, self.epoch, now)
+            over = self.resolved_ahead
+            self.incidents[key], told = close(incident, seen[key], numbers, self.epoch, now, over)
             if told is None:
                 continue
             self._tell([told], now)

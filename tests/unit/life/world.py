@@ -44,7 +44,6 @@ class World:
         self._copies = {service: self._copy(service) for service in ("intake", "triage")}
 
     def send(self, alerts: list[Alert]) -> None:
-        self.pass_time(timedelta(milliseconds=1))
         self.signals.append(alerts)
         if self.read == len(self.signals) - 1:
             self.read_signals(1)
@@ -55,6 +54,7 @@ class World:
             self._take(alerts)
 
     def _take(self, alerts: list[Alert]) -> None:
+        self.pass_time(timedelta(milliseconds=1))
         said = len(self.bus.topics[intake.TOPIC])
         for alert, decision, incident_id in self.intake.take(alerts, self.now):
             place = (alert.fingerprint, alert.alert_key)
