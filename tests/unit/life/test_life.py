@@ -178,7 +178,7 @@ class Life(RuleBasedStateMachine):
 TestLife = Life.TestCase
 # Without Phase.explain, and for one fault at a time: a failure has to be told before the run's own time-out.
 TestLife.settings = settings(
-    max_examples=150,
+    max_examples=300,
     stateful_step_count=40,
     derandomize=True,
     deadline=None,
