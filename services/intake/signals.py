@@ -147,7 +147,8 @@ def as_alert(signal: Signal) -> Alert | None:
 def fingerprint(origin: str, data: AlertData) -> str:
     """The one key function, the same for opening and clearing: the sender's key, else service and labels.
 
-    Status, summary, severity and annotations never count, since they differ between an alert and its end.
+    Status, severity and annotations never count, since they differ between an alert and its end, nor does the summary
+    unless there is nothing else to go by.
     """
     identity = [data.key] if data.key else [data.service, sorted(data.labels.items()) or data.summary]
     return hashlib.sha256(orjson.dumps([origin, *identity])).hexdigest()[:32]
