@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.escalation import store
 from services.escalation.links import Action
-from services.escalation.respond import respond
+from services.escalation.respond import Answer, respond
 from shared.clock import Clock
 from shared.db import Database
 from shared.http import Problem, require_token
@@ -45,14 +45,7 @@ def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
         )
         if answer is None:
             raise _unknown(reference)
-        response = answer.incident.response
-        return {
-            "incident": f"INC-{response.number}",
-            "said": answer.said,
-            "changed": answer.acted,
-            "cut": answer.cut,
-            "response": response,
-        }
+        return _told(answer)
 
     @router.post("/{reference}/acknowledge")
     async def acknowledge(reference: str, order: Order, request: Request) -> dict[str, Any]:
@@ -72,17 +65,32 @@ def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
             if id is None:
                 raise _unknown(reference)
             stored, pages = await store.load_view(connection, id)
-        incident = stored.incident
-        return {
-            "incident": f"INC-{incident.response.number}",
-            "response": incident.response,
-            "due": incident.due,
-            "policy": incident.policy.name,
-            "trace_id": stored.trace.trace_id,
-            "deliveries": pages,
-        }
+        return _shown(stored, pages)
 
     return router
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    response = answer.incident.response
+    return {
+        "incident": f"INC-{response.number}",
+        "said": answer.said,
+        "changed": answer.acted,
+        "cut": answer.cut,
+        "response": response,
+    }
+
+
+def _shown(stored: store.Stored, pages: list[dict[str, Any]]) -> dict[str, Any]:
+    incident = stored.incident
+    return {
+        "incident": f"INC-{incident.response.number}",
+        "response": incident.response,
+        "due": incident.due,
+        "policy": incident.policy.name,
+        "trace_id": stored.trace.trace_id,
+        "deliveries": pages,
+    }
 
 
 def _parse(reference: str) -> UUID | int:
