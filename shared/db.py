@@ -85,6 +85,15 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A pooled connection whose reads all see the database as it was at the first of them."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A pooled connection in a READ COMMITTED transaction: commits at the end, rolls back on any exception."""
         async with self.connection() as connection, connection.transaction():

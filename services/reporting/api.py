@@ -72,7 +72,7 @@ def api(database: Database, clock: Clock, trace_template: str | None) -> APIRout
     @router.get("/incidents/{incident}")
     async def show_incident(incident: str) -> JsonResponse:
         """State, timeline, pages and why, and the trace of one incident, by UUID or INC-number."""
-        async with database.connection() as connection:
+        async with database.snapshot() as connection:
             story = await load_story(connection, incident, trace_template, clock)
         return JsonResponse(_as_json(story))
 

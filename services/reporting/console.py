@@ -41,7 +41,7 @@ def console(database: Database, clock: Clock, live: Live, trace_template: str | 
     @router.get("/")
     async def board(team: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None) -> HTMLResponse:
         now, team = clock(), team or None
-        async with database.connection() as connection:
+        async with database.snapshot() as connection:
             values: dict[str, Any] = {
                 "incidents": await reads.list_open(connection, team, _MOST_OPEN),
                 "teams": await reads.count_open(connection),
@@ -54,7 +54,7 @@ def console(database: Database, clock: Clock, live: Live, trace_template: str | 
     @router.get("/incidents/{incident}")
     async def incident(incident: str) -> HTMLResponse:
         try:
-            async with database.connection() as connection:
+            async with database.snapshot() as connection:
                 story = await load_story(connection, incident, trace_template, clock)
         except Problem as error:
             return page("problem.html", error.status, title=error.title, detail=error.detail)
