@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 1000
+# After publishing, the next rows are left to gather for a while: a transaction costs the broker, its readers and their
+# databases the same for one message as for fifty. Where little happens it is next to nothing.
+_GATHER_SECONDS_PER_ROW = 0.0005
+_GATHER_SECONDS = 0.025
 _TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
 _REQUEST_MILLISECONDS = 15_000
 _STOP_SECONDS = 2
@@ -104,6 +108,8 @@ class Relay:
         if rows:
             await self._during(leadership, self._publish(producer, rows))
             await delete_outbox(leadership.connection, rows)
+            if len(rows) < limit:
+                await asyncio.sleep(min(len(rows) * _GATHER_SECONDS_PER_ROW, _GATHER_SECONDS))
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
         if not rows:
             await leadership.wait()

@@ -12,7 +12,8 @@ from services.escalation.outcome import Failure, NotDelivered
 from services.escalation.pages import Notice
 from services.escalation.policy import Method
 from shared.clock import Clock
-from shared.telemetry import span
+from shared.telemetry import span, spans
+from shared.telemetry.attributes import ATTEMPT, INCIDENT_ID, PAGE_METHOD, STEP
 from shared.trace_context import TraceContext, new_trace
 
 log = logging.getLogger(__name__)
@@ -53,17 +54,13 @@ class Attempts:
         order, parent = claim.order, claim.trace or new_trace()
         failure, here = None, parent
         try:
-            with span(
-                f"page {order.method}",
-                parent,
-                kind="client",
-                attributes={
-                    "tocsin.incident.id": str(order.incident_id),
-                    "tocsin.method": order.method,
-                    "tocsin.step": order.step,
-                    "tocsin.attempt": claim.attempts,
-                },
-            ) as context:
+            attributes = {
+                INCIDENT_ID: str(order.incident_id),
+                PAGE_METHOD: order.method,
+                STEP: order.step,
+                ATTEMPT: claim.attempts,
+            }
+            with span(spans.PAGE, parent, attributes) as context:
                 here = context or parent
                 await self._deliver(claim, here)
         except NotDelivered as error:

@@ -66,7 +66,11 @@ class WebhookChannel:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0, use_dns_cache=False, socket_factory=guarded_socket(self._allowed))
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,  # nobody reads what it would make of the body
             )
         return self._session
 
@@ -87,6 +91,8 @@ class WebhookChannel:
 
 def _client_failure(error: Exception) -> Failure:
     match error:
+        case aiohttp.ClientSSLError():  # before ValueError, which a bad certificate is too
+            return Failure("TLS failed")
         case aiohttp.InvalidURL() | ValueError():
             return Failure("the address is not a URL that can be called", final=True)
         case aiohttp.ConnectionTimeoutError():
@@ -95,8 +101,6 @@ def _client_failure(error: Exception) -> Failure:
             return Failure("timed out", uncertain=True)
         case aiohttp.ClientConnectorDNSError():
             return Failure("the host name does not resolve")
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return Failure("TLS failed")
         case aiohttp.ClientConnectorError(os_error=EgressRefused()):
             return Failure(str(error.os_error), final=True)
         case aiohttp.ClientConnectorError():

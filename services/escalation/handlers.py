@@ -17,7 +17,8 @@ from shared.events.facts import Event, first_problem, read_fact
 from shared.events.triage import IncidentSubsided, TriageFact
 from shared.policy_files import PolicyFile
 from shared.record import Record
-from shared.telemetry import span
+from shared.telemetry import span, spans
+from shared.telemetry.attributes import INCIDENT_ID
 from shared.trace_context import TraceContext, new_trace
 
 CurrentTeams = Callable[[], PolicyFile[Teams]]
@@ -47,8 +48,9 @@ class Handlers:
     def _fold(self, batch: Batch, event: Event) -> None:
         incident = batch.incident(event.subject)
         parent = event.trace or batch.trace(event.subject) or new_trace()
-        name = "resolve" if isinstance(event.data, IncidentSubsided) else "respond" if incident else "escalate"
-        with span(name, parent, attributes={"tocsin.incident.id": str(event.subject)}) as here:
+        over = isinstance(event.data, IncidentSubsided)
+        declared = spans.RESOLVE if over else spans.RESPOND if incident else spans.ESCALATE
+        with span(declared, parent, {INCIDENT_ID: str(event.subject)}) as here:
             decision = domain.on_triage(incident, event, self._teams(), batch.now, batch.unsent(event.subject))
             batch.apply(event.subject, decision, here or parent)
 

@@ -20,30 +20,38 @@ async def claim_deliveries(
     connection: Connection,
     now: datetime,
     lease_ends: datetime,
-    busy: Mapping[Receiver, int],
-    per_receiver: int,
+    room: Mapping[Receiver, int],
+    room_of_others: int,
     limit: int,
 ) -> list[Claim]:
-    """Take pages that are due, oldest first and not more than `per_receiver` (with the `busy`) for each receiver.
+    """Take pages that are due, oldest first and for each receiver not more than it has `room` for.
 
     A page whose lease has ended is due again: its sender died, or could not record, so it is a possible duplicate.
     """
     # The share lock on the incident: an acknowledgement waits for this short transaction, or this one sees it, so no
     # page starts after it. Both locks skip: the sender never waits while it holds one, and cannot deadlock.
+    # The receivers are found by hopping over the index from one to the next, however many pages wait for each.
     rows = await connection.fetch(
         """
-        WITH receivers AS (
-            SELECT DISTINCT user_id, method FROM deliveries WHERE status IN ('pending', 'sending') AND due_at <= $1
-        ), busy AS (
-            SELECT * FROM unnest($3::text[], $4::text[], $5::int[]) AS busy (user_id, method, pages)
+        WITH RECURSIVE receivers AS (
+            (SELECT user_id, method FROM deliveries WHERE status IN ('pending', 'sending')
+             ORDER BY user_id, method LIMIT 1)
+            UNION ALL
+            SELECT following.* FROM receivers CROSS JOIN LATERAL (
+                SELECT user_id, method FROM deliveries d
+                WHERE status IN ('pending', 'sending') AND (d.user_id, d.method) > (receivers.user_id, receivers.method)
+                ORDER BY user_id, method LIMIT 1
+            ) following
+        ), room AS (
+            SELECT * FROM unnest($3::text[], $4::text[], $5::int[]) AS room (user_id, method, pages)
         ), picked AS (
             SELECT due.attempt_key
-            FROM receivers LEFT JOIN busy USING (user_id, method) CROSS JOIN LATERAL (
+            FROM receivers LEFT JOIN room USING (user_id, method) CROSS JOIN LATERAL (
                 SELECT d.attempt_key, d.due_at
                 FROM deliveries d JOIN incidents i ON i.id = d.incident_id
                 WHERE d.user_id = receivers.user_id AND d.method = receivers.method
                   AND d.status IN ('pending', 'sending') AND d.due_at <= $1 AND i.status = 'triggered'
-                ORDER BY d.due_at LIMIT greatest($6 - coalesce(busy.pages, 0), 0)
+                ORDER BY d.due_at LIMIT coalesce(room.pages, $6)
                 FOR UPDATE OF d SKIP LOCKED FOR SHARE OF i SKIP LOCKED
             ) due
             ORDER BY due.due_at LIMIT $7
@@ -57,10 +65,10 @@ async def claim_deliveries(
         """,
         now,
         lease_ends,
-        [user for user, _ in busy],
-        [method for _, method in busy],
-        list(busy.values()),
-        per_receiver,
+        [user for user, _ in room],
+        [method for _, method in room],
+        list(room.values()),
+        room_of_others,
         limit,
     )
     return [claim for row in rows if (claim := _claim(row))]

@@ -10,7 +10,8 @@ from services.escalation.links import Action
 from shared.clock import Clock
 from shared.db import Database
 from shared.events.escalation import IncidentAcknowledged, IncidentResolved, Via
-from shared.telemetry import span
+from shared.telemetry import span, spans
+from shared.telemetry.attributes import INCIDENT_ID, VIA
 from shared.trace_context import TraceContext
 
 
@@ -30,8 +31,8 @@ def act(
     """Decide and take on. The span belongs to the incident's trace; whoever ordered it is linked."""
     incident, trace = batch.incident(id), batch.trace(id)
     assert incident is not None and trace is not None  # noqa: S101, PT018 - the caller has looked
-    links = [caller] if caller else []
-    with span(action, trace, links=links, attributes={"tocsin.incident.id": str(id), "tocsin.via": via}) as here:
+    declared = spans.ACKNOWLEDGE if action == "acknowledge" else spans.RESOLVE
+    with span(declared, trace, {INCIDENT_ID: str(id), VIA: via}, links=[caller] if caller else []) as here:
         if action == "acknowledge":
             decision = domain.acknowledge(incident, by, via, batch.now, batch.unsent(id))
         else:

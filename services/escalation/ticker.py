@@ -7,7 +7,8 @@ from services.escalation.batch import Batch
 from services.escalation.handlers import CurrentTeams
 from shared.clock import Clock
 from shared.db import Connection
-from shared.telemetry import span
+from shared.telemetry import span, spans
+from shared.telemetry.attributes import INCIDENT_ID, STEP
 from shared.timers import Timer
 
 
@@ -29,7 +30,6 @@ class Steps:
             decision = domain.fire(incident, round, step, self._teams().content, batch.now)
             if not decision.acted:
                 continue
-            attributes = {"tocsin.incident.id": str(timer.subject), "tocsin.step": step}
-            with span("escalate", trace, attributes=attributes) as here:  # type: ignore[arg-type]
+            with span(spans.ESCALATE, trace, {INCIDENT_ID: str(timer.subject), STEP: step}) as here:
                 batch.apply(timer.subject, decision, here or trace)
         await batch.save(connection)

@@ -1,0 +1,39 @@
+"""How many pages may be on their way at a time."""
+
+from collections import Counter
+
+from services.escalation.delivery import Receiver
+
+SLOTS = 64
+FEW = 8
+"""What one receiver is sent at a time, so that a slow one holds no more slots than these."""
+MANY = 32
+"""What one that answers quickly gets in the end: larger batches cost Postgres less."""
+
+
+class Slots:
+    """Counts pages on their way: in all, and by receiver. A receiver earns one more at a time by each quick success,
+    and falls back to FEW with anything else."""
+
+    def __init__(self) -> None:
+        self._busy: Counter[Receiver] = Counter()
+        self._most: dict[Receiver, int] = {}
+
+    @property
+    def free(self) -> int:
+        """How many more may start."""
+        return SLOTS - self._busy.total()
+
+    def room(self) -> dict[Receiver, int]:
+        """How many more may start for each receiver that has been sent something; for all others it is FEW."""
+        return {receiver: max(most - self._busy[receiver], 0) for receiver, most in self._most.items()}
+
+    def take(self, receiver: Receiver) -> None:
+        """A page is on its way."""
+        self._busy[receiver] += 1
+        self._most.setdefault(receiver, FEW)
+
+    def give_back(self, receiver: Receiver, *, quick: bool) -> None:
+        """It has arrived, or failed."""
+        self._busy[receiver] -= 1
+        self._most[receiver] = min(self._most[receiver] + 1, MANY) if quick else FEW
