@@ -1,0 +1,81 @@
+"""What a run gave, in the terms of the report."""
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.bench.cost import Cost
+from tests.bench.generator import Sent
+from tests.bench.workloads import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One run of a workload through one system. Rates are a second; `lost` was acknowledged and never showed up."""
+
+    system: str
+    workload: str
+    accepted: int
+    refused: int
+    accepted_rate: float
+    delivered: int
+    delivered_rate: float
+    p50_ms: float
+    p99_ms: float
+    lost: int
+    duplicated: int
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A page that came, at a monotonic time, about a thing of the workload."""
+
+    at: float
+    thing: int
+
+
+def figures(
+    system: str,
+    workload: Workload,
+    sent: Sent,
+    receipts: Sequence[Receipt],
+    costs: Mapping[str, Cost],
+    unaccounted: int = 0,
+) -> Figures:
+    """Put together what generator and receiver noted; `unaccounted` events are in no incident."""
+    begin, accepted, refused = min(sent.sent), 0, 0
+    first_sent: dict[int, float] = {}
+    promised = set()
+    for number, events in enumerate(workload.slices()):
+        taken = sent.taken[number]
+        accepted, refused = accepted + len(events) * taken, refused + len(events) * (not taken)
+        for thing in map(workload.thing, events):
+            first_sent.setdefault(thing, sent.sent[number])
+            if taken:
+                promised.add(thing)
+    arrived: dict[int, float] = {}
+    for receipt in receipts:
+        arrived.setdefault(receipt.thing, receipt.at)
+    delays = sorted((at - first_sent[thing]) * 1000 for thing, at in arrived.items())
+    return Figures(
+        system,
+        workload.name,
+        accepted,
+        refused,
+        accepted_rate=round(accepted / (max(sent.answered) - begin), 1),
+        delivered=len(arrived),
+        delivered_rate=round(len(arrived) / (max(arrived.values()) - begin), 1) if arrived else 0.0,
+        p50_ms=_quantile(delays, 50),
+        p99_ms=_quantile(delays, 99),
+        lost=len(promised - arrived.keys()) + unaccounted,
+        duplicated=sum(count - 1 for count in Counter(receipt.thing for receipt in receipts).values()),
+        costs=costs,
+    )
+
+
+def _quantile(ordered: Sequence[float], percent: int) -> float:
+    if len(ordered) < 2:
+        return round(ordered[0], 1) if ordered else 0.0
+    return round(statistics.quantiles(ordered, n=100, method="inclusive")[percent - 1], 1)

@@ -1,0 +1,97 @@
+"""A workload through the four services: separate processes with default settings, fresh database and topics."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import asyncpg
+
+from shared.topics import SIGNALS
+from tests.bench.cost import children
+from tests.bench.figures import Figures, figures
+from tests.bench.generator import Job
+from tests.bench.measured import Inbox, run
+from tests.bench.workloads import Workload, bodies, told_of
+from tests.support.policies import policy_files
+from tests.support.running import Running, running
+from tests.support.stack import clone_database, drop_database, name_of
+
+NAME = "tocsin"
+_STEP = '{targets: ["user:anastasia"], wait: 1h}'
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Kafka's bootstrap address, Postgres' admin DSN, and the name of a migrated database to clone."""
+
+    kafka: str
+    postgres: str
+    template: str
+
+    def processes(self) -> dict[str, list[int]]:
+        """Those of the servers that this process started."""
+        own = os.getpid()
+        return {"kafka": children(own, "kafka.Kafka"), "postgres": children(own, "bin/postgres")}
+
+
+@asynccontextmanager
+async def fresh(servers: Servers, receiver: Inbox, **environment: str) -> AsyncIterator[Running]:
+    """A Tocsin without a past. One user is paged by webhook, once: the next step is an hour away, the only round."""
+    database, prefix = await clone_database(servers.postgres, servers.template), f"b{uuid.uuid4().hex[:8]}."
+    policy = policy_files(f"{receiver.url}/pages", _STEP, rounds=1)
+    try:
+        with TemporaryDirectory(prefix="tocsin-bench-") as folder:
+            async with running(servers.kafka, database, prefix, Path(folder), policy, **environment) as tocsin:
+                yield tocsin
+    finally:
+        await drop_database(servers.postgres, name_of(database))
+
+
+async def through_tocsin(workload: Workload, servers: Servers, receiver: Inbox) -> Figures:
+    """Run it on a stack of its own."""
+    async with fresh(servers, receiver) as tocsin:
+        return await measure(workload, servers, receiver, tocsin)
+
+
+async def measure(workload: Workload, servers: Servers, receiver: Inbox, tocsin: Running) -> Figures:
+    """Run it on a stack that is there."""
+    before = await _signals(tocsin.database)
+    services = {name: [process.pid] for name, process in tocsin.processes.items()}
+    groups = services | servers.processes()
+    sent, receipts, costs = await run(_job(workload, tocsin), receiver, workload.things, groups, _things)
+    accepted = sum(len(events) for events, taken in zip(workload.slices(), sent.taken, strict=True) if taken)
+    held = await _signals(tocsin.database) - before
+    return figures(NAME, workload, sent, receipts, costs, unaccounted=max(accepted - held, 0))
+
+
+def _job(workload: Workload, tocsin: Running) -> Job:
+    if workload.topic:
+        keys = [str(workload.thing(event)) for event in range(workload.events)]
+        topic = tocsin.environment["TOCSIN_TOPIC_PREFIX"] + SIGNALS
+        return Job(bodies(workload), bootstrap=tocsin.environment["TOCSIN_KAFKA"], topic=topic, keys=keys)
+    form = "application/cloudevents-batch+json" if workload.batch > 1 else "application/cloudevents+json"
+    return Job(
+        bodies(workload),
+        port=tocsin.ports["intake"],
+        path="/v1/signals",
+        headers={"authorization": f"Bearer {tocsin.key}", "content-type": form},
+        rate=workload.rate,
+    )
+
+
+def _things(page: Any) -> list[int]:
+    return [told_of(page["data"]["summary"])]
+
+
+async def _signals(dsn: str) -> int:
+    """How many signals are in incidents."""
+    database = await asyncpg.connect(dsn)
+    try:
+        return int(await database.fetchval("SELECT coalesce(sum(signal_count), 0) FROM intake.incidents"))
+    finally:
+        await database.close()

@@ -1,0 +1,78 @@
+"""What is sent. Every workload is a number of alerts about a number of things; each thing is to be one page."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """`events` alerts about `things` in turn; `rate` a second, or as fast as it goes."""
+
+    name: str
+    title: str
+    events: int
+    things: int
+    batch: int = 1
+    rate: int | None = None
+    topic: bool = False
+
+    def quick(self) -> "Workload":
+        """A tenth of it."""
+        return replace(self, events=self.events // 10, things=max(self.things // 10, 1))
+
+    def thing(self, event: int) -> int:
+        """What an event is about."""
+        return event % self.things
+
+    def slices(self) -> Iterator[range]:
+        """The events of each request."""
+        return (range(at, min(at + self.batch, self.events)) for at in range(0, self.events, self.batch))
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload("a", "unique alerts, one a POST, 32 connections", 10_000, 10_000),
+        Workload("b100", "unique alerts, 100 a second", 1_000, 1_000, rate=100),
+        Workload("b500", "unique alerts, 500 a second", 5_000, 5_000, rate=500),
+        Workload("b1000", "unique alerts, 1,000 a second", 10_000, 10_000, rate=1_000),
+        Workload("c", "a storm: 10,000 alerts into 50 incidents, in one batch", 10_000, 50, batch=10_000),
+        Workload("d", "1,000 alerts, each sent 10 times, one a POST", 10_000, 1_000),
+        Workload("e", "unique alerts on the signals topic", 10_000, 10_000, topic=True),
+    )
+}
+
+
+def cloudevent(workload: Workload, event: int) -> dict[str, object]:
+    """An alert as a publisher sends it. Its summary ends with the number of its thing."""
+    thing = workload.thing(event)
+    data: dict[str, object] = {
+        "summary": f"disk full on host {thing}",
+        "service": "checkout",
+        "severity": "critical",
+        "key": f"disk-{thing}",
+        "labels": {"host": f"host-{thing}.example", "mount": "/var", "region": "eu-1"},
+        "annotations": {"description": "less than 2 % of the file system are free, and it fills at 1 % an hour"},
+    }
+    if workload.batch > 1:
+        data["alert"] = f"partition-{event}"
+    return {
+        "specversion": "1.0",
+        "id": f"bench-{event}",
+        "source": "/bench",
+        "type": "tocsin.signals.Alert",
+        "data": data,
+    }
+
+
+def bodies(workload: Workload) -> Sequence[str]:
+    """The requests, or the records."""
+    made = ([cloudevent(workload, event) for event in events] for events in workload.slices())
+    return [orjson.dumps(events if workload.batch > 1 else events[0]).decode() for events in made]
+
+
+def told_of(summary: str) -> int:
+    """The thing that a page's summary tells of."""
+    return int(summary.rpartition(" ")[2])
