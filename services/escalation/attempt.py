@@ -13,7 +13,7 @@ from services.escalation.pages import Notice
 from services.escalation.policy import Method
 from shared.clock import Clock
 from shared.telemetry import span, spans
-from shared.telemetry.attributes import ATTEMPT, INCIDENT_ID, PAGE_METHOD, STEP
+from shared.telemetry.attributes import ATTEMPT, INCIDENT_ID, PAGE_METHOD, STEP, Attribute
 from shared.trace_context import TraceContext, new_trace
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Attempts:
         order, parent = claim.order, claim.trace or new_trace()
         failure, here = None, parent
         try:
-            attributes = {
+            attributes: dict[Attribute, str | int] = {
                 INCIDENT_ID: str(order.incident_id),
                 PAGE_METHOD: order.method,
                 STEP: order.step,

@@ -21,7 +21,8 @@ from services.intake.signals import Signal, read_signal
 from shared.clock import Clock
 from shared.events.cloudevents import MAX_EVENT_BYTES, Malformed, from_binary, from_structured, load_json
 from shared.http import JsonResponse, Problem, bearer, create_app, read_body, unauthorised
-from shared.telemetry import span
+from shared.telemetry import span, spans
+from shared.telemetry.attributes import METHOD, ROUTE
 from shared.trace_context import TraceContext, trace_in
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -83,8 +84,7 @@ async def _integration(keys: KeyRing, request: Request) -> str:
 
 
 def _server_span(request: Request) -> AbstractContextManager[TraceContext | None]:
-    parent, route = trace_in(request.headers), request.url.path
-    return span(f"POST {route}", parent, kind="server", attributes={"http.request.method": "POST", "http.route": route})
+    return span(spans.RECEIVE, trace_in(request.headers), {METHOD: "POST", ROUTE: request.url.path})
 
 
 async def _read_events(request: Request, integration: str, clock: Clock, trace: TraceContext | None) -> list[Signal]:

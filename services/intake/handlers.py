@@ -34,17 +34,19 @@ from shared.ids import derived_id
 from shared.installation import load_epoch
 from shared.outbox import insert_outbox
 from shared.record import Record
-from shared.telemetry import span
+from shared.telemetry import span, spans
+from shared.telemetry.attributes import INCIDENT_ID, INCIDENT_NUMBER
+from shared.telemetry.spans import Span
 from shared.timers import Timer, insert_timers
 from shared.trace_context import TraceContext, new_trace
 
 TOPIC_INTEGRATION = "topic"
 UPDATE = "update"
 EXPIRY = "expiry"
-_SPANS: dict[type[Fact], str] = {
-    IncidentReported: "report incident",
-    IncidentUpdated: "update incident",
-    IncidentCleared: "clear incident",
+_SPANS: dict[type[Fact], Span] = {
+    IncidentReported: spans.REPORT,
+    IncidentUpdated: spans.UPDATE,
+    IncidentCleared: spans.CLEAR,
 }
 
 
@@ -105,8 +107,8 @@ class Intake:
         """Service requests and changes: each is one fact, with nothing to keep here beside its log entry."""
         now, events = self._clock(), []
         for signal in signals:
-            fact, name = _record(signal)
-            with span(name, signal.trace) as trace:
+            fact, declared = _record(signal)
+            with span(declared, signal.trace) as trace:
                 events.append(new_event(signal.subject, 1, now, fact, trace or new_trace()))
         await insert_outbox(connection, event_messages(events), now)
         return [(signal, "logged", signal.subject) for signal in signals]
@@ -183,8 +185,8 @@ class Intake:
             with span(
                 _SPANS[type(item.fact)],
                 own or item.cause,
+                {INCIDENT_ID: str(incident.incident_id), INCIDENT_NUMBER: incident.number},
                 links=links,
-                attributes={"tocsin.incident.id": str(incident.incident_id), "tocsin.incident.number": incident.number},
             ) as trace:
                 position = trace or new_trace()
             if own is None:
@@ -203,7 +205,7 @@ def _link_repeats(outcome: Outcome, places: Mapping[UUID, TraceContext]) -> None
             joined.setdefault(subject, {})[trace] = None
     for subject, (first, *others) in joined.items():
         links = [places[subject], *others]
-        with span("join incident", first, links=links, attributes={"tocsin.incident.id": str(subject)}):
+        with span(spans.JOIN, first, {INCIDENT_ID: str(subject)}, links=links):
             pass
 
 
@@ -216,14 +218,14 @@ def _timer(kind: str, incident: Incident, due_at: datetime) -> Timer:
     return Timer(kind, incident.incident_id, due_at, trace=incident.trace)
 
 
-def _record(signal: Signal) -> tuple[RequestLogged | ChangeRecorded, str]:
+def _record(signal: Signal) -> tuple[RequestLogged | ChangeRecorded, Span]:
     data, common = signal.data, {"source": signal.origin, "received_at": signal.received_at}
     if isinstance(data, ChangeData):
         change = Change(change_id=signal.subject, made_at=signal.sent_at, **common, **data.model_dump())
-        return ChangeRecorded(change=change), "record change"
+        return ChangeRecorded(change=change), spans.RECORD_CHANGE
     assert isinstance(data, RequestData)  # noqa: S101 - the only kind left
     request = ServiceRequest(request_id=signal.subject, **common, **data.model_dump())
-    return RequestLogged(request=request), "log request"
+    return RequestLogged(request=request), spans.LOG_REQUEST
 
 
 def _rejection(record: Record, event: CloudEvent | None, error: Malformed) -> Event:

@@ -19,7 +19,8 @@ from shared.installation import load_epoch
 from shared.outbox import insert_outbox
 from shared.policy_files import PolicyFile
 from shared.record import Record
-from shared.telemetry import span
+from shared.telemetry import span, spans
+from shared.telemetry.attributes import INCIDENT_ID, PRIORITY, TEAM
 from shared.trace_context import TraceContext
 
 
@@ -66,18 +67,14 @@ class Triage:
         written = []
         for request_id in routed.keys() & fresh:
             event, fact = routed[request_id]
-            with span("route request", event.trace, attributes={"tocsin.team": fact.team}) as trace:
+            with span(spans.ROUTE_REQUEST, event.trace, {TEAM: fact.team}) as trace:
                 written.append(new_event(request_id, 1, now, fact, trace))
         return written
 
 
 def _triage_span(event: Event, fact: TriageFact) -> AbstractContextManager[TraceContext | None]:
     return span(
-        "triage incident",
+        spans.TRIAGE,
         event.trace,
-        attributes={
-            "tocsin.incident.id": str(event.subject),
-            "tocsin.priority": fact.triage.priority.value,
-            "tocsin.team": fact.triage.team,
-        },
+        {INCIDENT_ID: str(event.subject), PRIORITY: fact.triage.priority.value, TEAM: fact.triage.team},
     )

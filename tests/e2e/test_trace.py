@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shared.telemetry import Attribute
+from shared.telemetry.attributes import ATTRIBUTES
 from shared.trace_context import TraceContext, new_trace
 from tests.support.otlp import Backend, backend
 from tests.support.running import SECRET, TOKEN, Receiver, eventually
@@ -138,7 +137,7 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
     left = b"".join(traces.bodies)
     assert all(id.encode() in left for id in ids), "what is looked for would be found"
     assert [word for word in private if word.encode() in left] == []
-    assert {name for span in traces.spans for name in span.attributes} <= set(get_args(Attribute))
+    assert {name for span in traces.spans for name in span.attributes} <= {attribute.name for attribute in ATTRIBUTES}
     assert [span.label for span in traces.spans if span.error] == []
 
 

@@ -27,7 +27,6 @@ from services.escalation.policy import Method, Teams, read_teams
 from services.escalation.respond import Answer, respond
 from services.escalation.sender import Sender
 from services.escalation.ticker import Steps
-from shared import telemetry
 from shared.db import Connection, Database
 from shared.events.cloudevents import CloudEvent, to_structured
 from shared.events.facts import Fact, event_message, new_event
@@ -36,6 +35,7 @@ from shared.events.triage import IncidentSubsided, IncidentTriaged, Priority, Tr
 from shared.ids import uuid7
 from shared.policy_files import PolicyFile
 from shared.record import Record
+from shared.telemetry import tracing
 from shared.timers import claim_timers
 from shared.trace_context import TraceContext, new_trace
 from shared.wake import Wake
@@ -164,14 +164,14 @@ async def mail_server() -> AsyncIterator[tuple[Mailbox, str]]:
 @contextmanager
 def recorded_spans() -> Iterator[InMemorySpanExporter]:
     """What would go to the OTLP endpoint, kept in memory."""
-    exporter, before = InMemorySpanExporter(), telemetry._provider
+    exporter, before = InMemorySpanExporter(), tracing._provider
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    telemetry._provider = provider
+    tracing._provider = provider
     try:
         yield exporter
     finally:
-        telemetry._provider = before
+        tracing._provider = before
         provider.shutdown()
 
 

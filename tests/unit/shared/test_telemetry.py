@@ -11,8 +11,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from shared import telemetry
-from shared.telemetry import batch_span, configure_telemetry, span, stop_telemetry
+from shared.telemetry import batch_span, batches, configure_telemetry, span, spans, stop_telemetry, tracing
+from shared.telemetry.attributes import PAGE_METHOD
+from shared.telemetry.spans import PAGE, REPORT
 from shared.trace_context import TraceContext, new_trace
 
 UNSAMPLED = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", "vendor=1")
@@ -21,9 +22,9 @@ UNSAMPLED = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0
 @pytest.fixture
 def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False, sampler=telemetry.SAMPLER)
+    provider = TracerProvider(shutdown_on_exit=False, sampler=tracing.SAMPLER)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(telemetry, "_provider", provider)
+    monkeypatch.setattr(tracing, "_provider", provider)
     yield exporter
     provider.shutdown()
 
@@ -39,25 +40,25 @@ def ids(position: TraceContext) -> tuple[str, str]:
 
 
 def test_a_span_hangs_from_its_parent_and_hands_its_own_place_on(exported: InMemorySpanExporter) -> None:
-    with span("outer", UNSAMPLED) as outer, span("inner", outer) as inner:
+    with span(REPORT, UNSAMPLED) as outer, span(spans.UPDATE, outer) as inner:
         assert outer is not None
         assert inner is not None
     by_name = {found.name: found for found in exported.get_finished_spans()}
     parents = {name: f"{found.parent.span_id:016x}" for name, found in by_name.items() if found.parent}
-    assert parents == {"outer": ids(UNSAMPLED)[1], "inner": ids(outer)[1]}
+    assert parents == {"report incident": ids(UNSAMPLED)[1], "update incident": ids(outer)[1]}
     assert {ids(position)[0] for position in (outer, inner)} == {ids(UNSAMPLED)[0]}
     assert inner.tracestate == "vendor=1"
 
 
 def test_an_incident_is_recorded_though_its_publisher_did_not_sample(exported: InMemorySpanExporter) -> None:
-    with span("report incident", UNSAMPLED) as here:
+    with span(REPORT, UNSAMPLED) as here:
         assert here is not None
     assert int(here.traceparent[-2:], 16) & 1, "whoever comes after is told so"
     assert only(exported).name == "report incident"
 
 
 def test_without_a_parent_a_trace_begins_even_inside_another_span(exported: InMemorySpanExporter) -> None:
-    with span("one") as one, span("two") as two:
+    with span(REPORT) as one, span(REPORT) as two:
         assert one is not None
         assert two is not None
     assert one.trace_id != two.trace_id
@@ -66,7 +67,7 @@ def test_without_a_parent_a_trace_begins_even_inside_another_span(exported: InMe
 
 def test_spans_of_tasks_that_overlap_do_not_become_each_others_parents(exported: InMemorySpanExporter) -> None:
     async def hold(own: TraceContext, begun: asyncio.Event, other: asyncio.Event) -> None:
-        with span("held", own):
+        with span(REPORT, own):
             begun.set()
             await other.wait()
 
@@ -81,7 +82,7 @@ def test_spans_of_tasks_that_overlap_do_not_become_each_others_parents(exported:
 
 
 def test_a_body_that_raises_leaves_its_type_and_not_a_word_of_what_it_said(exported: InMemorySpanExporter) -> None:
-    with pytest.raises(ValueError, match="hunter2"), span("page webhook", attributes={"tocsin.method": "webhook"}):
+    with pytest.raises(ValueError, match="hunter2"), span(PAGE, attributes={PAGE_METHOD: "webhook"}):
         raise ValueError("https://user:hunter2@hooks.example/")
     found = only(exported)
     assert found.status.status_code is StatusCode.ERROR
@@ -92,14 +93,14 @@ def test_a_body_that_raises_leaves_its_type_and_not_a_word_of_what_it_said(expor
 
 
 def test_what_was_cancelled_did_not_succeed(exported: InMemorySpanExporter) -> None:
-    with pytest.raises(asyncio.CancelledError), span("page webhook"):
+    with pytest.raises(asyncio.CancelledError), span(PAGE, attributes={PAGE_METHOD: "webhook"}):
         raise asyncio.CancelledError
     assert only(exported).status.status_code is StatusCode.ERROR
 
 
 @pytest.mark.parametrize(("operation", "kind"), [("send", SpanKind.CLIENT), ("process", SpanKind.CONSUMER)])
 def test_a_batch_is_a_span_of_its_own_with_at_most_128_different_links(
-    operation: telemetry.Operation, kind: SpanKind, exported: InMemorySpanExporter
+    operation: batches.Operation, kind: SpanKind, exported: InMemorySpanExporter
 ) -> None:
     traces = [new_trace() for _ in range(300)]
     with batch_span(operation, "tocsin.intake.v1", 600, [*traces[:1] * 300, *traces]):
@@ -135,7 +136,7 @@ def test_off_a_span_hands_its_parent_on_and_no_thread_is_started(
     threads = set(threading.enumerate())
     configure_telemetry("intake")
     try:
-        with span("report incident", UNSAMPLED) as here, span("a root") as root:
+        with span(REPORT, UNSAMPLED) as here, span(REPORT) as root:
             assert (here, root) == (UNSAMPLED, None)
         assert set(threading.enumerate()) == threads
     finally:
