@@ -60,12 +60,13 @@ def api(database: Database, clock: Clock, trace_template: str | None) -> APIRout
         team: Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_NUL)] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         before: Annotated[str | None, Query(description="`next` of the page before")] = None,
+        synthetic: Annotated[bool, Query(description="a canary's incidents in place of real ones")] = False,
     ) -> JsonResponse:
         """The newest incidents first. `next` is null on the last page."""
         statuses = None if status is None else _OPEN if status == "open" else [status]
         async with database.connection() as connection:
             # One more than asked for shows whether there is a next page.
-            found = await reads.list_incidents(connection, statuses, team, _before(before), limit + 1)
+            found = await reads.list_incidents(connection, statuses, team, _before(before), limit + 1, synthetic)
         page = [incident.model_dump() for incident in found[:limit]]
         return JsonResponse({"incidents": page, "next": f"INC-{page[-1]['number']}" if len(found) > limit else None})
 

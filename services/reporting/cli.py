@@ -30,10 +30,12 @@ def list_incidents(
     status: Status = "open",
     team: Annotated[str | None, typer.Option(help="Only this team's.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="A canary's, in place of real ones.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """The newest incidents."""
     query = {"status": "" if status == "all" else status, "team": team or "", "limit": str(limit)}
+    query["synthetic"] = "true" if synthetic else ""
     answer = _get("/v1/incidents", {name: value for name, value in query.items() if value})
     _show(answer, incident_table(answer["incidents"]), as_json)
 

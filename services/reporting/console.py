@@ -65,6 +65,12 @@ def console(database: Database, clock: Clock, live: Live, trace_template: str | 
         async with database.connection() as connection:
             return page("requests.html", requests=await reads.list_requests(connection, 100))
 
+    @router.get("/canary")
+    async def canary() -> HTMLResponse:
+        async with database.connection() as connection:
+            newest = await reads.list_incidents(connection, None, None, None, 50, synthetic=True)
+        return page("canary.html", incidents=newest)
+
     @router.get("/events")
     async def events() -> Response:
         if live.full:

@@ -3,20 +3,22 @@
 A crash at any await rolls the whole batch back, and it is read again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from uuid import UUID
 
 from services.reporting import NAME
 from services.reporting.audit import extend
-from services.reporting.domain.state import Incident, absorb, state_in, summarise
+from services.reporting.domain.state import Incident, absorb, state_in, summarise, synthetic_services
 from services.reporting.domain.timeline import entry
 from services.reporting.store.audit import insert_audit, load_heads
 from services.reporting.store.incidents import (
     insert_changes,
     insert_timeline,
+    load_synthetic_services,
     lock_incidents,
     save_requests,
+    save_synthetic_services,
     update_incidents,
 )
 from shared.clock import Clock
@@ -84,10 +86,17 @@ class Reporting:
             else incident
             for incident in incidents.values()
         ]
-        await update_incidents(connection, changed)
+        await update_incidents(connection, changed, await self._synthetic_services(connection, events))
         await insert_timeline(connection, [entry(event) for event in events])
         news = [incident for incident in changed if incident.sequence != known[incident.incident_id].sequence]
         await self._tell(connection, news, causes)
+
+    async def _synthetic_services(self, connection: Connection, events: Sequence[Event]) -> Set[str]:
+        known = await load_synthetic_services(connection)
+        services = synthetic_services(known, events)
+        if services != known:
+            await save_synthetic_services(connection, services - known, known - services)
+        return services
 
     async def _tell(self, connection: Connection, incidents: Sequence[Incident], causes: dict[UUID, Event]) -> None:
         """The states as they are now, one each, in the trace of the event that brought it about."""

@@ -36,6 +36,8 @@ def story(incident: dict[str, Any]) -> RenderableType:
     """One incident of the API."""
     heading = Text.assemble((f"INC-{incident['number']} ", "bold"), _plain(incident["summary"]))
     facts = Table.grid(padding=(0, 2))
+    if incident["synthetic"]:
+        facts.add_row(Text("synthetic", style="dim"), Text("a canary's, not a real incident"))
     for name in ("status", "priority", "service", "team", "waiting_on", "acknowledged_by", "resolved_by", "runbook"):
         if incident.get(name):
             facts.add_row(Text(name.replace("_", " "), style="dim"), _plain(incident[name]))

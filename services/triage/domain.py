@@ -33,7 +33,7 @@ _URGENCY_OF_SEVERITY: Mapping[Severity, Level] = {
     Severity.INFO: "low",
 }
 _UNKNOWN_IMPACT: Level = "medium"
-_DECISION = ("impact", "urgency", "priority", "team", "service_known", "tier", "runbook", "dependencies")
+_DECISION = ("impact", "urgency", "priority", "team", "service_known", "tier", "runbook", "dependencies", "synthetic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ def triage(incident: ReportedIncident, intake_sequence: int, catalogue: PolicyFi
         *([incident.severity_reason] if incident.severity_reason else []),
         f"priority {priority.value}: impact {impact} x urgency {urgency}",
         _owner_reason(incident.service, service, catalogue),
+        *([f"synthetic: the catalogue marks {incident.service} so"] if service and service.synthetic else []),
     ]
     return TriagedIncident(
         incident=incident,
@@ -68,6 +69,7 @@ def triage(incident: ReportedIncident, intake_sequence: int, catalogue: PolicyFi
         tier=service.tier if service else None,
         runbook=service.runbook if service else None,
         dependencies=list(service.dependencies) if service else [],
+        synthetic=service is not None and service.synthetic,
         reasons=reasons,
         policy_version=catalogue.version,
     )

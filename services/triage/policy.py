@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from shared.policy_files import (
     Finding,
@@ -23,14 +23,28 @@ TEAMS_FILE = "teams.yaml"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+def _flag(value: Any) -> Any:
+    """Exactly these: pydantic would take `on` and `y` as well, and this hides incidents from a board."""
+    if value not in ("true", "false", True, False):
+        raise ValueError("write true or false")
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
 class CatalogueService(PolicyModel):
-    """A service. `tier` 1 is what the business stops without, 4 is what nobody misses for a day."""
+    """A service. `tier` 1 is what the business stops without, 4 is what nobody misses for a day.
+
+    Incidents of a `synthetic` service are a canary's: they go the whole way, and stay out of figures and lists.
+    """
 
     team: Name
     tier: int = Field(ge=1, le=4)
     dependencies: tuple[str, ...] = ()
     runbook: str | None = Field(default=None, pattern=r"^https?://\S+$", max_length=1000)
     description: str | None = None
+    synthetic: Flag = False
 
 
 class Catalogue(PolicyModel):

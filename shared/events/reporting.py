@@ -12,7 +12,10 @@ TOPIC = "tocsin.incidents.v1"
 
 
 class IncidentSummary(Model):
-    """All that is known of an incident now. Fields that no service has stated yet are null."""
+    """All that is known of an incident now. Fields that no service has stated yet are null.
+
+    `synthetic`: not real, a canary's that goes the whole way to prove it.
+    """
 
     incident_id: UUID
     number: int | None = None
@@ -30,6 +33,7 @@ class IncidentSummary(Model):
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     trace_id: str | None = None
+    synthetic: bool | None = None
 
 
 class IncidentState(Fact, topic=TOPIC):

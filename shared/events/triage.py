@@ -24,7 +24,10 @@ Level = Literal["high", "medium", "low"]
 
 
 class TriagedIncident(Model):
-    """An incident as triage knows it after the event. `intake_sequence` is the newest intake event it has seen."""
+    """An incident as triage knows it after the event. `intake_sequence` is the newest intake event it has seen.
+
+    `synthetic`: not real, a canary's; figures and lists leave it out.
+    """
 
     incident: ReportedIncident
     intake_sequence: int
@@ -36,6 +39,7 @@ class TriagedIncident(Model):
     tier: int | None = None
     runbook: str | None = None
     dependencies: list[str] = []
+    synthetic: bool = False
     reasons: list[str]
     policy_version: str
 

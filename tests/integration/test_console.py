@@ -154,6 +154,18 @@ async def test_a_page_is_complete_without_javascript(feed: Feed, console: str, h
     assert "there is no incident INC-7" in await page(http, f"{console}/incidents/INC-7", 404)
 
 
+async def test_a_canarys_incident_has_a_page_and_a_list_of_its_own(
+    feed: Feed, console: str, http: aiohttp.ClientSession
+) -> None:
+    outage = recent(number=1043, service="canary", synthetic=True, summary="the canary sings")
+    await feed.events(outage.reported(), outage.triaged(), outage.started())
+    board = await page(http, f"{console}/")
+    assert "Nothing is open" in board
+    assert "INC-1043" not in board
+    assert "the canary sings" in await page(http, f"{console}/canary")
+    assert "not a real incident" in await page(http, f"{console}/incidents/INC-1043")
+
+
 async def test_streams_tell_beat_and_are_bounded(feed: Feed, console: str, http: aiohttp.ClientSession) -> None:
     async with http.get(f"{console}/events") as first, http.get(f"{console}/events") as second:
         for stream in (first, second):

@@ -206,6 +206,40 @@ async def test_a_bad_request_names_the_field(reader: Reader, path: str, status: 
     assert answer["status"] == status
 
 
+async def test_a_canarys_incidents_are_in_no_figure_and_no_list_but_their_own(feed: Feed, reader: Reader) -> None:
+    real, canary = Outage(), Outage(number=1043, service="canary", synthetic=True)
+    await feed.events(*whole(real))
+    before = await reader.ask("/v1/metrics")
+
+    await feed.events(*whole(canary))
+
+    assert await reader.ask("/v1/metrics") == before
+    assert await numbers(reader, "/v1/incidents") == [1042]
+    assert await numbers(reader, "/v1/incidents?synthetic=true") == [1043]
+    story = await reader.ask("/v1/incidents/INC-1043")
+    assert (story["synthetic"], story["status"]) == (True, "resolved")
+    assert (await reader.ask("/v1/incidents/INC-1042"))["synthetic"] is False
+
+
+async def test_a_canarys_next_incident_is_not_shown_before_triage_has_spoken_of_it(feed: Feed, reader: Reader) -> None:
+    first, second, third = (Outage(number=n, service="canary", synthetic=n < 1044) for n in (1042, 1043, 1044))
+    await feed.events(first.reported())
+    assert await numbers(reader, "/v1/incidents") == [1042], "nobody has said yet what it is"
+    await feed.events(first.triaged())
+    await feed.events(second.reported())
+    assert await numbers(reader, "/v1/incidents?synthetic=true") == [1043, 1042]
+    assert (await reader.ask("/v1/incidents/INC-1043"))["synthetic"] is None
+
+    await feed.events(third.triaged())  # the catalogue has changed its mind
+
+    await feed.events(Outage(number=1045, service="canary").reported())
+    assert await numbers(reader, "/v1/incidents") == [1045, 1044]
+
+
+async def numbers(reader: Reader, path: str) -> list[int]:
+    return [incident["number"] for incident in (await reader.ask(path))["incidents"]]
+
+
 async def test_a_request_is_listed_whether_its_routing_or_its_logging_is_read_first(
     feed: Feed, reporting: Database
 ) -> None:

@@ -16,11 +16,13 @@ OPENED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 
 @dataclass
 class Outage:
-    """An incident of service checkout, opened at `opened`. Each method is one fact, told `minutes` after that."""
+    """An incident of a service, opened at `opened`. Each method is one fact, told `minutes` after that."""
 
     number: int = 1042
     opened: datetime = OPENED
     summary: str = "checkout answers 5xx"
+    service: str = "checkout"
+    synthetic: bool = False
     team: str = "payments"
     priority: str = "P1"
     links: Sequence[str] = ("https://grafana.example/d/checkout",)
@@ -107,7 +109,7 @@ class Outage:
             source="alertmanager",
             summary=self.summary,
             severity=intake.Severity.CRITICAL,
-            service="checkout",
+            service=self.service,
             labels={"alertname": "HighErrorRate", "region": "eu-1"},
             annotations={"description": "5xx above 5 % for 2 min"},
             links=list(self.links),
@@ -130,6 +132,7 @@ class Outage:
             service_known=True,
             tier=1,
             runbook="https://runbooks.example/checkout",
+            synthetic=self.synthetic,
             reasons=["service checkout is tier 1: impact high", "severity critical: urgency high"],
             policy_version="3f2a9c1d00aa",
         )
@@ -142,7 +145,7 @@ class Outage:
             "priority": self.priority,
             "team": self.team,
             "summary": self.summary,
-            "service": "checkout",
+            "service": self.service,
             "step": 1,
             "round": 1,
             "waiting_on": "ana to acknowledge",

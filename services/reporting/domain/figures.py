@@ -7,7 +7,7 @@ DEFINITIONS = {
     "mtta": "Mean time to acknowledge: from opening to acknowledgement, over the incidents that a person acknowledged.",
     "mttr": "Mean time to resolve: from opening to resolution, over the incidents that are resolved, by whomever.",
     "never_acknowledged": "Resolved without anybody having acknowledged. They do not count for MTTA.",
-    "opened": "Incidents that were opened in the period. Every figure is over these.",
+    "opened": "Incidents that were opened in the period, but for synthetic ones. Every figure is over these.",
 }
 
 

@@ -1,5 +1,6 @@
 """An incident's state: the newest that each producer has said, whatever the order in which it came."""
 
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -81,4 +82,19 @@ def summarise(incident: Incident) -> IncidentSummary:
         resolved_at=response.resolved_at if response else None,
         resolved_by=response.resolved_by if response else None,
         trace_id=incident.trace_id,
+        synthetic=triaged.synthetic if triaged else None,
     )
+
+
+def synthetic_services(known: Set[str], events: Iterable[Event]) -> Set[str]:
+    """Services that triage calls synthetic, as it did last in these events or before."""
+    services = set(known)
+    for event in events:
+        if isinstance(triaged := state_in(event), TriagedIncident) and (name := triaged.incident.service):
+            (services.add if triaged.synthetic else services.discard)(name)
+    return services
+
+
+def kept_apart(incident: IncidentSummary, services: Set[str]) -> bool:
+    """Whether figures and lists leave it out. Triage decides; until it speaks, what it says of the service."""
+    return incident.service in services if incident.synthetic is None else incident.synthetic

@@ -1,11 +1,11 @@
 """What events write: states, timelines, changes, requests. Set-wise, in one order for all writers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 from uuid import UUID
 
-from services.reporting.domain.state import Incident, summarise
+from services.reporting.domain.state import Incident, kept_apart, summarise
 from services.reporting.domain.timeline import Entry
 from shared.db import Connection
 from shared.events.escalation import Response
@@ -53,9 +53,12 @@ def _told(model: type[_Told], document: object) -> _Told | None:
     return None if document is None else model.model_validate(document)
 
 
-async def update_incidents(connection: Connection, incidents: Collection[Incident]) -> None:
-    """Write locked incidents back, and tell every console when the transaction commits."""
-    columns = [*STATE_COLUMNS, *_DERIVED, "state"]
+async def update_incidents(connection: Connection, incidents: Collection[Incident], synthetic: Set[str]) -> None:
+    """Write locked incidents back, and tell every console when the transaction commits.
+
+    Those that triage has not spoken of yet are taken for synthetic if their service is among `synthetic`.
+    """
+    columns = [*STATE_COLUMNS, *_DERIVED, "state", "synthetic"]
     await connection.execute(
         f"""
         WITH updated AS (
@@ -65,17 +68,36 @@ async def update_incidents(connection: Connection, incidents: Collection[Inciden
         )
         SELECT pg_notify(current_schema || '.{CHANNEL}', '')
         """,  # noqa: S608 - names of our own
-        [_row(incident) for incident in incidents],
+        [_row(incident, synthetic) for incident in incidents],
     )
 
 
-def _row(incident: Incident) -> dict[str, Any]:
-    state = summarise(incident).model_dump(mode="json")
+def _row(incident: Incident, synthetic: Set[str]) -> dict[str, Any]:
+    summary = summarise(incident)
+    state = summary.model_dump(mode="json")
     told = {name: getattr(incident, name) for name in STATE_COLUMNS}
     written = {
         name: value.model_dump(mode="json") if isinstance(value, Model) else value for name, value in told.items()
     }
-    return {**written, **{name: state[name] for name in _DERIVED}, "state": state}
+    derived = {name: state[name] for name in _DERIVED}
+    return {**written, **derived, "state": state, "synthetic": kept_apart(summary, synthetic)}
+
+
+async def load_synthetic_services(connection: Connection) -> set[str]:
+    """Names of the services whose incidents triage called synthetic last."""
+    return {row["service"] for row in await connection.fetch("SELECT service FROM synthetic_services")}
+
+
+async def save_synthetic_services(connection: Connection, added: Set[str], gone: Set[str]) -> None:
+    """Remember services that are synthetic now, and forget those that are no more."""
+    await connection.execute(
+        """
+        WITH forgotten AS (DELETE FROM synthetic_services WHERE service = ANY($2))
+        INSERT INTO synthetic_services (service) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING
+        """,
+        sorted(added),
+        sorted(gone),
+    )
 
 
 async def insert_timeline(connection: Connection, entries: Sequence[Entry]) -> None:

@@ -20,16 +20,24 @@ _MOST_OTHERS = 1000
 
 
 async def list_incidents(
-    connection: Connection, statuses: Sequence[str] | None, team: str | None, before: int | None, limit: int
+    connection: Connection,
+    statuses: Sequence[str] | None,
+    team: str | None,
+    before: int | None,
+    limit: int,
+    synthetic: bool = False,
 ) -> list[IncidentSummary]:
-    """The newest incidents whose number is below `before`; None does not filter."""
+    """The newest incidents whose number is below `before`, or the newest synthetic ones; None does not filter."""
+    # Not a parameter: the partial indexes need to see which of the two it is.
+    kind = "synthetic" if synthetic else "NOT synthetic"
     rows = await connection.fetch(
-        """
+        f"""
         SELECT state FROM incidents
-        WHERE state IS NOT NULL AND ($1::text[] IS NULL OR status = ANY($1)) AND ($2::text IS NULL OR team = $2)
+        WHERE {kind} AND state IS NOT NULL
+          AND ($1::text[] IS NULL OR status = ANY($1)) AND ($2::text IS NULL OR team = $2)
           AND ($3::bigint IS NULL OR number < $3)
         ORDER BY number DESC LIMIT $4
-        """,
+        """,  # noqa: S608 - words of our own
         statuses,
         team,
         before,
@@ -43,7 +51,7 @@ async def list_open(connection: Connection, team: str | None, limit: int) -> lis
     rows = await connection.fetch(
         """
         SELECT state FROM incidents
-        WHERE status <> 'resolved' AND ($1::text IS NULL OR team = $1)
+        WHERE status <> 'resolved' AND NOT synthetic AND ($1::text IS NULL OR team = $1)
         ORDER BY state ->> 'priority' NULLS LAST, opened_at, number LIMIT $2
         """,
         team,
@@ -57,7 +65,7 @@ async def list_resolved(connection: Connection, team: str | None, limit: int) ->
     rows = await connection.fetch(
         """
         SELECT state FROM incidents
-        WHERE resolved_at IS NOT NULL AND ($1::text IS NULL OR team = $1)
+        WHERE resolved_at IS NOT NULL AND NOT synthetic AND ($1::text IS NULL OR team = $1)
         ORDER BY resolved_at DESC LIMIT $2
         """,
         team,
@@ -73,7 +81,10 @@ def _summaries(rows: Sequence[Any]) -> list[IncidentSummary]:
 async def count_open(connection: Connection) -> dict[str, int]:
     """How many incidents are open, by team; those without one count under the empty text."""
     rows = await connection.fetch(
-        "SELECT coalesce(team, '') AS team, count(*) AS open FROM incidents WHERE status <> 'resolved' GROUP BY 1"
+        """
+        SELECT coalesce(team, '') AS team, count(*) AS open FROM incidents
+        WHERE status <> 'resolved' AND NOT synthetic GROUP BY 1
+        """
     )
     return {row["team"]: row["open"] for row in rows}
 
@@ -136,7 +147,7 @@ async def list_requests(connection: Connection, limit: int) -> list[Any]:
 
 
 async def load_figures(connection: Connection, since: datetime, days: int) -> Figures:
-    """The figures over the incidents opened since then, which is `days` ago."""
+    """The figures over the real incidents opened since then, which is `days` ago."""
     row = await connection.fetchrow(
         """
         SELECT count(*) AS opened,
@@ -146,7 +157,7 @@ async def load_figures(connection: Connection, since: datetime, days: int) -> Fi
             count(resolved_at) AS resolved,
             avg(resolved_at - opened_at) AS mttr,
             count(resolved_at) FILTER (WHERE acknowledged_at IS NULL) AS never_acknowledged
-        FROM incidents WHERE opened_at >= $1
+        FROM incidents WHERE opened_at >= $1 AND NOT synthetic
         """,
         since,
     )

@@ -36,6 +36,7 @@ CATALOGUE = PolicyFile(
             "services": {
                 "checkout": {"team": "payments", "tier": 1, "runbook": "https://runbooks.example/checkout"},
                 "search": {"team": "discovery", "tier": 3},
+                "probe": {"team": "platform", "tier": 4, "synthetic": "true"},
             },
         }
     ),
@@ -122,6 +123,22 @@ def test_news_is_told_as_what_it_changed() -> None:
     assert isinstance(ended, IncidentSubsided)
     assert ended.triage.incident.status == "cleared"
     assert ended.triage.intake_sequence == 2
+
+
+def test_the_catalogue_makes_an_incident_synthetic_and_no_word_of_its_sender_does() -> None:
+    decided = triage(incident(service="probe"), 1, CATALOGUE)
+    assert decided.synthetic
+    assert "synthetic: the catalogue marks probe so" in decided.reasons
+    assert not triage(incident(labels={"synthetic": "true"}, annotations={"synthetic": "true"}), 1, CATALOGUE).synthetic
+
+
+def test_an_incident_whose_service_becomes_a_canarys_is_told_as_changed() -> None:
+    seen = incident(service="probe")
+    real = triage(seen, 1, CATALOGUE).model_copy(update={"synthetic": False})
+    more = incident(service="probe", signal_count=2)
+    fact = decide(State(real, 1), IncidentUpdated(incident=more, changed=["signal_count"]), more, 2, CATALOGUE)
+    assert isinstance(fact, IncidentReprioritised)
+    assert fact.changed == ["synthetic"]
 
 
 def test_old_news_changes_nothing() -> None:

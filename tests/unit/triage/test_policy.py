@@ -43,6 +43,7 @@ def test_the_example_of_the_local_stack_is_good(tmp_path: Path) -> None:
         ("[payments-db]", "[checkout]", "6: `checkout` depends on itself; take the line out"),
         ("default_team: platform\n", "", "1: the key `default_team` is missing; add `default_team:`"),
         ("tier: 1\n    dep", "runbok: x\n    dep", "5: unknown key `runbok`; did you mean `runbook`?"),
+        ("tier: 1}", "tier: 1, synthetic: on}", "7: `services.payments-db.synthetic`: write true or false"),
     ],
 )
 def test_a_slip_is_refused_with_its_line_and_the_mend(tmp_path: Path, old: str, new: str, error: str) -> None:
@@ -60,6 +61,11 @@ def test_an_owner_that_the_teams_file_does_not_know_is_refused(tmp_path: Path) -
 def test_owners_are_not_judged_by_a_teams_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert errors_of(tmp_path, CATALOGUE) == []
     assert errors_of(tmp_path, CATALOGUE, "teams: [") == []
+
+
+def test_a_service_may_be_marked_synthetic(tmp_path: Path) -> None:
+    for word in ("true", "false"):
+        assert errors_of(tmp_path, CATALOGUE.replace("tier: 1}", f"tier: 1, synthetic: {word}}}")) == []
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
