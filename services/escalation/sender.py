@@ -111,7 +111,7 @@ class Sender:
     async def _send(self, claim: Claim) -> None:
         began = self._clock()
         failure, here = await self._attempts.make(claim)
-        self._slots.give_back(claim.receiver, quick=failure is None and self._clock() - began < _QUICK)
+        self._slots.give_back(claim.receiver, arrived=failure is None, quick=self._clock() - began < _QUICK)
         self._results.append((claim, failure, here))
         self._wake.set()
 

@@ -4,7 +4,10 @@ from collections import Counter
 
 from services.escalation.delivery import Receiver
 
-SLOTS = 64
+SLOTS = 256
+"""Many: what hangs costs a connection each, and must not keep others from theirs when many users share what hangs."""
+ONE = 1
+"""What one that failed is sent at a time."""
 FEW = 8
 """What one receiver is sent at a time, so that a slow one holds no more slots than these."""
 MANY = 32
@@ -13,7 +16,7 @@ MANY = 32
 
 class Slots:
     """Counts pages on their way: in all, and by receiver. A receiver earns one more at a time by each quick success,
-    and falls back to FEW with anything else."""
+    falls back to FEW with a slow one, and to ONE with a failure."""
 
     def __init__(self) -> None:
         self._busy: Counter[Receiver] = Counter()
@@ -33,7 +36,7 @@ class Slots:
         self._busy[receiver] += 1
         self._most.setdefault(receiver, FEW)
 
-    def give_back(self, receiver: Receiver, *, quick: bool) -> None:
+    def give_back(self, receiver: Receiver, *, arrived: bool, quick: bool) -> None:
         """It has arrived, or failed."""
         self._busy[receiver] -= 1
-        self._most[receiver] = min(self._most[receiver] + 1, MANY) if quick else FEW
+        self._most[receiver] = min(self._most[receiver] + 1, MANY) if arrived and quick else FEW if arrived else ONE

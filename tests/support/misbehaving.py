@@ -1,0 +1,129 @@
+"""Receivers that do what no receiver should: bare sockets that hang, drip, break off or talk nonsense."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.I)
+_ID = re.compile(rb"webhook-id: *(\S+)", re.I)
+_PAUSE_SECONDS = 0.05
+
+Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
+"""What a receiver does once it has read a request; the connection is cut when it returns."""
+
+
+@dataclass
+class Misbehaving:
+    """A receiver of webhooks. `keys` are the webhook ids that have reached it, `open` how many requests it holds."""
+
+    behaviour: Behaviour
+    url: str = ""
+    keys: list[str] = field(default_factory=list)
+    open: int = 0
+    most_open: int = 0
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        with suppress(OSError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length, key = _LENGTH.search(head), _ID.search(head)
+            await reader.readexactly(int(length[1]) if length else 0)
+            self.keys.append(key[1].decode() if key else "")
+            self.open += 1
+            self.most_open = max(self.most_open, self.open)
+            gone = asyncio.create_task(reader.read())
+            doing = asyncio.ensure_future(self.behaviour(writer))
+            try:
+                await asyncio.wait({gone, doing}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self.open -= 1
+                for task in (gone, doing):
+                    task.cancel()
+                await asyncio.gather(gone, doing, return_exceptions=True)
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def misbehaving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[Misbehaving]:
+    """Listens on loopback inside the block."""
+    receiver = Misbehaving(behaviour)
+    connections: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        connections.add(task)
+        task.add_done_callback(connections.discard)
+        with suppress(asyncio.CancelledError):  # told to stop by the block alone
+            await receiver.take(reader, writer)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield receiver
+    finally:
+        server.close()
+        for task in list(connections):
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def hang(_: asyncio.StreamWriter) -> None:
+    """Say nothing, for ever."""
+    await asyncio.Event().wait()
+
+
+async def cut(_: asyncio.StreamWriter) -> None:
+    """Break off at once."""
+
+
+def says(*parts: bytes) -> Behaviour:
+    """Write this, then break off."""
+
+    async def say(writer: asyncio.StreamWriter) -> None:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+
+    return say
+
+
+def drips(text: bytes) -> Behaviour:
+    """Write a byte at a time, so slowly that it never ends."""
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        for byte in text:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(_PAUSE_SECONDS)
+        await hang(writer)
+
+    return drip
+
+
+def then_drips(head: bytes) -> Behaviour:
+    """Write the head at once and a body that never ends, a byte at a time."""
+
+    async def say(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    return say
+
+
+def floods(head: bytes, chunk: bytes) -> Behaviour:
+    """Write the head, then the chunk for as long as anybody takes it."""
+
+    async def say(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        while True:
+            writer.write(chunk)
+            await writer.drain()
+
+    return say
