@@ -4,17 +4,20 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
 
+from shared.clock import system_clock
 from shared.db import Database
+from shared.gauges import Gauges, Look
 from shared.http import JsonResponse
+from shared.listening import Server, inherit, listen
 from shared.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
+from shared.telemetry.requests import add_metrics
 
 log = logging.getLogger(__name__)
 _GRACE_SECONDS = 10
@@ -65,20 +68,26 @@ async def run_service(
     database: Database,
     components: Mapping[str, Component],
     stop: asyncio.Event | None = None,
+    looks: Sequence[Look] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT: then stop taking requests, finish those in flight, end the loops, close up.
 
     `stop` is set when the stop begins, for answers that would never end by themselves (streams).
+    `looks` read the levels of the service's own tables.
     """
     configure_telemetry(name)
     add_health(app, database, components)
+    add_metrics(app)
+    gauges = Gauges(database, components, looks, system_clock, settings.gauges_seconds)
+    components = {**components, "gauges": gauges}
     stop = stop or asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    server = _Server(
+    server = Server(
         uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE_SECONDS)
     )
-    listening = _listen(settings)
+    inherited, own = settings.http_fd, (settings.http_host, settings.http_port)
+    listening = listen(*own) if inherited is None else inherit(inherited)
     log.info("listening", extra={"port": listening.getsockname()[1]})
     tasks = {label: asyncio.create_task(component.run(), name=label) for label, component in components.items()}
     tasks["http"] = asyncio.create_task(server.serve([listening]), name="http")
@@ -102,23 +111,3 @@ async def run_service(
         await database.close()
         stop_telemetry()
         log.info("stopped")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the service decides the order of the stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # asyncio sets TCP_NODELAY on sockets it makes itself only; without it small answers wait for the peer's ACK.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listening.bind((settings.http_host, settings.http_port))
-    listening.listen(1024)
-    listening.setblocking(False)
-    return listening

@@ -30,11 +30,15 @@ class Settings(BaseSettings):
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
+    http_fd: int | None = Field(
+        default=None, ge=3, description="an open listening socket to serve on, in place of both"
+    )
     policy_dir: Path = Field(default=Path("policy"), description="folder of the policy files")
     public_url: str = Field(default="http://127.0.0.1:8082", description="base of the links in pages")
     console_url: str = Field(default="http://127.0.0.1:8083", description="base of the console")
     escalation_url: str = Field(default="http://127.0.0.1:8082", description="where `tocsin incidents ack` calls")
     trace_url: str | None = Field(default=None, description="link to a trace: an address with {trace_id} in it")
+    traces_api: str | None = Field(default=None, description="base of a query API like Jaeger's, for the console")
     secret_key: SecretStr | None = Field(default=None, description="signs the links in pages; 32 random bytes or more")
     api_token: SecretStr | None = Field(default=None, description="bearer token of the escalation API")
     webhook_secret: SecretStr | None = Field(
@@ -46,6 +50,7 @@ class Settings(BaseSettings):
     allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(), description="private networks that webhooks may reach, with commas between them"
     )
+    gauges_seconds: float = Field(default=10, gt=0, description="how often levels are read for metrics")
     log_level: str = "INFO"
 
     @field_validator("allowed_networks", mode="before")

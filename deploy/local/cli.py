@@ -1,4 +1,4 @@
-"""`tocsin up | down | status | demo`."""
+"""`tocsin up | down | status | restart | demo`."""
 
 import signal
 import subprocess
@@ -15,6 +15,7 @@ from deploy.local.environment import build
 from deploy.local.greeting import greet
 from deploy.local.paths import LOGS
 from deploy.local.process import end_leftover
+from deploy.local.rolling import roll
 from deploy.local.state import AlreadyUp, Secrets, State, only_supervisor
 from deploy.local.supervisor import end_leftovers, tail
 from shared.db import UNAVAILABLE
@@ -82,6 +83,30 @@ def status() -> None:
     console.print(table)
     if not all_ready:
         raise typer.Exit(1)
+
+
+@app.command("restart")
+def restart(
+    services: Annotated[list[str] | None, typer.Argument(help="Services, in this order.", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+) -> None:
+    """End each service and start it anew, one after the other. Requests wait meanwhile; none is refused."""
+    current = State.load()
+    if not current.ready:
+        _fail("it is not up")
+    servers = {server.name: server for server in build(current, Secrets.load()).servers}
+    names = list(servers) if every else services or []
+    if unknown := ", ".join(name for name in names if name not in servers):
+        _fail(f"there is no {unknown}; there are {', '.join(servers)}")
+    if not names:
+        _fail("name a service, or --all")
+    try:
+        for name in names:
+            with console.status(name):
+                roll(servers[name])
+            console.print(f"{name} was started anew")
+    except RuntimeError as error:
+        _fail(str(error))
 
 
 @app.command("demo")

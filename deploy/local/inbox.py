@@ -23,6 +23,8 @@ from jinja2 import Environment, FileSystemLoader
 from pydantic import BaseModel
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from shared.listening import inherit
+
 _KEPT = 1000
 _MAX_BYTES = 256 * 1024
 _LINK = re.compile(r"https?://[^\s<>\"']+")
@@ -136,18 +138,16 @@ def _parse(body: bytes) -> Any:
 
 
 async def serve() -> None:
-    """Serve until SIGTERM or SIGINT, on TOCSIN_HTTP_PORT and the port of TOCSIN_SMTP."""
+    """Serve until SIGTERM or SIGINT, on the socket TOCSIN_HTTP_FD and the port of TOCSIN_SMTP."""
     inbox = Inbox(os.environ["TOCSIN_WEBHOOK_SECRET"])
     smtp_port = urlsplit(os.environ["TOCSIN_SMTP"]).port
     loop = asyncio.get_running_loop()
     smtp = await loop.create_server(
         lambda: SMTP(inbox, hostname="inbox.local", data_size_limit=_MAX_BYTES, loop=loop), "127.0.0.1", smtp_port
     )
-    config = uvicorn.Config(
-        create_app(inbox), "127.0.0.1", int(os.environ["TOCSIN_HTTP_PORT"]), log_level="warning", lifespan="off"
-    )
+    config = uvicorn.Config(create_app(inbox), log_level="warning", lifespan="off")
     async with smtp:
-        await uvicorn.Server(config).serve()
+        await uvicorn.Server(config).serve([inherit(int(os.environ["TOCSIN_HTTP_FD"]))])
 
 
 if __name__ == "__main__":

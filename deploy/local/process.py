@@ -22,8 +22,9 @@ def spawn(
     env: Mapping[str, str] | None = None,
     user: str | None = None,
     on_parent_death: signal.Signals = signal.SIGKILL,
+    keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own, its output appended to `log`.
+    """Start a child in a session of its own, its output appended to `log`. It gets our descriptors `keep`.
 
     Call it from the main thread: on Linux the child gets `on_parent_death` when the thread that made it ends.
     """
@@ -38,6 +39,7 @@ def spawn(
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),
             start_new_session=True,
+            pass_fds=keep,
             preexec_fn=_die_with_parent(on_parent_death),
             **as_user(user),
         )

@@ -1,6 +1,7 @@
 """A child process of our own that serves HTTP on loopback and says on /readyz whether it can work."""
 
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -8,14 +9,17 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.local.ports import is_free
 from deploy.local.process import spawn, stop
+from shared.listening import listen
 
 _STOP_SECONDS = 6.0
 
 
 class Server:
-    """`python -m <module and arguments>` with its port in TOCSIN_HTTP_PORT."""
+    """`python -m <module and arguments>`, its listening socket in TOCSIN_HTTP_FD.
+
+    The socket is ours, from the first start to the stop: while the process is away, requests wait in it.
+    """
 
     stop_signal = signal.SIGTERM
 
@@ -23,18 +27,27 @@ class Server:
         self.name, self.arguments, self.port, self.log = name, arguments, port, log
         self.env = {**env, "TOCSIN_HTTP_PORT": str(port)}
         self.process: subprocess.Popen[bytes] | None = None
+        self._listening: socket.socket | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start it; whether it is ready, `problem` tells. RuntimeError when somebody else has its port."""
-        if not is_free(self.port):
-            raise RuntimeError(f"port {self.port} on 127.0.0.1, which {self.name} needs, is taken")
-        self.process = spawn([sys.executable, "-m", *self.arguments], self.log, env=self.env)
+        if self._listening is None:
+            try:
+                self._listening = listen("127.0.0.1", self.port)
+            except OSError:
+                raise RuntimeError(f"port {self.port} on 127.0.0.1, which {self.name} needs, is taken") from None
+        descriptor = self._listening.fileno()
+        environment = {**self.env, "TOCSIN_HTTP_FD": str(descriptor)}
+        self.process = spawn([sys.executable, "-m", *self.arguments], self.log, env=environment, keep=[descriptor])
         return self.process
 
     def stop(self) -> None:
-        """End it; what it was doing is done again at the next start."""
+        """End it, and let go of its port; what it was doing is done again at the next start."""
         if self.process:
             stop(self.process, self.stop_signal, _STOP_SECONDS)
+        if self._listening:
+            self._listening.close()
+            self._listening = None
 
     def problem(self) -> str | None:
         """Why it cannot work now, or None."""

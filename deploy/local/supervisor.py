@@ -13,6 +13,7 @@ from deploy.local.state import Record, State
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
+_TOLD_SECONDS = 1.0  # what ends well before that has a fault all the same
 _LOOK_SECONDS = 0.25
 
 Say = Callable[[str], None]
@@ -78,6 +79,12 @@ class Supervisor:
         for watched in self._watched:
             self._look(watched, time.monotonic())
 
+    def rest(self, name: str, seconds: float) -> None:
+        """Stop a part, and start it again after that time."""
+        watched = next(watched for watched in self._watched if watched.part.name == name)
+        watched.part.stop()
+        watched.due = time.monotonic() + seconds
+
     def stop(self) -> None:
         """Stop all: first what uses Kafka and PostgreSQL, then these."""
         users = [watched.part for watched in self._watched if watched.part.name not in ("kafka", "postgres")]
@@ -94,8 +101,12 @@ class Supervisor:
             code = part.process.poll() if part.process else None
             if code is None:
                 return
-            steady = now - watched.started > _STEADY_SECONDS
-            self._pause(watched, f"ended ({code})", 1 if steady else watched.failures + 1, now)
+            lasted = now - watched.started
+            if code in (0, -part.stop_signal, 128 + part.stop_signal) and lasted > _TOLD_SECONDS:
+                watched.due = now  # it was told to, by `tocsin restart`
+            else:
+                failures = 1 if lasted > _STEADY_SECONDS else watched.failures + 1
+                self._pause(watched, f"ended ({code})", failures, now)
         elif now >= watched.due:
             watched.due, watched.started = None, now
             try:

@@ -81,6 +81,18 @@ def test_the_demo_says_what_is_not_as_it_should_be_and_plays_again_once_it_is(st
     assert all(birth(pid) for pid in before.values())
 
 
+def test_a_service_is_started_anew_on_the_socket_that_it_had(stack: Stack) -> None:
+    before = stack.pids
+
+    assert "intake was started anew" in stack.tocsin("restart", "intake")
+    stack.send_first_signal()
+
+    after = stack.pids
+    assert after.pop("intake") != before.pop("intake")
+    assert after == before
+    assert "there is no kafka" in stack.tocsin("restart", "intake", "kafka", code=1)
+
+
 def test_down_stops_all_of_it(stack: Stack) -> None:
     pids = stack.pids
     assert "stopped" in stack.tocsin("down")

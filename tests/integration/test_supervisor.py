@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,24 @@ def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir
 
     pauses = [line.split(" in ")[1].split(" s.")[0] for line in said if "starting it again" in line]
     assert pauses == ["0.5", "1", "2"]
+
+
+def test_a_part_that_was_told_to_end_is_started_again_at_once(local_dir: Path) -> None:
+    said: list[str] = []
+    triage = Sleeper("triage", local_dir)
+    watched = Supervisor(State(), said.append)
+    watched.start(triage)
+    try:
+        assert triage.process
+        lasted = time.monotonic() + 1.1
+        look_until(watched, lambda: time.monotonic() > lasted)
+        stop(triage.process, signal.SIGTERM, 5)
+
+        watched.look()
+
+        assert said == ["triage was started again"]
+    finally:
+        watched.stop()
 
 
 def test_services_are_stopped_before_what_they_use(local_dir: Path) -> None:
