@@ -10,6 +10,7 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from shared.installation import check_identity
+from shared.telemetry import recorded_at_the_end
 
 Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
@@ -96,8 +97,9 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A pooled connection in a READ COMMITTED transaction: commits at the end, rolls back on any exception."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        with recorded_at_the_end():
+            async with self.connection() as connection, connection.transaction():
+                yield connection
 
 
 async def prepare(connection: Connection) -> None:

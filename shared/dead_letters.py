@@ -7,6 +7,8 @@ from shared.events.facts import event_message, new_event
 from shared.events.rejections import MessageDeadLettered
 from shared.ids import uuid7
 from shared.outbox import OutboxMessage
+from shared.telemetry import measure
+from shared.telemetry.metrics import DEAD_LETTERS
 from shared.trace_context import TraceContext
 
 _MAX_REASON = 2000
@@ -20,6 +22,7 @@ def reason_of(error: Exception) -> str:
 def dead_letter(
     service: str, reason: str, origin: str, now: datetime, trace: TraceContext | None = None, **where: Any
 ) -> OutboxMessage:
-    """The message on the dead letters, a subject of its own; `where` are MessageDeadLettered's other fields."""
+    """The message on the dead letters, a subject of its own. It is counted. `where` are the fact's other fields."""
+    measure(DEAD_LETTERS, 1, origin.partition(" ")[0])
     fact = MessageDeadLettered(service=service, reason=reason, origin=origin, **where)
     return event_message(new_event(uuid7(), 1, now, fact, trace))

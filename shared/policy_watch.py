@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic
 
+from shared.clock import Clock, system_clock
 from shared.db import UNAVAILABLE, Database
 from shared.policy_files import InvalidPolicy, M, PolicyError, PolicyFile
+from shared.telemetry import Level
+from shared.telemetry.metrics import POLICY_FAULTS, POLICY_LOADED
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 2.0
@@ -27,6 +30,7 @@ class PolicyWatch(Generic[M]):
         *,
         optional: bool = False,
         poll_seconds: float = _POLL_SECONDS,
+        clock: Clock = system_clock,
     ) -> None:
         self.faults: list[PolicyError] = []
         self._path = path
@@ -34,6 +38,8 @@ class PolicyWatch(Generic[M]):
         self._database = database
         self._optional = optional
         self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._taken_at = clock()
         self._current: PolicyFile[M] | None = None
         self._saved: str | None = None
         self._seen: bytes | None = None
@@ -68,6 +74,14 @@ class PolicyWatch(Generic[M]):
         """None: with the last good version in force the service does its work. See `faults`."""
         return []
 
+    def levels(self) -> list[Level]:
+        """When the policy in force was taken, and how many faults keep the file from being in force."""
+        name = (self._path.name,)
+        return [
+            Level(POLICY_LOADED, self._taken_at.timestamp(), name),
+            Level(POLICY_FAULTS, len(self.faults), name),
+        ]
+
     async def _look(self) -> None:
         try:
             data = await asyncio.to_thread(self._bytes)
@@ -83,6 +97,7 @@ class PolicyWatch(Generic[M]):
         self.faults = []
         if self._current is None or policy.version != self._current.version:
             log.info("policy in force", extra={"policy": policy.name, "version": policy.version})
+            self._taken_at = self._clock()
         self._current = policy
 
     def _bytes(self) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from services.escalation import api, links_page
+from services.escalation import api, figures, links_page
 from services.escalation.attempt import Attempts
 from services.escalation.channels import Channel, MailChannel, WebhookChannel
 from services.escalation.egress import webhook_check
@@ -62,7 +62,7 @@ async def run(settings: Settings) -> None:
         "policy": teams,
         "wake": wake,
     }
-    await run_service(NAME, settings, app, database, components)
+    await run_service(NAME, settings, app, database, components, looks=[figures.look])
 
 
 def make_channels(settings: Settings, clock: Clock) -> Mapping[Method, Channel]:

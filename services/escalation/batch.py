@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.escalation import store
+from services.escalation import figures, store
 from services.escalation.domain import Decision, Incident
 from services.escalation.plan import PageOrder
 from services.escalation.store import Stored
@@ -66,6 +66,7 @@ class Batch:
         for fact in decision.facts:
             sequence = next_sequence(sequence, self._epoch)
             self._events.append(new_event(id, sequence, self.now, fact, trace))
+            figures.count(fact, decision.incident, trace)
         if before is None or decision.incident is not before.incident or decision.facts:
             self._known[id] = Stored(decision.incident, sequence, before.trace if before else trace)
             self._changed[id] = None

@@ -43,12 +43,14 @@ class Due(Model):
 
 
 class Incident(Model):
-    """All that is kept of a response. `policy` is a snapshot: edits of the file do not change a running response."""
+    """All that is kept of a response. `policy` is a snapshot: edits of the file do not change a running response.
+    `opened_at` is when intake opened the incident."""
 
     response: Response
     policy: Snapshot
     due: Due | None = None
     runbook: str | None = None
+    opened_at: datetime | None = None
 
     @property
     def id(self) -> UUID:
@@ -91,7 +93,10 @@ def on_triage(
         return cleared(incident, fact.triage, now, unsent) if over else Decision(incident, acted=False)
     policy, notes = snapshot(teams, fact.triage.team)
     incident = Incident(
-        response=_new_response(fact.triage, event.sequence, policy, now), policy=policy, runbook=fact.triage.runbook
+        response=_new_response(fact.triage, event.sequence, policy, now),
+        policy=policy,
+        runbook=fact.triage.runbook,
+        opened_at=fact.triage.incident.opened_at,
     )
     return cleared(incident, fact.triage, now) if over else start(incident, notes, teams.content, now)
 

@@ -9,15 +9,16 @@ from services.escalation.batch import Batch
 from services.escalation.links import Action
 from services.escalation.policy import Teams
 from services.escalation.respond import act
-from shared.clock import Clock
+from shared.clock import Clock, seconds_since
 from shared.db import Connection
 from shared.events.cloudevents import CloudEvent, Malformed, from_record
 from shared.events.commands import AcknowledgeIncident, Command, ResolveIncident
+from shared.events.escalation import ResponseStarted
 from shared.events.facts import Event, first_problem, read_fact
 from shared.events.triage import IncidentSubsided, TriageFact
 from shared.policy_files import PolicyFile
 from shared.record import Record
-from shared.telemetry import span, spans
+from shared.telemetry import measure, metrics, span, spans
 from shared.telemetry.attributes import INCIDENT_ID
 from shared.trace_context import TraceContext, new_trace
 
@@ -53,6 +54,8 @@ class Handlers:
         with span(declared, parent, {INCIDENT_ID: str(event.subject)}) as here:
             decision = domain.on_triage(incident, event, self._teams(), batch.now, batch.unsent(event.subject))
             batch.apply(event.subject, decision, here or parent)
+        if any(isinstance(fact, ResponseStarted) for fact in decision.facts):
+            measure(metrics.STAGES, seconds_since(event.time, batch.now), "escalate", trace=here)
 
     async def on_command(self, connection: Connection, records: Sequence[Record]) -> None:
         """Acknowledge and resolve on the order of another system."""

@@ -4,7 +4,8 @@ A crash at any await rolls the whole transaction back: the records are read agai
 timers are still there.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +16,7 @@ from services.intake.domain.ending import close, expire, release, successor, swa
 from services.intake.domain.state import Incident, Outcome, Told
 from services.intake.policy import IntakePolicy
 from services.intake.signals import Alert, AlertData, ChangeData, RequestData, Signal, as_alert, read_signal
-from shared.clock import Clock
+from shared.clock import Clock, seconds_since
 from shared.db import Connection
 from shared.events.cloudevents import CloudEvent, Malformed, from_record
 from shared.events.escalation import IncidentResolved
@@ -34,7 +35,7 @@ from shared.ids import derived_id
 from shared.installation import load_epoch
 from shared.outbox import insert_outbox
 from shared.record import Record
-from shared.telemetry import span, spans
+from shared.telemetry import measure, metrics, span, spans
 from shared.telemetry.attributes import INCIDENT_ID, INCIDENT_NUMBER
 from shared.telemetry.spans import Span
 from shared.timers import Timer, insert_timers
@@ -76,6 +77,8 @@ class Intake:
         decided += await self._take_records(connection, [s for s in fresh if not isinstance(s.data, AlertData)])
         if decided:
             await store.insert_signals(connection, decided, self._clock())
+        _count(decision for _, decision, _ in decided)
+        _count(["repeat"] * (len(signals) - len(decided)))
         taken = {(s.origin, s.signal_id): Taken(decision, subject) for s, decision, subject in decided}
         return {pair: taken.get(pair, Taken("repeat", None)) for s in signals if (pair := (s.origin, s.signal_id))}
 
@@ -91,6 +94,9 @@ class Intake:
         numbers = await store.take_numbers(connection, numbers_needed(alerts, opened))
         outcome = absorb(alerts, opened, members, numbers, policy, await load_epoch(connection), now)
         traces = await self._tell(connection, outcome.told)
+        for incident_id, alert in _openers(outcome):
+            waited = seconds_since(alert.signal.received_at, now)
+            measure(metrics.STAGES, waited, "report", trace=traces.get(incident_id))
         _link_repeats(outcome, {i.incident_id: i.trace for i in opened.values() if i.trace} | traces)
         # Endings first: they make room for the new incident of the same fingerprint.
         await store.update_incidents(connection, outcome.changed.values())
@@ -124,17 +130,15 @@ class Intake:
             except Malformed as error:
                 rejected.append(_rejection(record, event, error))
         await insert_outbox(connection, event_messages(rejected), now)
+        _count(["rejected"] * len(rejected))
         if signals:
             await self.take(connection, signals)
 
     async def on_escalation(self, connection: Connection, records: Sequence[Record]) -> None:
         """`tocsin.escalation.v1`: close what responders resolved; what fired after they looked opens anew."""
-        facts = [event.data for record in records if (event := read_fact(record))]
-        seen = {
-            fact.response.incident_id: fact.response.intake_sequence
-            for fact in facts
-            if isinstance(fact, IncidentResolved)
-        }
+        events = [event for record in records if (event := read_fact(record, IncidentResolved))]
+        facts = [event.data for event in events if isinstance(event.data, IncidentResolved)]
+        seen = {fact.response.incident_id: fact.response.intake_sequence for fact in facts}
         if not seen:
             return
         incidents = await store.lock_incidents(connection, seen)
@@ -194,6 +198,15 @@ class Intake:
             events.append(new_event(incident.incident_id, incident.sequence, now, item.fact, position))
         await insert_outbox(connection, event_messages(events), now)
         return began
+
+
+def _count(decisions: Iterable[str]) -> None:
+    for decision, times in Counter(decisions).items():
+        measure(metrics.SIGNALS, times, decision)
+
+
+def _openers(outcome: Outcome) -> Iterator[tuple[UUID, Alert]]:
+    return ((subject, alert) for alert, decision, subject in outcome.decisions if decision == "opened" and subject)
 
 
 def _link_repeats(outcome: Outcome, places: Mapping[UUID, TraceContext]) -> None:

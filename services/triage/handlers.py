@@ -10,16 +10,16 @@ from uuid import UUID
 from services.triage import store
 from services.triage.domain import State, decide, route
 from services.triage.policy import Catalogue
-from shared.clock import Clock
+from shared.clock import Clock, seconds_since
 from shared.db import Connection
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
 from shared.events.intake import IncidentNews, RequestLogged
-from shared.events.triage import TriageFact
+from shared.events.triage import IncidentTriaged, TriageFact
 from shared.installation import load_epoch
 from shared.outbox import insert_outbox
 from shared.policy_files import PolicyFile
 from shared.record import Record
-from shared.telemetry import span, spans
+from shared.telemetry import measure, metrics, span, spans
 from shared.telemetry.attributes import INCIDENT_ID, PRIORITY, TEAM
 from shared.trace_context import TraceContext
 
@@ -54,6 +54,9 @@ class Triage:
             sequence = next_sequence(state.sequence if state else 0, epoch)
             with _triage_span(event, fact) as trace:
                 written.append(new_event(event.subject, sequence, now, fact, trace))
+            measure(metrics.TRIAGED, 1, type(fact).__name__, fact.triage.priority.value)
+            if isinstance(fact, IncidentTriaged):
+                measure(metrics.STAGES, seconds_since(event.time, now), "triage", trace=trace)
             states[event.subject] = saved[event.subject] = State(fact.triage, sequence)
         await store.save_states(connection, saved, now)
         return written
@@ -69,6 +72,7 @@ class Triage:
             event, fact = routed[request_id]
             with span(spans.ROUTE_REQUEST, event.trace, {TEAM: fact.team}) as trace:
                 written.append(new_event(request_id, 1, now, fact, trace))
+            measure(metrics.TRIAGED, 1, type(fact).__name__, "")
         return written
 
 

@@ -5,6 +5,7 @@ loaded, its log is found to reach the row, and the consumer stands at the row (s
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -17,6 +18,8 @@ from shared.consumption.offsets import Place
 from shared.consumption.partition import Partition, Phase, Slice
 from shared.consumption.records import read_record
 from shared.db import Database
+from shared.telemetry import Level
+from shared.telemetry.metrics import LAG, STOPPED
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -147,6 +150,16 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def lag(self) -> dict[str, float]:
         """Records (and markers) still to be read by partition, as of the last look."""
         return {f"{p.place.topic}/{p.place.partition}": max(0, p.end - p.cursor) for p in self._partitions.values()}
+
+    def levels(self) -> list[Level]:
+        """The lag of each partition that was looked at, and how many are stopped."""
+        mine = self._partitions.values()
+        lags = [
+            Level(LAG, max(0, p.end - p.cursor), (p.place.topic, str(p.place.partition)))
+            for p in mine
+            if not math.isnan(p.end)
+        ]
+        return [*lags, Level(STOPPED, sum(p.phase is Phase.STOPPED for p in mine))]
 
     def _reads(self, partition: Partition) -> bool:
         return self._partitions.get(partition.handle) is partition and partition.phase is Phase.READING

@@ -20,6 +20,7 @@ from shared.consumption.consumer import Consumer
 from shared.consumption.isolation import never_poison
 from shared.consumption.partition import Slice
 from shared.db import Database
+from shared.telemetry import Level
 
 log = logging.getLogger(__name__)
 _MAX_RECORDS = 500
@@ -99,6 +100,10 @@ class Consumption:
     def health(self) -> dict[str, Any]:
         """The problems, and the lag by partition."""
         return {"problems": self.problems(), "lag": self._assignment.lag() if self._assignment else {}}
+
+    def levels(self) -> list[Level]:
+        """Of the partitions that this process owns."""
+        return self._assignment.levels() if self._assignment else []
 
     def _build(self) -> tuple[KafkaBroker, Assignment]:
         # Without types and logger FastStream does nothing per message. Topics are made on purpose, elsewhere.

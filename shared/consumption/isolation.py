@@ -6,6 +6,7 @@ from typing import TypeVar
 import asyncpg
 
 from shared.db import UNAVAILABLE, Conflict, Connection
+from shared.telemetry import forgotten_on_error
 
 Item = TypeVar("Item")
 
@@ -28,8 +29,9 @@ async def isolate(
     if not items:
         return
     try:
-        async with connection.transaction():
-            await work(connection, items)
+        with forgotten_on_error():
+            async with connection.transaction():
+                await work(connection, items)
     except Exception as error:
         if never_poison(error):
             raise

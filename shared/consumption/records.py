@@ -13,6 +13,8 @@ from shared.ids import derived_id
 from shared.outbox import OutboxMessage
 from shared.record import Record
 from shared.redrive import as_it_was
+from shared.telemetry import measure
+from shared.telemetry.metrics import DEAD_LETTERS
 from shared.trace_context import TraceContext, parse_trace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,9 +58,10 @@ def links_of(records: Sequence[Record]) -> list[TraceContext]:
 def dead_letter(record: Record, error: Exception, service: str, now: datetime) -> OutboxMessage:
     """The message that tells operators of a record that `service` could not work on, with its exact bytes.
 
-    The same record has the same letter each time that it fails, also after it was given back.
+    The same record has the same letter each time that it fails, also after it was given back. It is counted.
     """
     record = as_it_was(record)
+    measure(DEAD_LETTERS, 1, record.topic)
     reason = reason_of(error)
     if _size(record) > _MAX_BYTES:
         reason += f" (its {_size(record)} bytes are left out: read them at the offset)"

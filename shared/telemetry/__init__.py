@@ -4,7 +4,7 @@
 from shared.telemetry import metrics, spans
 from shared.telemetry.batches import batch_span
 from shared.telemetry.export import configure_telemetry, stop_telemetry
-from shared.telemetry.recording import Level, forgotten_on_error, record, recorded_at_the_end, set_levels
+from shared.telemetry.recording import Level, forgotten_on_error, measure, recorded_at_the_end, set_levels
 from shared.telemetry.tracing import span
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "batch_span",
     "configure_telemetry",
     "forgotten_on_error",
+    "measure",
     "metrics",
-    "record",
     "recorded_at_the_end",
     "set_levels",
     "span",

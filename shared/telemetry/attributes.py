@@ -52,6 +52,16 @@ STAGE = Attribute("tocsin.stage", "part of an incident's way", values=("report",
 ORIGIN = Attribute("tocsin.origin", "what could not be worked on: its topic, or `timer`, or `outbox`")
 COMPONENT = Attribute("tocsin.component", "part of the service, as /readyz names it")
 POLICY = Attribute("tocsin.policy", "policy file")
+CANARY_RESULT = Attribute(
+    "tocsin.canary.result",
+    "what came of a round: passed, or what was missing",
+    values=("passed", "not_accepted", "not_paged", "not_acknowledged", "not_synthetic", "not_resolved"),
+)
+CANARY_STAGE = Attribute(
+    "tocsin.canary.stage",
+    "part of a round: signal sent to accepted, sent to paged, acknowledged and ended until reporting tells so, all of it",
+    values=("accept", "page", "acknowledge", "resolve", "round"),
+)
 
 ATTRIBUTES = tuple(found for found in dict(globals()).values() if isinstance(found, Attribute))
 """All of them."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from shared.telemetry.attributes import BATCH_COUNT, OPERATION, OPERATION_TYPE, SYSTEM, TOPIC
 from shared.telemetry.metrics import PROCESSED, PROCESSING, SENDING, SENT
-from shared.telemetry.recording import record_now
+from shared.telemetry.recording import measure_now
 from shared.telemetry.spans import PROCESS, SEND
 from shared.telemetry.tracing import span
 from shared.trace_context import TraceContext
@@ -30,5 +30,5 @@ def batch_span(operation: Operation, topic: str, count: int, links: Sequence[Tra
         raise
     finally:
         # At once: it is about the work, which was done also where its transaction is rolled back.
-        record_now(messages, count, "kafka", operation, topic, failed)
-        record_now(duration, perf_counter() - began, "kafka", operation, topic, failed)
+        measure_now(messages, count, "kafka", operation, topic, failed)
+        measure_now(duration, perf_counter() - began, "kafka", operation, topic, failed)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.telemetry.attributes import (
+    CANARY_RESULT,
+    CANARY_STAGE,
     COMPONENT,
     CPU_MODE,
     DECISION,
@@ -26,6 +28,7 @@ from shared.telemetry.attributes import (
 
 Instrument = Literal["counter", "histogram", "gauge", "updowncounter", "observable counter"]
 ANY, PAGING = ("intake", "triage", "escalation", "reporting"), ("escalation",)
+CANARY = ("canary",)
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -176,6 +179,25 @@ SENDING = Metric(
 REQUESTS = Metric("http.server.request.duration", "histogram", "s", "HTTP requests answered", (METHOD, ROUTE, STATUS))
 CPU = Metric("process.cpu.time", "observable counter", "s", "processor time of the process", (CPU_MODE,))
 MEMORY = Metric("process.memory.usage", "updowncounter", "By", "resident memory of the process (on Linux)")
+CANARY_ROUNDS = Metric(
+    "tocsin.canary.rounds", "counter", "{round}", "rounds of the canary by their result", (CANARY_RESULT,), CANARY
+)
+CANARY_LATENCY = Metric(
+    "tocsin.canary.latency",
+    "histogram",
+    "s",
+    "how long the stages of a round took that came to pass, and whole rounds that did",
+    (CANARY_STAGE,),
+    CANARY,
+)
+CANARY_LAST_SUCCESS = Metric(
+    "tocsin.canary.last_success",
+    "gauge",
+    "s",
+    "when a round passed last, in seconds since 1970; absent until one has",
+    (),
+    CANARY,
+)
 
 METRICS = tuple(found for found in dict(globals()).values() if isinstance(found, Metric))
 """All of them."""

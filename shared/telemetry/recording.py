@@ -1,5 +1,6 @@
 """Figures on their way into instruments. What a transaction does is recorded when it has committed, or never."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,9 +36,9 @@ _instruments: Mapping[Metric, Any] = {}
 _levels: dict[Metric, dict[Values, float]] = {}
 
 
-def record(metric: Metric, amount: float, *values: str | int, trace: TraceContext | None = None) -> None:
+def measure(metric: Metric, amount: float, *values: str | int, trace: TraceContext | None = None) -> None:
     """Add to a counter, or put into a histogram; `trace` becomes the example of its bucket. Nothing while metrics are
-    off. Costs some 10 us: count a batch at once."""
+    off. In a transaction the counts of the whole batch are put together; a histogram costs some 10 us each time."""
     if len(values) != len(metric.attributes):
         raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes")
     entry = (metric, amount, values, trace)
@@ -47,7 +48,7 @@ def record(metric: Metric, amount: float, *values: str | int, trace: TraceContex
         entries.append(entry)
 
 
-def record_now(metric: Metric, amount: float, *values: str | int) -> None:
+def measure_now(metric: Metric, amount: float, *values: str | int) -> None:
     """The same, whatever becomes of the transaction around it."""
     _write((metric, amount, values, None))
 
@@ -61,8 +62,14 @@ def recorded_at_the_end() -> Iterator[None]:
         yield
     finally:
         _pending.reset(token)
-    for entry in entries:
-        _write(entry)
+    counted: Counter[tuple[Metric, Values]] = Counter()
+    for metric, amount, values, trace in entries:
+        if metric.instrument == "counter":
+            counted[metric, values] += amount  # type: ignore[assignment]
+        else:
+            _write((metric, amount, values, trace))
+    for (metric, values), total in counted.items():
+        _write((metric, total, values, None))
 
 
 @contextmanager

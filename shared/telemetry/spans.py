@@ -122,6 +122,7 @@ RESOLVE = Span(
     "somebody resolved it, linked to the caller's own trace; or it ended at its source",
     (INCIDENT_ID, VIA),
 )
+CANARY_ROUND = Span("canary", "go round", "nothing", "a round of the canary: the root of its incident's trace")
 _BATCH = (SYSTEM, TOPIC, OPERATION, OPERATION_TYPE, BATCH_COUNT)
 # Not a producer: the context that the messages carry is that of the span which decided them.
 SEND = Span(
