@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -21,6 +22,7 @@ class TraceContext(NamedTuple):
         return self.traceparent[3:35]
 
 
+@lru_cache(maxsize=1024)  # a message has it twice, as header and as extension
 def parse_trace(traceparent: str | None, tracestate: str | None = None) -> TraceContext | None:
     """The context, or None when `traceparent` is absent or malformed: a slip costs nothing but the trace."""
     if not traceparent or not _TRACEPARENT.fullmatch(traceparent) or traceparent.startswith("ff"):

@@ -97,14 +97,15 @@ def event_messages(events: Sequence[Event]) -> list[OutboxMessage]:
     return [event_message(event) for event in events]
 
 
-def read_fact(record: Record) -> Event | None:
-    """The event of a record of one of Tocsin's own topics; None for a type that this version does not know.
+def read_fact(record: Record, *wanted: FactClass) -> Event | None:
+    """The event of a record of one of Tocsin's own topics; None for a type that this version does not know, or that is
+    not among those `wanted`, where some are named: reading them costs more than all else.
 
     Raises Malformed when the record breaks the contract.
     """
     envelope = from_record(record)
     fact = Fact.registry.get(envelope.type)
-    if fact is None:
+    if fact is None or (wanted and fact not in wanted):
         return None
     try:
         return Event(
