@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from email.message import EmailMessage
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -109,6 +110,17 @@ def _client_failure(error: Exception) -> Failure:
             return Failure("the connection broke off", uncertain=True)
 
 
+class _Client(aiosmtplib.SMTP):
+    """Knows from when on the server may have the mail, whatever it says or does not say."""
+
+    handed_over = False
+
+    async def data(self, *arguments: Any, **options: Any) -> aiosmtplib.SMTPResponse:
+        """Hand over the mail itself."""
+        self.handed_over = True
+        return await super().data(*arguments, **options)
+
+
 class MailChannel:
     """SMTP, a connection a mail; `server` is smtp://[user:password@]host[:port] or smtps://..."""
 
@@ -121,23 +133,24 @@ class MailChannel:
         """Hand the mail to the server; delivered means that it answered 250 to the data."""
         message: EmailMessage = mail(notice, self._sender, address)
         server, taken = self._server, False
+        client = _Client(
+            hostname=server.hostname,
+            port=server.port,
+            username=unquote(server.username) if server.username else None,
+            password=unquote(server.password) if server.password else None,
+            use_tls=server.scheme == "smtps",
+            # A password never goes out in clear: without TLS from the start, the server has to offer it.
+            start_tls=None if server.scheme == "smtps" or not server.password else True,
+            timeout=self._timeout,
+        )
         try:
-            client = aiosmtplib.SMTP(
-                hostname=server.hostname,
-                port=server.port,
-                username=unquote(server.username) if server.username else None,
-                password=unquote(server.password) if server.password else None,
-                use_tls=server.scheme == "smtps",
-                # A password never goes out in clear: without TLS from the start, the server has to offer it.
-                start_tls=None if server.scheme == "smtps" or not server.password else True,
-                timeout=self._timeout,
-            )
             async with asyncio.timeout(self._timeout), client:
                 await client.send_message(message, sender=self._sender, recipients=[address])
                 taken = True
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             if not taken:  # else the farewell alone failed
-                raise NotDelivered(_mail_failure(error)) from None
+                failure = _mail_failure(error)
+                raise NotDelivered(replace(failure, uncertain=failure.uncertain and client.handed_over)) from None
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -42,7 +42,9 @@ def http_failure(status: int, retry_after: str | None, now: datetime) -> Failure
 
 
 def smtp_failure(code: int) -> Failure:
-    """What a refusal by an SMTP server means (RFC 5321 4.2.1): 4yz passes, 5yz stays."""
+    """What a refusal by an SMTP server means (RFC 5321 4.2.1): 4yz passes, 5yz stays; all else is no answer."""
+    if not 200 <= code < 600:
+        return Failure("the answer of the mail server makes no sense", uncertain=True)
     return Failure(f"SMTP {code}", final=code >= 500)
 
 

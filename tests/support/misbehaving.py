@@ -17,10 +17,13 @@ Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Misbehaving:
-    """A receiver of webhooks. `keys` are the webhook ids that have reached it, `open` how many requests it holds."""
+    """A receiver of webhooks. `keys` are the webhook ids that have reached it, `open` how many requests it holds.
+    One that does not read behaves at once, as protocols want it in which the server speaks first."""
 
     behaviour: Behaviour
+    reads: bool = True
     url: str = ""
+    port: int = 0
     keys: list[str] = field(default_factory=list)
     open: int = 0
     most_open: int = 0
@@ -28,10 +31,8 @@ class Misbehaving:
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         with suppress(OSError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            length, key = _LENGTH.search(head), _ID.search(head)
-            await reader.readexactly(int(length[1]) if length else 0)
-            self.keys.append(key[1].decode() if key else "")
+            if self.reads:
+                await self._read(reader)
             self.open += 1
             self.most_open = max(self.most_open, self.open)
             gone = asyncio.create_task(reader.read())
@@ -45,11 +46,19 @@ class Misbehaving:
                 await asyncio.gather(gone, doing, return_exceptions=True)
         writer.transport.abort()
 
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length, key = _LENGTH.search(head), _ID.search(head)
+        await reader.readexactly(int(length[1]) if length else 0)
+        self.keys.append(key[1].decode() if key else "")
+
 
 @asynccontextmanager
-async def misbehaving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[Misbehaving]:
+async def misbehaving(
+    behaviour: Behaviour, tls: ssl.SSLContext | None = None, *, reads: bool = True
+) -> AsyncIterator[Misbehaving]:
     """Listens on loopback inside the block."""
-    receiver = Misbehaving(behaviour)
+    receiver = Misbehaving(behaviour, reads)
     connections: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,7 +70,8 @@ async def misbehaving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -
             await receiver.take(reader, writer)
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    receiver.port = server.sockets[0].getsockname()[1]
+    receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{receiver.port}"
     try:
         yield receiver
     finally:
