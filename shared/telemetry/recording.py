@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any, TypeAlias
 
 from opentelemetry.context import Context
@@ -95,9 +96,14 @@ def set_levels(metrics: Iterable[Metric], found: Iterable[Level]) -> None:
 
 
 def make_instruments(meter: Meter, service: str) -> None:
-    """One instrument for each metric that the service has."""
+    """One instrument for each metric that the service has. Counters whose values are known begin at 0: for Prometheus a
+    series that begins at 1 has not risen."""
     global _instruments
     _instruments = {metric: _instrument(meter, metric) for metric in METRICS if service in metric.services}
+    for metric in _instruments:
+        if metric.instrument == "counter":
+            for values in product(*(attribute.values for attribute in metric.attributes)):
+                measure_now(metric, 0, *values)
 
 
 def drop_instruments() -> None:

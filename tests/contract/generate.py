@@ -1,4 +1,4 @@
-"""`python -m tests.contract.generate`: write what follows from the code into docs/contracts, and enter new samples.
+"""`python -m tests.contract.generate`: write what follows from the code into docs, and enter new samples.
 
 `--release` keeps the schemas of now as those of the project's version: from then on nothing in them may be broken.
 """
@@ -15,6 +15,7 @@ from services.escalation.api import make_router
 from services.intake.api import create_api
 from services.reporting.api import api
 from shared.http import create_app
+from tests.contract import telemetry
 from tests.contract.asyncapi import asyncapi
 from tests.contract.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_manifest, render_json
 from tests.contract.schemas import schemas
@@ -27,6 +28,7 @@ def generated() -> dict[Path, str]:
     topics = yaml.safe_dump(asyncapi(_version()), sort_keys=False, allow_unicode=True, width=120)
     return {
         ROOT / "asyncapi.yaml": topics,
+        ROOT.parent / "telemetry.md": telemetry.document(),
         **{SCHEMAS / f"{name}.json": render_json(schema) for name, schema in schemas().items()},
         **{OPENAPI / f"{name}.json": render_json(document) for name, document in _openapi().items()},
     }

@@ -15,7 +15,7 @@ _RELEASED = sorted(RELEASED.glob("*/*.json"))
 
 def test_what_is_committed_is_what_the_code_says() -> None:
     differing = {path for path, text in generated().items() if not path.exists() or path.read_text() != text}
-    names = sorted(path.relative_to(ROOT).as_posix() for path in differing | stale())
+    names = sorted(path.relative_to(ROOT.parent).as_posix() for path in differing | stale())
     assert not names, f"{', '.join(names)}: not as the code says; run `{COMMAND}` and look at the difference"
 
 
