@@ -12,6 +12,7 @@ from services.reporting.console import console
 from services.reporting.handlers import PROJECTED, RECORDED, Reporting
 from services.reporting.live import Live
 from services.reporting.store.incidents import CHANNEL
+from services.reporting.traces import Traces
 from shared.clock import Clock, system_clock
 from shared.consumption import Consumption
 from shared.db import Database
@@ -25,11 +26,13 @@ from shared.wake import Wake
 _LINGER_SECONDS = 0.2
 
 
-def build_app(database: Database, clock: Clock, live: Live, trace_template: str | None) -> FastAPI:
+def build_app(
+    database: Database, clock: Clock, live: Live, trace_template: str | None, traces: Traces | None = None
+) -> FastAPI:
     """The API, the console and its assets."""
     app = create_app("Tocsin reporting")
     app.include_router(api(database, clock, trace_template))
-    app.include_router(console(database, clock, live, trace_template))
+    app.include_router(console(database, clock, live, trace_template, traces))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     return app
 
@@ -56,6 +59,7 @@ async def run(settings: Settings) -> None:
         instance_id=settings.instance,
     )
     relay = Relay(dsn, settings.kafka, NAME, clock, settings.topic_prefix)
-    app = build_app(database, clock, live, settings.trace_url)
+    traces = Traces(settings.traces_api) if settings.traces_api else None
+    app = build_app(database, clock, live, settings.trace_url, traces)
     components: dict[str, Component] = {"consumption": consumption, "relay": relay, "wake": wake, "live": live}
     await run_service(NAME, settings, app, database, components, stop)

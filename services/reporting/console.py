@@ -1,5 +1,6 @@
 """The console: pages that are complete as the server sends them; JavaScript only keeps them fresh."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -10,9 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.reporting.api import NO_NUL, load_story
 from services.reporting.domain.figures import DEFINITIONS
-from services.reporting.domain.words import apart, duration
+from services.reporting.domain.waterfall import draw
+from services.reporting.domain.words import apart, duration, precise
 from services.reporting.live import Live
 from services.reporting.store import reads
+from services.reporting.traces import NoTrace, Traces
 from shared.clock import Clock
 from shared.db import Database
 from shared.http import Problem
@@ -29,7 +32,9 @@ _RECENT = timedelta(hours=24)
 _DAYS = 30
 
 
-def console(database: Database, clock: Clock, live: Live, trace_template: str | None) -> APIRouter:
+def console(
+    database: Database, clock: Clock, live: Live, trace_template: str | None, traces: Traces | None
+) -> APIRouter:
     """The routes of people."""
     router = APIRouter(include_in_schema=False)
     pages = _environment()
@@ -58,7 +63,25 @@ def console(database: Database, clock: Clock, live: Live, trace_template: str | 
                 story = await load_story(connection, incident, trace_template, clock)
         except Problem as error:
             return page("problem.html", error.status, title=error.title, detail=error.detail)
-        return page("incident.html", story=story, incident=story.incident, report=story.report)
+        drawn = traces is not None
+        return page("incident.html", story=story, incident=story.incident, report=story.report, drawn=drawn)
+
+    @router.get("/incidents/{incident}/trace")
+    async def trace(incident: str) -> HTMLResponse:
+        try:
+            if traces is None:
+                raise Problem(404, "Not found", "no trace backend is set (TOCSIN_TRACES_API)")
+            async with database.snapshot() as connection:
+                story = await load_story(connection, incident, trace_template, clock)
+        except Problem as error:
+            return page("problem.html", error.status, title=error.title, detail=error.detail)
+        picture, trouble = None, "This incident has no trace yet."
+        if trace_id := story.incident.trace_id:
+            try:
+                picture = await asyncio.to_thread(draw, await traces.load(trace_id))
+            except NoTrace as reason:
+                trouble = str(reason)
+        return page("trace.html", story=story, incident=story.incident, picture=picture, trouble=trouble)
 
     @router.get("/requests")
     async def requests() -> HTMLResponse:
@@ -89,7 +112,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters.update(duration=duration, clock=_clock, iso=datetime.isoformat, words=_words)
+    pages.filters.update(duration=duration, precise=precise, clock=_clock, iso=datetime.isoformat, words=_words)
     pages.globals["apart"] = apart
     pages.tests["web_link"] = _is_web_link
     return pages

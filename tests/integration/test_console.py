@@ -17,7 +17,7 @@ from shared.events.intake import RequestLogged, ServiceRequest
 from shared.ids import uuid7
 from shared.trace_context import new_trace
 from shared.wake import Wake
-from tests.support.browser import EXECUTABLE, Browser, chromium, tab
+from tests.support.browser import EXECUTABLE, LEAST_CONTRAST, Browser, chromium, tab
 from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import Outage, change
@@ -138,7 +138,7 @@ async def test_it_fits_a_phone_and_can_be_read(feed: Feed, console: str, browser
     for path in ("/", "/incidents/INC-1042", "/requests"):
         await browser.open(console + path, prefers_color_scheme=scheme)
         assert await browser.value("document.documentElement.scrollWidth") <= 390
-        assert await browser.value(_LEAST_CONTRAST) >= 4.5
+        assert await browser.value(LEAST_CONTRAST) >= 4.5
 
 
 async def test_a_page_is_complete_without_javascript(feed: Feed, console: str, http: aiohttp.ClientSession) -> None:
@@ -189,26 +189,3 @@ async def _reads(browser: Browser, selector: str, text: str) -> bool:
 
 async def _differs(browser: Browser, selector: str, text: str) -> bool:
     return await browser.text(selector) != text
-
-
-_LEAST_CONTRAST = """
-(() => {
-  const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = parts(getComputedStyle(e).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const texts = [...document.querySelectorAll("body *")].filter((e) =>
-    [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) && e.getClientRects().length);
-  return Math.min(...texts.map((e) => {
-    const [a, b] = [light(parts(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
-    return (a + 0.05) / (b + 0.05);
-  }));
-})()
-"""

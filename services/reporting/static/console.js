@@ -3,8 +3,10 @@
 
 const UNITS = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"], [1, "s", 0, ""]];
 const BUSY_MS = 1500;
+const LATE_MS = 7000; // spans are sent after five seconds
 let skew = 0; // the server's clock less this one's: ages are the same on every screen
 let asking = false;
+let late = 0;
 let again = false;
 
 const now = () => Date.now() + skew;
@@ -34,19 +36,41 @@ function isSelecting() {
   return !selection.isCollapsed && document.querySelector("main").contains(selection.anchorNode);
 }
 
-// Puts the new content in the old one's place without closing what is open, moving the focus or the page.
+// Changes what is in a place without closing what is open, moving the focus or the page.
+function keeping(place, change) {
+  const open = [...place.querySelectorAll("details[open]")].map((details) => details.id);
+  const active = place.contains(document.activeElement) ? document.activeElement : null;
+  const href = active?.getAttribute("href");
+  const details = active?.matches("summary") ? active.parentElement.id : null;
+  change();
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  const again = href ? `a[href="${CSS.escape(href)}"]` : details ? `#${CSS.escape(details)} > summary` : null;
+  if (again) place.querySelector(again)?.focus({ preventScroll: true });
+}
+
 function swap(fresh) {
   const main = document.querySelector("main");
-  const open = [...main.querySelectorAll("details[open]")].map((details) => details.id);
   const before = new Map([...main.querySelectorAll("[data-state]")].map((row) => [row.id, row.dataset.state]));
-  const href = main.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  main.replaceChildren(...fresh.querySelector("main").childNodes);
+  const trace = main.querySelector("[data-trace]");
+  keeping(main, () => {
+    // What is drawn stays until it is drawn anew.
+    if (trace) fresh.querySelector("[data-trace]")?.replaceWith(trace);
+    main.replaceChildren(...fresh.querySelector("main").childNodes);
+  });
   document.title = fresh.title;
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   for (const row of main.querySelectorAll("[data-state]")) {
     if (before.get(row.id) !== row.dataset.state) row.classList.add("fresh");
   }
-  if (href) main.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
+}
+
+async function load(address) {
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (!answer.ok && answer.status !== 404) throw new Error(answer.status);
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+async function calm() {
+  while (isSelecting()) await new Promise((done) => setTimeout(done, BUSY_MS));
 }
 
 async function ask() {
@@ -55,13 +79,12 @@ async function ask() {
   try {
     do {
       again = false;
-      while (isSelecting()) await new Promise((done) => setTimeout(done, BUSY_MS));
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (!answer.ok && answer.status !== 404) throw new Error(answer.status);
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      await calm();
+      const fresh = await load(location.href);
       skew = Date.parse(fresh.documentElement.dataset.now) - Date.now();
       swap(fresh);
       tick();
+      late ||= setTimeout(draw, LATE_MS);
     } while (again);
     say("live", "on");
   } catch {
@@ -69,6 +92,23 @@ async function ask() {
     setTimeout(ask, 2 * BUSY_MS);
   } finally {
     asking = false;
+  }
+}
+
+// The trace is of another backend, which may be slow or away: the page itself never waits for it.
+async function draw() {
+  late = 0;
+  const place = document.querySelector("[data-trace]");
+  if (!place) return;
+  try {
+    const fresh = (await load(place.dataset.trace)).querySelector("[data-trace]");
+    await calm();
+    // A backend that is away for a moment takes no picture with it.
+    const only = place.querySelector(".waterfall") && !fresh.querySelector(".waterfall");
+    if (only) place.querySelector(".note").replaceWith(fresh.querySelector(".note"));
+    else keeping(place, () => place.replaceChildren(...fresh.childNodes));
+  } catch {
+    place.querySelector(".note").textContent = "The trace could not be loaded.";
   }
 }
 
@@ -87,9 +127,12 @@ function listen() {
   });
 }
 
-// A browser has six connections to a server for all its tabs: those that nobody sees leave theirs to the others.
-document.addEventListener("visibilitychange", () => {
-  events.close();
-  if (!document.hidden) listen();
-});
-listen();
+if (!("still" in document.documentElement.dataset)) {
+  // A browser has six connections to a server for all its tabs: those that nobody sees leave theirs to the others.
+  document.addEventListener("visibilitychange", () => {
+    events.close();
+    if (!document.hidden) listen();
+  });
+  listen();
+  draw();
+}
