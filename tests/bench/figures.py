@@ -27,6 +27,11 @@ class Figures:
     duplicated: int
     costs: Mapping[str, Cost] = field(default_factory=dict)
 
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds an accepted event took in all processes, generator and receiver too."""
+        return round(sum(cost.cpu_seconds for cost in self.costs.values()) * 1000 / max(self.accepted, 1), 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

@@ -61,10 +61,11 @@ class Inbox:
 
 
 @asynccontextmanager
-async def inbox() -> AsyncIterator[Inbox]:
-    """A receiver that runs inside the block."""
+async def inbox(module: str = "tests.bench.receiver", role: str | None = None, *arguments: str) -> AsyncIterator[Inbox]:
+    """A receiver that runs inside the block: a module, in which role, and its arguments after the port."""
     port = choose(1)[0]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.receiver", str(port))
+    command = ["-m", module, *([role] if role else []), str(port), *arguments]
+    process = await asyncio.create_subprocess_exec(sys.executable, *command)
     try:
         async with aiohttp.ClientSession() as http:
             receiver = Inbox(port, process.pid, http)

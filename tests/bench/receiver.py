@@ -14,29 +14,32 @@ import uvloop
 from tests.bench.http11 import Exchange
 
 
-class Inbox:
+class Received:
     """What came, in order."""
 
     def __init__(self) -> None:
-        self._received: list[tuple[float, bytes]] = []
+        self._all: list[tuple[float, bytes]] = []
 
-    def take(self, path: bytes, body: bytes) -> bytes:
+    def note(self, body: bytes) -> None:
+        """Something came now."""
+        self._all.append((time.monotonic(), body))
+
+    def answer(self, path: bytes, body: bytes) -> bytes:
         """Answer a request."""
         if path == b"/mark":
-            return b"%d" % len(self._received)
+            return b"%d" % len(self._all)
         if path == b"/take":
-            taken, self._received = self._received, []
+            taken, self._all = self._all, []
             return orjson.dumps([(at, text.decode()) for at, text in taken])
-        self._received.append((time.monotonic(), body))
+        self.note(body)
         return b""
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, received: Received) -> None:
     """Listen until the process is ended."""
-    inbox = Inbox()
-    server = await asyncio.get_running_loop().create_server(lambda: Exchange(inbox.take), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(lambda: Exchange(received.answer), "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), Received()))

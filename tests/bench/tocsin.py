@@ -1,10 +1,8 @@
 """A workload through the four services: separate processes with default settings, fresh database and topics."""
 
-import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,10 +10,10 @@ from typing import Any
 import asyncpg
 
 from shared.topics import SIGNALS
-from tests.bench.cost import children
 from tests.bench.figures import Figures, figures
 from tests.bench.generator import Job
 from tests.bench.measured import Inbox, run
+from tests.bench.servers import Servers
 from tests.bench.workloads import Workload, bodies, told_of
 from tests.support.policies import policy_files
 from tests.support.running import Running, running
@@ -23,20 +21,6 @@ from tests.support.stack import clone_database, drop_database, name_of
 
 NAME = "tocsin"
 _STEP = '{targets: ["user:anastasia"], wait: 1h}'
-
-
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """Kafka's bootstrap address, Postgres' admin DSN, and the name of a migrated database to clone."""
-
-    kafka: str
-    postgres: str
-    template: str
-
-    def processes(self) -> dict[str, list[int]]:
-        """Those of the servers that this process started."""
-        own = os.getpid()
-        return {"kafka": children(own, "kafka.Kafka"), "postgres": children(own, "bin/postgres")}
 
 
 @asynccontextmanager

@@ -81,8 +81,13 @@ async def _make_template(admin_dsn: str, name: str) -> None:
 
 async def clone_database(admin_dsn: str, template: str) -> str:
     """Admin DSN of a new database like `template`."""
+    return await new_database(admin_dsn, f"TEMPLATE {template} STRATEGY file_copy")
+
+
+async def new_database(admin_dsn: str, options: str = "") -> str:
+    """Admin DSN of a new database, empty without options."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    await _execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    await _execute(admin_dsn, f"CREATE DATABASE {name} {options}")
     return on_database(admin_dsn, name)
 
 
