@@ -24,7 +24,7 @@ def document() -> str:
         _HEAD,
         f"## Spans\n\nA span that failed has the status `ERROR` and {_names(ON_FAILURE)} besides.\n",
         _table(("service", "span", "kind", "hangs from", "tells", "attributes"), map(_span, SPANS)),
-        "## Metrics\n\nPrometheus puts `_bucket`, `_sum` and `_count` behind a histogram's name, and `_` for `.` everywhere.\n",
+        "## Metrics\n\nPrometheus adds `_bucket`, `_sum` and `_count` to a histogram's name and has `_` for dots.\n",
         _table(
             ("metric", "in Prometheus", "instrument", "unit", "attributes", "services", "meaning"),
             map(_metric, METRICS),

@@ -1,4 +1,4 @@
-"""A trace backend inside the test: takes OTLP over HTTP, and tells which span hangs from which."""
+"""A telemetry backend inside the test: takes OTLP over HTTP, and tells which span hangs from which."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from tests.support.http import listening
@@ -35,11 +37,27 @@ class Exported:
         return f"{self.service}:{self.name}"
 
 
+@dataclass(frozen=True)
+class Point:
+    """One series of a metric, as it left its process last; the value of a histogram is its count."""
+
+    service: str
+    name: str
+    unit: str
+    instrument: str
+    attributes: Mapping[str, str | int]
+    value: float
+
+
 @dataclass
 class Backend:
-    """What arrived so far. `bodies` are the requests' exact bytes, for whoever looks for what must not be in them."""
+    """What arrived so far; of each service's metrics what came last.
+
+    `bodies` are the requests' exact bytes, for whoever looks for what must not be in them.
+    """
 
     spans: list[Exported] = field(default_factory=list)
+    metrics: dict[str, list[Point]] = field(default_factory=dict)
     bodies: list[bytes] = field(default_factory=list)
     url: str = ""
 
@@ -61,6 +79,14 @@ class Backend:
             self.spans += _read(group)
         return web.Response(content_type="application/x-protobuf")
 
+    async def _take_metrics(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self.bodies.append(body)
+        for group in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            points = list(_read_metrics(group))
+            self.metrics[points[0].service] = points
+        return web.Response(content_type="application/x-protobuf")
+
 
 def _read(group: ResourceSpans) -> Iterator[Exported]:
     service = str(_values(group.resource.attributes)["service.name"])
@@ -79,6 +105,23 @@ def _read(group: ResourceSpans) -> Iterator[Exported]:
             )
 
 
+def _read_metrics(group: ResourceMetrics) -> Iterator[Point]:
+    service = str(_values(group.resource.attributes)["service.name"])
+    for scope in group.scope_metrics:
+        for metric in scope.metrics:
+            instrument, data = _data(metric)
+            for point in data.data_points:
+                value = point.count if instrument == "histogram" else point.as_double or point.as_int
+                yield Point(service, metric.name, metric.unit, instrument, _values(point.attributes), value)
+
+
+def _data(metric: Metric) -> tuple[str, Any]:
+    """The kind, as OTLP has it, with sums told apart."""
+    kind = metric.WhichOneof("data") or ""
+    data = getattr(metric, kind)
+    return ("counter" if data.is_monotonic else "updowncounter") if kind == "sum" else kind, data
+
+
 def _values(attributes: Any) -> dict[str, str | int]:
     pairs: list[KeyValue] = list(attributes)
     return {pair.key: getattr(pair.value, pair.value.WhichOneof("value") or "string_value") for pair in pairs}
@@ -90,5 +133,6 @@ async def backend() -> AsyncIterator[Backend]:
     traces = Backend()
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v1/traces", traces._take)
+    app.router.add_post("/v1/metrics", traces._take_metrics)
     async with listening(app) as traces.url:
         yield traces

@@ -35,6 +35,7 @@ async def let_time_pass(database: str) -> None:
     connection = await asyncpg.connect(database)
     try:
         await connection.execute("UPDATE escalation.timers SET due_at = now()")
+        await connection.execute("NOTIFY \"escalation.timers\"")
     finally:
         await connection.close()
 
