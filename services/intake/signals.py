@@ -46,6 +46,9 @@ Links = Annotated[
     list[Annotated[str, StringConstraints(max_length=2048), AfterValidator(_no_nul)]], Field(max_length=20)
 ]
 Moment = Annotated[datetime | None, AfterValidator(known_time)]
+# Made by factories and told to the schema: a default that can be changed, pydantic copies deeply for every signal.
+_EMPTY_OBJECT: dict[str, Any] = {"default": {}}
+_EMPTY_ARRAY: dict[str, Any] = {"default": []}
 
 
 class SignalData(BaseModel):
@@ -55,7 +58,7 @@ class SignalData(BaseModel):
 
     summary: Text = Field(description="what is wrong or wanted, in one line")
     service: Name | None = Field(default=None, description="name in the service catalogue")
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict, json_schema_extra=_EMPTY_OBJECT)
 
 
 class AlertData(SignalData):
@@ -70,8 +73,8 @@ class AlertData(SignalData):
         description="what this is about: signals with one key join one incident; default: service and labels",
     )
     alert: Name | None = Field(default=None, description="one of several alerts under the same key")
-    annotations: Labels = {}
-    links: Links = []
+    annotations: Labels = Field(default_factory=dict, json_schema_extra=_EMPTY_OBJECT)
+    links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
     starts_at: Moment = None
     ends_at: Moment = Field(default=None, description="firing until then unless sent again")
 
@@ -88,7 +91,7 @@ class ChangeData(SignalData):
 
     kind: Literal["deployment", "rollback", "configuration", "patch"] = "deployment"
     version: Name | None = None
-    links: Links = []
+    links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
 
 
 KINDS: dict[str, type[AlertData | RequestData | ChangeData]] = {

@@ -64,21 +64,25 @@ class _Fold:
             self._join(alert, incident)
 
     def _open(self, alert: Alert) -> None:
-        incident = _opened(alert, next(self.numbers), self.policy, self.epoch, self.now)
-        incident = self._fire(alert, incident)
+        blank = _blank(alert, next(self.numbers), self.now)
+        incident = replace(blank, **_described(alert, blank, self.policy), **self._fired(alert, blank))
+        self._arm(blank, incident)
         self.touched[alert.fingerprint] = (None, alert.signal.trace)
         self._keep(alert, incident, "opened")
 
     def _join(self, alert: Alert, incident: Incident) -> None:
         self.touched.setdefault(alert.fingerprint, (incident, alert.signal.trace))
-        joined = _described(alert, incident, self.policy)
+        # One copy: in a storm, copying is what takes the time.
         joined = replace(
-            joined,
+            incident,
             signal_count=incident.signal_count + 1,
             last_signal_at=self.now,
             started_at=min(incident.started_at, _started(alert)),
+            **_described(alert, incident, self.policy),
+            **self._fired(alert, incident),
         )
-        self._keep(alert, self._fire(alert, joined), "joined")
+        self._arm(incident, joined)
+        self._keep(alert, joined, "joined")
 
     def _resolve(self, alert: Alert, incident: Incident | None) -> None:
         if incident is None:
@@ -103,25 +107,25 @@ class _Fold:
         self._keep(alert, self._tell(cleared, fact, alert.signal.trace), "cleared")
         del self.open[alert.fingerprint], self.touched[alert.fingerprint]
 
-    def _fire(self, alert: Alert, incident: Incident) -> Incident:
+    def _fired(self, alert: Alert, incident: Incident) -> dict[str, Any]:
+        """What changes when the alert fires."""
         was = self._member(alert, incident)
         # It fires by being sent: an end that has passed already shows that the sender's clock is slow.
         ends_at = alert.data.ends_at and max(alert.data.ends_at, self.now)
         self._set_member(alert, incident, Member(firing=True, ends_at=ends_at))
-        incident = replace(
-            incident,
-            alerts_firing=incident.alerts_firing + (not was.firing),
-            fired_by=alert.signal.signal_id,
-            fired_sequence=next_sequence(incident.sequence, self.epoch),
-        )
-        if ends_at is None:
-            return incident
-        due = ends_at + self.policy.expiry_grace
-        if incident.expiry_armed_at is not None and incident.expiry_armed_at <= due:
-            return incident
-        armed = replace(incident, expiry_armed_at=due)
-        self.outcome.expiry_due.append(armed)
-        return armed
+        changed: dict[str, Any] = {
+            "alerts_firing": incident.alerts_firing + (not was.firing),
+            "fired_by": alert.signal.signal_id,
+            "fired_sequence": next_sequence(incident.sequence, self.epoch),
+        }
+        due = ends_at and ends_at + self.policy.expiry_grace
+        if due and (incident.expiry_armed_at is None or due < incident.expiry_armed_at):
+            changed["expiry_armed_at"] = due
+        return changed
+
+    def _arm(self, before: Incident, after: Incident) -> None:
+        if after.expiry_armed_at != before.expiry_armed_at:
+            self.outcome.expiry_due.append(after)
 
     def _member(self, alert: Alert, incident: Incident) -> Member:
         return self.members.get((incident.incident_id, alert.alert_key), Member(firing=False))
@@ -168,15 +172,18 @@ def _started(alert: Alert) -> datetime:
     return alert.data.starts_at or alert.signal.sent_at
 
 
-def _opened(alert: Alert, number: int, policy: IntakePolicy, epoch: int, now: datetime) -> Incident:
-    blank: dict[str, Any] = {"summary": "", "severity": Severity.INFO, "severity_reason": None, "service": None}
-    incident = Incident(
+def _blank(alert: Alert, number: int, now: datetime) -> Incident:
+    """The incident that an alert opens, before it is described and fires."""
+    return Incident(
         incident_id=alert.signal.subject,
         number=number,
         status="open",
         origin=alert.signal.origin,
         fingerprint=alert.fingerprint,
-        **blank,
+        summary="",
+        severity=Severity.INFO,
+        severity_reason=None,
+        service=None,
         labels={},
         annotations={},
         links=[],
@@ -196,30 +203,28 @@ def _opened(alert: Alert, number: int, policy: IntakePolicy, epoch: int, now: da
         traceparent=None,
         tracestate=None,
     )
-    return _described(alert, incident, policy)
 
 
-def _described(alert: Alert, incident: Incident, policy: IntakePolicy) -> Incident:
-    """Describe the incident by the newest signal on the sender's clock, and by the worst severity of all.
-
-    So the outcome does not depend on the order in which parallel senders happened to be served.
+def _described(alert: Alert, incident: Incident, policy: IntakePolicy) -> dict[str, Any]:
+    """What changes in the description: it is that of the newest signal on the sender's clock, with the worst severity
+    of all. So the outcome does not depend on the order in which parallel senders happened to be served.
     """
+    changed: dict[str, Any] = {}
     severity, reason = _severity(alert, policy)
     if _RANK[severity] < _RANK[incident.severity] or not incident.summary:
-        incident = replace(incident, severity=severity, severity_reason=reason)
+        changed |= {"severity": severity, "severity_reason": reason}
     described_by = [alert.signal.sent_at.isoformat(), alert.signal.signal_id]
-    if described_by <= incident.described_by:
-        return incident
-    data = alert.data
-    return replace(
-        incident,
-        summary=data.summary,
-        service=data.service,
-        labels=dict(data.labels),
-        annotations=dict(data.annotations),
-        links=list(data.links),
-        described_by=described_by,
-    )
+    if described_by > incident.described_by:
+        data = alert.data
+        changed |= {
+            "summary": data.summary,
+            "service": data.service,
+            "labels": dict(data.labels),
+            "annotations": dict(data.annotations),
+            "links": list(data.links),
+            "described_by": described_by,
+        }
+    return changed
 
 
 def _severity(alert: Alert, policy: IntakePolicy) -> tuple[Severity, str | None]:
