@@ -9,13 +9,16 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
+from shared.consumption.header_names import forgive_header_names
+
+forgive_header_names()
 log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 _MAX_FAILED = 30
 _WAIT_MILLISECONDS = 1000
 _PROBE_MILLISECONDS = 200
 _COMMIT_SECONDS = 2.0
-_UNREADABLE = (UnicodeDecodeError, CorruptRecordException)  # the first: a header's name that is not UTF-8
+_UNREADABLE = (UnicodeDecodeError, CorruptRecordException)
 
 Polled = dict[TopicPartition, list[Any]]
 

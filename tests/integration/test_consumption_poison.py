@@ -2,12 +2,15 @@
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from aiokafka.record.memory_records import MemoryRecords
 
 from shared.consumption import keeper
 from shared.consumption.isolation import isolate
@@ -125,19 +128,61 @@ class NotText(str):
         return b"\xff\xfe"
 
 
+async def publish_without_text(kafka: str, topic: str, *values: bytes, codec: str | None = None) -> None:
+    """Send values to partition 0 in one batch; the second has a header whose name is no text."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        batch = producer.create_batch()
+        batch._builder = _DefaultRecordBatchBuilderPy(2, CODECS[codec], 0, -1, -1, -1, 1 << 16)
+        for number, value in enumerate(values):
+            name = NotText("x") if number == 1 or len(values) == 1 else "text"
+            batch.append(key=None, value=value, timestamp=None, headers=[("first", b"1"), (name, b"\xff")])
+        await (await producer.send_batch(batch, topic, partition=0))
+
+
+CODECS = {None: 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_a_header_whose_name_is_no_text_is_no_reason_to_stop(
+    kafka: str, topic_prefix: str, diary: Diary, codec: str | None
+) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await publish_without_text(kafka, topic_prefix + TOPIC, thing(0), thing(1), thing(2), codec=codec)
+    await publish_without_text(kafka, topic_prefix + TOPIC, thing(3), b"{", thing(4), codec=codec)
+    await publish(kafka, topic_prefix + TOPIC, [thing(5)])
+
+    async with diary.service(kafka, topic_prefix, write_down) as service:
+        await diary.reaches(6)
+        assert service.problems() == []
+
+    assert await diary.values() == [thing(number) for number in range(6)]
+    [letter] = await diary.letters()
+    assert (letter["offset"], letter["value"]) == (4, base64.b64encode(b"{").decode())
+    assert letter["headers"] == [["first", "MQ=="], ["\\xff\\xfe", "/w=="]]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_what_publishers_compress_is_read(kafka: str, topic_prefix: str, diary: Diary, codec: Any) -> None:
+    await make_topic(kafka, topic_prefix + TOPIC)
+    async with AIOKafkaProducer(bootstrap_servers=kafka, compression_type=codec) as producer:
+        for sent in [await producer.send(topic_prefix + TOPIC, thing(number)) for number in range(40)]:
+            await sent
+    async with diary.service(kafka, topic_prefix, write_down):
+        await diary.reaches(40)
+    assert await diary.values() == [thing(number) for number in range(40)]
+
+
 async def test_a_record_that_the_client_cannot_read_stops_its_partition_alone(
     kafka: str, topic_prefix: str, diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeper, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(fetcher, "MemoryRecords", MemoryRecords)  # as strict as aiokafka has it
     topic = topic_prefix + TOPIC
     await make_topic(kafka, topic, partitions=2)
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
         for number in range(20):
             await producer.send_and_wait(topic, thing(number), partition=number % 2)
-        batch = producer.create_batch()
-        batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, -1, 1 << 16)
-        batch.append(key=None, value=thing(666), timestamp=None, headers=[(NotText("x"), b"")])
-        await (await producer.send_batch(batch, topic, partition=0))
+        await publish_without_text(kafka, topic, thing(666))
         for number in range(20, 40):
             await producer.send_and_wait(topic, thing(number), partition=number % 2)
 
