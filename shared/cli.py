@@ -27,6 +27,7 @@ policy = typer.Typer(no_args_is_help=True, help="The policy files.")
 app.add_typer(topics, name="topics")
 app.add_typer(policy, name="policy")
 errors = Console(stderr=True)
+_CANARY = "deploy.canary.cli"
 
 
 def _version(wanted: bool) -> None:
@@ -86,11 +87,12 @@ def _is_installed(module: str) -> bool:
 def build(first: str = "") -> typer.Typer:
     """The command tree: one group a service, and the groups that services share (`incidents`, `audit`).
 
-    When `first`, the word that comes first on the command line, is a service, its commands are all that is loaded: four
-    services that start together must not load each other's.
+    When `first`, the word that comes first on the command line, is a service or the canary, its commands are all that
+    is loaded: services that start together must not load each other's.
     """
-    if first.isidentifier() and _is_installed(f"services.{first}.cli"):
-        app.add_typer(importlib.import_module(f"services.{first}.cli").app, name=first)
+    alone = _CANARY if first == "canary" else f"services.{first}.cli"
+    if first.isidentifier() and _is_installed(alone):
+        app.add_typer(importlib.import_module(alone).app, name=first)
         return app
     shared_groups: dict[str, typer.Typer] = {}
     for module in _installed("cli"):
@@ -102,6 +104,8 @@ def build(first: str = "") -> typer.Typer:
                 shared_groups[name] = group
                 app.add_typer(group, name=name)
     app.add_typer(importlib.import_module("shared.letters_cli").app, name="dead-letters")
+    if _is_installed(_CANARY):
+        app.add_typer(importlib.import_module(_CANARY).app, name="canary")
     if _is_installed("deploy.local.cli"):
         app.registered_commands += importlib.import_module("deploy.local.cli").app.registered_commands
     return app

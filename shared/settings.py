@@ -2,12 +2,13 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
+S = TypeVar("S", bound="Settings")
 
 
 class Settings(BaseSettings):
@@ -84,9 +85,14 @@ class SettingsError(Exception):
 
 
 def load_settings() -> Settings:
+    """What every service may need, from the environment. Raises SettingsError, as `read_settings` does."""
+    return read_settings(Settings)
+
+
+def read_settings(kind: type[S]) -> S:
     """Settings from the environment. Raises SettingsError that names the first wrong variable, never its value."""
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = "_".join(map(str, problem["loc"])).upper()

@@ -59,7 +59,7 @@ CANARY_RESULT = Attribute(
 )
 CANARY_STAGE = Attribute(
     "tocsin.canary.stage",
-    "part of a round: signal sent to accepted, sent to paged, acknowledged and ended until reporting tells so, all of it",
+    "part of a round: from the signal, or from the order to acknowledge or end until reporting tells so; `round`: all",
     values=("accept", "page", "acknowledge", "resolve", "round"),
 )
 

@@ -1,0 +1,71 @@
+"""`tocsin canary`."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deploy.canary.round import Report
+from shared.commands import refused
+from shared.logs import configure_logs
+from shared.policy_files import Duration
+
+app = typer.Typer(help="Prove the whole way: a synthetic incident, from its signal to its resolution, on a schedule.")
+_DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        span = _DURATION.validate_python(text)
+    except ValidationError:
+        raise typer.BadParameter("write a number with its unit: 30s, 5m, 1h") from None
+    if not timedelta(seconds=1) <= span <= timedelta(days=1):
+        raise typer.BadParameter("at least 1s, at most 1d")
+    return span
+
+
+def _span(about: str, default: str) -> Any:
+    return typer.Option(parser=_duration, metavar="SPAN", help=about, show_default=default)
+
+
+@app.callback(invoke_without_command=True)
+def canary(
+    every: Annotated[timedelta, _span("Between the beginnings of two rounds.", "1m")] = timedelta(minutes=1),
+    patience: Annotated[timedelta, _span("How long each stage of a round may take.", "30s")] = timedelta(seconds=30),
+    once: Annotated[bool, typer.Option("--once", help="One round, at once. Exit 1 when it fails.")] = False,
+) -> None:
+    """Go round until told to stop, or once. The first round begins after ten seconds."""
+    from deploy.canary.run import run_every, run_once  # heavy, and every `tocsin` command loads this module
+    from deploy.canary.settings import CanarySettings
+    from shared.settings import read_settings
+
+    settings = read_settings(CanarySettings)
+    configure_logs("canary", "CRITICAL" if once else settings.log_level)
+    try:
+        if not once:
+            asyncio.run(run_every(settings, every.total_seconds(), patience.total_seconds()))
+            return
+        report = asyncio.run(run_once(settings, patience.total_seconds()))
+    except OSError as error:
+        where = f"{settings.http_host}:{settings.http_port}"
+        raise refused(f"the canary cannot listen on {where} ({error.strerror}); does one run already?") from None
+    Console().print(_table(report))
+    if report.reason:
+        raise refused(report.reason)
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    passed = report.result == "passed"
+    table.add_row("result", Text(report.result.replace("_", " "), style="green" if passed else "red"))
+    table.add_row("incident", report.incident or "-")
+    for stage, seconds in report.stages.items():
+        table.add_row(stage, f"{seconds * 1000:,.0f} ms")
+    table.add_row("whole round", f"{report.seconds * 1000:,.0f} ms")
+    table.add_row("trace", report.trace.trace_id)
+    return table

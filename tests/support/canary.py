@@ -1,0 +1,77 @@
+"""Canaries beside a whole Tocsin: the policy that knows them, and the command that goes round."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from tests.support.running import Running, free_port
+
+_USER = '  {name}: {{name: "A canary", email: "c@mail.example", webhook: "{url}", methods: [webhook]}}\n'
+_POLICY = '  {name}: {{rounds: 1, steps: [{{targets: ["user:{name}"], wait: 1h}}]}}\n'
+
+
+def with_canaries(files: Mapping[str, str], receivers: Mapping[str, str]) -> dict[str, str]:
+    """The policy files, and for each name a service, a team and a user who is paged at the address given."""
+    teams, catalogue = files["teams.yaml"], files["catalogue.yaml"]
+    for name, url in receivers.items():
+        teams = teams.replace("users:\n", "users:\n" + _USER.format(name=name, url=url))
+        teams = teams.replace("\nteams:\n", f"\nteams:\n  {name}: {{policy: {name}}}\n")
+        teams = teams.replace("policies:\n", "policies:\n" + _POLICY.format(name=name))
+        catalogue += f"  {name}: {{team: {name}, tier: 4, synthetic: true}}\n"
+    return {**files, "teams.yaml": teams, "catalogue.yaml": catalogue}
+
+
+class Flock:
+    """Canaries by name, each with a receiver of its own."""
+
+    def __init__(self, *names: str) -> None:
+        self.ports = {name: free_port() for name in names}
+
+    @property
+    def receivers(self) -> dict[str, str]:
+        """Where each is paged."""
+        return {name: f"http://127.0.0.1:{port}/pages" for name, port in self.ports.items()}
+
+    def environment(self, tocsin: Running, name: str, **more: str) -> dict[str, str]:
+        """What the command is told."""
+        return tocsin.environment | {
+            "TOCSIN_INTAKE_URL": tocsin.url("intake"),
+            "TOCSIN_CANARY_KEY": tocsin.key,
+            "TOCSIN_CANARY_NAME": name,
+            "TOCSIN_CANARY_SERVICE": name,
+            "TOCSIN_HTTP_PORT": str(self.ports[name]),
+            "COLUMNS": "200",
+            **more,
+        }
+
+    async def once(self, tocsin: Running, name: str, patience: str = "60s", **more: str) -> tuple[int, str]:
+        """One round: the command's exit status, and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "shared.cli", "canary", "--once", "--patience", patience),
+            env=self.environment(tocsin, name, **more),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    @asynccontextmanager
+    async def on_schedule(self, tocsin: Running, name: str, every: str) -> AsyncIterator[str]:
+        """Its address, while it goes round; it has to stop well when it is told to."""
+        log = (tocsin.logs / f"{name}.log").open("ab")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "shared.cli", "canary", "--every", every, "--patience", "60s"),
+            env=self.environment(tocsin, name),
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield f"http://127.0.0.1:{self.ports[name]}"
+            process.terminate()
+            async with asyncio.timeout(20):
+                assert await process.wait() == 0, "it stops when it is told to"
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
