@@ -17,7 +17,6 @@ from shared.db import Connection, Database
 from shared.http import JsonResponse, Problem
 
 Status = Literal["open", "reported", "triggered", "acknowledged", "resolved"]
-_OPEN = ["reported", "triggered", "acknowledged"]
 _NUMBER = re.compile(r"(?:INC-)?([0-9]{1,18})", re.IGNORECASE)
 _MOST_CHANGES = 20
 NO_NUL = r"^[^\x00]*$"
@@ -63,10 +62,9 @@ def api(database: Database, clock: Clock, trace_template: str | None) -> APIRout
         synthetic: Annotated[bool, Query(description="a canary's incidents in place of real ones")] = False,
     ) -> JsonResponse:
         """The newest incidents first. `next` is null on the last page."""
-        statuses = None if status is None else _OPEN if status == "open" else [status]
         async with database.connection() as connection:
             # One more than asked for shows whether there is a next page.
-            found = await reads.list_incidents(connection, statuses, team, _before(before), limit + 1, synthetic)
+            found = await reads.list_incidents(connection, status, team, _before(before), limit + 1, synthetic)
         page = [incident.model_dump() for incident in found[:limit]]
         return JsonResponse({"incidents": page, "next": f"INC-{page[-1]['number']}" if len(found) > limit else None})
 

@@ -1,7 +1,7 @@
 """What events write: states, timelines, changes, requests. Set-wise, in one order for all writers."""
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,8 +15,9 @@ from shared.events.triage import RequestRouted, TriagedIncident
 
 CHANNEL = "incidents"
 STATE_COLUMNS = [field.name for field in fields(Incident)]
-_DERIVED = ["number", "status", "team", "opened_at", "acknowledged_at", "resolved_at"]
-ENTRY_COLUMNS = ", ".join(field.name for field in fields(Entry))
+_DERIVED = ["number", "status", "priority", "team", "opened_at", "acknowledged_at", "resolved_at"]
+_ENTRY_FIELDS = [field.name for field in fields(Entry)]
+ENTRY_COLUMNS = ", ".join(_ENTRY_FIELDS)
 _Told = TypeVar("_Told", bound=Model)
 
 
@@ -110,7 +111,7 @@ async def insert_timeline(connection: Connection, entries: Sequence[Entry]) -> N
             ORDER BY incident_id, producer, sequence
             ON CONFLICT DO NOTHING
             """,  # noqa: S608 - names of our own
-            [asdict(entry) for entry in entries],
+            [{name: getattr(entry, name) for name in _ENTRY_FIELDS} for entry in entries],  # `asdict` copies deeply
         )
 
 

@@ -1,6 +1,6 @@
 """What the API and the console read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -21,57 +21,64 @@ _MOST_OTHERS = 1000
 
 async def list_incidents(
     connection: Connection,
-    statuses: Sequence[str] | None,
+    status: str | None,
     team: str | None,
     before: int | None,
     limit: int,
     synthetic: bool = False,
 ) -> list[IncidentSummary]:
-    """The newest incidents whose number is below `before`, or the newest synthetic ones; None does not filter."""
-    # Not a parameter: the partial indexes need to see which of the two it is.
+    """The newest incidents whose number is below `before`, or the newest synthetic ones; None does not filter.
+
+    A status of `open` is every one but `resolved`.
+    """
+    # Not parameters: the partial indexes need to see what is asked for.
     kind = "synthetic" if synthetic else "NOT synthetic"
+    still_open = " AND status <> 'resolved'" if status not in (None, "resolved") else ""
+    where, values = _matching(
+        {"status = ?": None if status == "open" else status, "team = ?": team, "number < ?": before}
+    )
     rows = await connection.fetch(
         f"""
-        SELECT state FROM incidents
-        WHERE {kind} AND state IS NOT NULL
-          AND ($1::text[] IS NULL OR status = ANY($1)) AND ($2::text IS NULL OR team = $2)
-          AND ($3::bigint IS NULL OR number < $3)
-        ORDER BY number DESC LIMIT $4
+        SELECT state FROM incidents WHERE {kind} AND state IS NOT NULL{still_open}{where}
+        ORDER BY number DESC LIMIT {limit:d}
         """,  # noqa: S608 - words of our own
-        statuses,
-        team,
-        before,
-        limit,
+        *values,
     )
     return _summaries(rows)
 
 
 async def list_open(connection: Connection, team: str | None, limit: int) -> list[IncidentSummary]:
     """Open incidents by priority, the oldest first in each."""
+    where, values = _matching({"team = ?": team})
     rows = await connection.fetch(
-        """
-        SELECT state FROM incidents
-        WHERE status <> 'resolved' AND NOT synthetic AND ($1::text IS NULL OR team = $1)
-        ORDER BY state ->> 'priority' NULLS LAST, opened_at, number LIMIT $2
-        """,
-        team,
-        limit,
+        f"""
+        SELECT state FROM incidents WHERE status <> 'resolved' AND NOT synthetic{where}
+        ORDER BY priority, opened_at, number LIMIT {limit:d}
+        """,  # noqa: S608 - words of our own
+        *values,
     )
     return _summaries(rows)
 
 
 async def list_resolved(connection: Connection, team: str | None, limit: int) -> list[IncidentSummary]:
     """The incidents resolved last."""
+    where, values = _matching({"team = ?": team})
     rows = await connection.fetch(
-        """
-        SELECT state FROM incidents
-        WHERE resolved_at IS NOT NULL AND NOT synthetic AND ($1::text IS NULL OR team = $1)
-        ORDER BY resolved_at DESC LIMIT $2
-        """,
-        team,
-        limit,
+        f"""
+        SELECT state FROM incidents WHERE resolved_at IS NOT NULL AND NOT synthetic{where}
+        ORDER BY resolved_at DESC LIMIT {limit:d}
+        """,  # noqa: S608 - words of our own
+        *values,
     )
     return _summaries(rows)
+
+
+def _matching(conditions: Mapping[str, object]) -> tuple[str, list[object]]:
+    """What goes behind a WHERE: the conditions (their value written `?`) that have a value, and the values."""
+    # `$1 IS NULL OR team = $1` instead is one plan for both: it reads all rows to find the few of a team.
+    asked = {condition: value for condition, value in conditions.items() if value is not None}
+    texts = [f" AND {condition.replace('?', f'${place}')}" for place, condition in enumerate(asked, start=1)]
+    return "".join(texts), list(asked.values())
 
 
 def _summaries(rows: Sequence[Any]) -> list[IncidentSummary]:
@@ -127,16 +134,14 @@ async def list_changes(
     connection: Connection, service: str | None, since: datetime, until: datetime, limit: int
 ) -> list[Change]:
     """The newest changes made in the period; None takes those of every service."""
+    where, values = _matching({"made_at >= ?": since, "made_at <= ?": until, "service = ?": service})
     rows = await connection.fetch(
-        """
+        f"""
         SELECT change_id, service, kind, summary, version, source, links, made_at, made_at AS received_at FROM changes
-        WHERE ($1::text IS NULL OR service = $1) AND made_at BETWEEN $2 AND $3
-        ORDER BY made_at DESC LIMIT $4
-        """,
-        service,
-        since,
-        until,
-        limit,
+        WHERE true{where}
+        ORDER BY made_at DESC LIMIT {limit:d}
+        """,  # noqa: S608 - words of our own
+        *values,
     )
     return [Change.model_validate(dict(row)) for row in rows]
 
