@@ -1,8 +1,10 @@
 """A storm of signals that goes on whatever dies: each is sent again, as the same signal, until it was accepted."""
 
 import asyncio
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +18,11 @@ from tests.support.running import TOKEN, Received, Running, Truth, alert, eventu
 
 _BATCH = 5
 _SENDERS = 4
+_PATIENCE = aiohttp.ClientTimeout(total=5)
+_LONGEST_SECONDS = 150
+_TICK_SECONDS = 0.1
+_EACH_TICK = 6
+_TICKS_AN_OUTAGE = 10
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,16 @@ class Signal:
         return ("topic" if self.by_topic else "tests") + f" {self.event['source']}", self.event["id"]
 
 
-def make_signals(count: int, outages: int, dice: random.Random) -> list[Signal]:
-    """Signals of `outages` things that break one after the other; each is an incident by HTTP and one by topic."""
+def make_signals(count: int, outages: int, dice: random.Random, name: str = "") -> list[Signal]:
+    """Signals of `outages` things that break one after the other; each is an incident by HTTP and one by topic.
+
+    Signals of another `name` are others.
+    """
     signals = []
     for number in range(count):
         newest = number * outages // count
         outage = newest if number % 3 else dice.randint(0, newest)
-        event = alert(f"s{number}", f"outage {outage}", service="checkout" if outage % 2 else "search")
+        event = alert(f"{name}s{number}", f"{name}outage {outage}", service="checkout" if outage % 2 else "search")
         signals.append(Signal(event, by_topic=number % 2 == 0))
     return signals
 
@@ -52,16 +62,35 @@ class Storm:
     accepted: Accepted = field(default_factory=Accepted)
     pages: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
 
+    takes: bool = True  # whether the responder does anything now
+    senders: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SENDERS))
+
     async def send(self, signals: Sequence[Signal]) -> None:
         """Returns when all were accepted."""
-        batches: asyncio.Queue[Sequence[Signal]] = asyncio.Queue()
         web = [signal for signal in signals if not signal.by_topic]
-        for start in range(0, len(web), _BATCH):
-            batches.put_nowait(web[start : start + _BATCH])
         async with asyncio.TaskGroup() as group:
             group.create_task(self._publish([signal for signal in signals if signal.by_topic]))
-            for _ in range(_SENDERS):
-                group.create_task(self._post_all(batches))
+            for start in range(0, len(web), _BATCH):
+                group.create_task(self._post(web[start : start + _BATCH]))
+
+    @asynccontextmanager
+    async def steady(self, name: str) -> AsyncIterator[None]:
+        """Signals called `name` at a steady pace for as long as the block lasts; after it, all were accepted."""
+        async with asyncio.TaskGroup() as group:
+            pace = group.create_task(self._keep_pace(group, name))
+            try:
+                yield
+            finally:
+                pace.cancel()
+
+    async def _keep_pace(self, group: asyncio.TaskGroup, name: str) -> None:
+        dice = random.Random(name)  # noqa: S311 - the same signals every time
+        for tick in itertools.count():
+            newest = tick // _TICKS_AN_OUTAGE
+            outages = [newest if number % 3 else dice.randint(0, newest) for number in range(_EACH_TICK)]
+            events = [alert(f"{name} {tick}.{n}", f"{name} {outage}") for n, outage in enumerate(outages)]
+            group.create_task(self.send([Signal(event, by_topic=n % 2 == 0) for n, event in enumerate(events)]))
+            await asyncio.sleep(_TICK_SECONDS)
 
     async def reached(self, count: int) -> Truth:
         """Whether that many signals were accepted by now."""
@@ -74,28 +103,23 @@ class Storm:
             )
             self.accepted.signals.add(signal.name)
 
-    async def _post_all(self, batches: "asyncio.Queue[Sequence[Signal]]") -> None:
-        while not batches.empty():
-            batch = batches.get_nowait()
-            headers = {
-                "Authorization": f"Bearer {self.tocsin.key}",
-                "Content-Type": "application/cloudevents-batch+json",
-            }
-            await self._until_accepted(
-                self.tocsin.url("intake", "/v1/signals"), [signal.event for signal in batch], headers
-            )
-            self.accepted.signals |= {signal.name for signal in batch}
+    async def _post(self, batch: Sequence[Signal]) -> None:
+        headers = {"Authorization": f"Bearer {self.tocsin.key}", "Content-Type": "application/cloudevents-batch+json"}
+        async with self.senders:
+            await self._until_accepted("intake", "/v1/signals", [signal.event for signal in batch], headers)
+        self.accepted.signals |= {signal.name for signal in batch}
 
-    async def _until_accepted(self, url: str, body: Any, headers: dict[str, str]) -> None:
+    async def _until_accepted(self, service: str, path: str, body: Any, headers: dict[str, str]) -> None:
         async def accepted() -> Truth:
+            url = self.tocsin.url(service, path)
             try:
-                async with self.tocsin.http.post(url, json=body, headers=headers) as answer:
+                async with self.tocsin.http.post(url, json=body, headers=headers, timeout=_PATIENCE) as answer:
                     assert answer.status in (200, 202, 503), await answer.text()
                     return Truth(answer.status < 300, str(answer.status))
-            except aiohttp.ClientError as error:
+            except (aiohttp.ClientError, TimeoutError) as error:
                 return Truth(False, repr(error))  # killed, perhaps between the commit and the answer
 
-        await eventually("it is accepted", accepted, 60)
+        await eventually("it is accepted", accepted, _LONGEST_SECONDS)
 
     def page(self, page: Received) -> int:
         """The receiver's answer to a page."""
@@ -113,9 +137,9 @@ class Storm:
         number = 0
         while True:
             incident, number = await self.pages.get(), number + 1
-            if number % 5 == 0 and incident not in self.accepted.acknowledged:
-                url = self.tocsin.url("escalation", f"/v1/incidents/{incident}/acknowledge")
+            if self.takes and number % 5 == 0 and incident not in self.accepted.acknowledged:
+                path = f"/v1/incidents/{incident}/acknowledge"
                 # Noted before it is asked for: it may be committed and told although no answer ever came.
                 self.accepted.acknowledged[incident] = "ana"
-                await self._until_accepted(url, {"by": "ana"}, {"Authorization": f"Bearer {TOKEN}"})
+                await self._until_accepted("escalation", path, {"by": "ana"}, {"Authorization": f"Bearer {TOKEN}"})
             self.pages.task_done()

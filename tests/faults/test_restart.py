@@ -1,63 +1,37 @@
-"""Services that are stopped, as every deployment stops them, and one that dies right after it gave its word."""
+"""A service that dies right after it gave its word."""
 
-import asyncio
-import random
 import signal
 
-from tests.faults.storm import Storm, make_signals
-from tests.support.checker import Accepted, complaints
-from tests.support.evidence import checking
-from tests.support.running import SERVICES, Receiver, Running, Truth, alert, eventually
+import pytest
 
-_EACH = 60
+from tests.faults.world import World
+from tests.support.running import Truth, alert, eventually
 
-
-async def test_a_service_that_is_told_to_stop_ends_well_and_loses_and_repeats_nothing(
-    kafka: str, database: str, topic_prefix: str, tocsin: Running, receiver: Receiver, storm: Storm
-) -> None:
-    signals = make_signals(_EACH * len(SERVICES), len(SERVICES) * 3, random.Random(1))  # noqa: S311
-
-    async def restart(service: str, moment: int) -> None:
-        await eventually("the middle of it", lambda: storm.reached(moment))
-        async with asyncio.timeout(20):
-            assert await tocsin.kill(service, signal.SIGTERM) == 0, (tocsin.logs / f"{service}.log").read_text()[-3000:]
-        await tocsin.start(service)
-        await tocsin.ready(service)
-
-    for number, service in enumerate(SERVICES):
-        async with asyncio.TaskGroup() as group:
-            group.create_task(restart(service, number * _EACH + _EACH // 3))
-            group.create_task(storm.send(signals[number * _EACH : (number + 1) * _EACH]))
-
-    async with checking(kafka, database, topic_prefix) as checker:
-        await storm.pass_over(checker)
-        evidence = await checker.evidence(receiver.received)
-    assert complaints(evidence, storm.accepted) == []
-    keys = [page.webhook_id for page in receiver.received]
-    assert len(keys) == len(set(keys)), "who ends well has waited for the pages on their way"
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_c64_a_resolve_that_was_accepted_is_told_although_its_service_was_killed(
-    kafka: str, database: str, topic_prefix: str, tocsin: Running, receiver: Receiver
-) -> None:
-    accepted = Accepted(signals={("tests /probe", str(number)) for number in range(3)})
-    answer = await tocsin.signals(*(alert(str(number), f"outage {number}") for number in range(3)))
+async def test_c64_a_resolve_that_was_accepted_is_told_although_its_service_was_killed(world: World) -> None:
+    tocsin, accepted = world.stack.tocsin, world.storm.accepted
+    world.storm.takes = False  # nobody acknowledges what is resolved here
+    names = [f"resolved {number}" for number in range(6 if world.long else 2)]
+    answer = await tocsin.signals(*(alert(name) for name in names))
+    accepted.signals |= {("tests /probe", name) for name in names}
     incidents = [one["subject"] for one in answer["signals"]]
 
     async def paged() -> Truth:
-        seen = {page.body["data"]["incident_id"] for page in receiver.received}
-        return Truth(seen == set(incidents), str(seen))
+        seen = {page.body["data"]["incident_id"] for page in world.receiver.received}
+        return Truth(seen >= set(incidents), str(seen))
 
     await eventually("ana is paged for all", paged)
     for incident in incidents:
         await tocsin.act("resolve", incident)
-        await tocsin.kill("escalation")
+        old = world.stack.send("escalation", signal.SIGKILL)
         accepted.resolved[incident] = "ana"
-        await tocsin.start("escalation")
-        await tocsin.ready("escalation")
+        await world.stack.renewed("escalation", old)
 
-    async with checking(kafka, database, topic_prefix) as checker:
-        await eventually("all has come to rest", checker.settled, 60)
-        assert complaints(await checker.evidence(receiver.received), accepted) == []
-    answer = await tocsin.signals(alert("again", "outage 0"))
+    await world.judge()
+    world.storm.takes = True
+    accepted.signals.add(("tests /probe", "again"))
+    answer = await tocsin.signals(alert("again", names[0]))
     assert answer["signals"][0]["subject"] not in incidents, "what breaks again is a new incident"
+    await world.judge()

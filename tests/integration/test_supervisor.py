@@ -99,7 +99,7 @@ def test_a_part_that_was_told_to_end_is_started_again_at_once(local_dir: Path) -
         look_until(watched, lambda: time.monotonic() > lasted)
         stop(triage.process, signal.SIGTERM, 5)
 
-        watched.look()
+        look_until(watched, lambda: triage.starts == 2)
 
         assert said == ["triage was started again"]
     finally:

@@ -27,9 +27,13 @@ class Accepted:
 
 
 def complaints(evidence: Evidence, accepted: Accepted) -> list[str]:
-    """What is wrong, in words; empty when all is accounted for."""
-    checks = (_signals, _orders, _events, _states, _stalled, _unpaged, _repeated_pages, _ledger, _audit, _refused)
-    return [found for check in checks for found in check(evidence, accepted)]
+    """What is wrong, in words, after the invariant that it breaks; empty when all of them hold."""
+    return [
+        f"{invariant}: {found}"
+        for invariant, checks in INVARIANTS.items()
+        for check in checks
+        for found in check(evidence, accepted)
+    ]
 
 
 def _signals(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
@@ -70,11 +74,9 @@ def _events(evidence: Evidence, _: Accepted) -> Iterator[str]:
             sequences[event["subject"]].append(int(event["sequence"]))
             began[event["subject"]] += event["type"].endswith(f".{first}")
         for id in rows.keys() | sequences.keys() | evidence.by_id("intake").keys():
-            if (
-                sorted(sequences[id]) != list(range(1, (rows[id]["sequence"] if id in rows else 0) + 1))
-                or id not in rows
-            ):
-                yield f"{producer} of {id}: {sorted(sequences[id])} were told; its row: {rows.get(id)}"
+            told = sorted(sequences[id])
+            if id not in rows or told != list(range(1, len(told) + 1)) or len(told) != rows[id]["sequence"]:
+                yield f"{producer} of {id}: {told} were told; its row: {rows.get(id)}"
             if began[id] != 1:
                 yield f"{id} has {began[id]} {first}"
 
@@ -116,6 +118,28 @@ def _stalled(evidence: Evidence, _: Accepted) -> Iterator[str]:
             yield f"{id} has no timer for what it waits on: {waiting!r}, {due}"
         if row["status"] != "resolved" and not waiting:
             yield f"{id} waits on nothing that has a name"
+
+
+def _folded(evidence: Evidence, _: Accepted) -> Iterator[str]:
+    """The newest event of each producer, in whatever order all of them were read, gives the state that is stored."""
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for topic in _FIRSTS:
+        for event in evidence.events(topic):
+            place = topic, event["subject"]
+            newest[place] = max(newest.get(place, event), event, key=lambda one: int(one["sequence"]))
+    for id, row in evidence.by_id("escalation").items():
+        told = newest.get((escalation.TOPIC, id), {}).get("data", {}).get("response", {})
+        kept = row["state"]["response"]
+        # How far it has read moves on without an event.
+        if differing := [n for n in kept if kept[n] != told.get(n) and n not in ("intake_sequence", "triage_sequence")]:
+            yield f"{id}: escalation has {differing} otherwise than its newest event tells: {kept}, {told}"
+    for id, row in evidence.by_id("reporting").items():
+        response = newest.get((escalation.TOPIC, id), {}).get("data", {}).get("response", {})
+        incident = newest.get((intake.TOPIC, id), {}).get("data", {}).get("incident", {})
+        expected = response.get("status"), response.get("acknowledged_by"), incident.get("signal_count")
+        reported = tuple(row["state"][name] for name in ("status", "acknowledged_by", "signal_count"))
+        if expected != reported:
+            yield f"{id}: reporting has {reported}, and the newest events tell {expected}"
 
 
 def _unpaged(evidence: Evidence, _: Accepted) -> Iterator[str]:
@@ -173,3 +197,13 @@ def _refused(evidence: Evidence, _: Accepted) -> Iterator[str]:
     for topic in (rejections.DEAD_LETTERS, rejections.REJECTIONS):
         yield from (f"{topic}: {event['data']['reason']}" for event in evidence.events(topic))
     yield from (f"the outbox of {service} has {count} rows" for service, count in evidence.waiting.items() if count)
+
+
+INVARIANTS = {
+    "I1, what was acknowledged is accounted for": (_signals, _orders, _events, _refused),
+    "I2, an open incident has a due timer or waits on a named thing": (_stalled, _unpaged),
+    "I3, a page has one attempt key, which a repeat reuses": (_repeated_pages, _ledger),
+    "I4, the same events give the same state": (_states, _folded),
+    "I5, the audit chain verifies": (_audit,),
+}
+"""What has to hold after any fault, and what is looked at for it."""

@@ -1,0 +1,41 @@
+"""What every fault is judged by: steady load over a supervised stack, and an independent checker when it is over."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from tests.faults.storm import Storm
+from tests.faults.supervised import Supervised
+from tests.support.checker import complaints
+from tests.support.evidence import Evidence, checking
+from tests.support.running import Receiver
+
+
+@dataclass
+class World:
+    """One stack for many faults, one after the other. `long`: whether there is time for many of each."""
+
+    stack: Supervised
+    storm: Storm
+    receiver: Receiver
+    long: bool
+    _known: set[str] = field(default_factory=set)
+
+    @asynccontextmanager
+    async def load(self, name: str) -> AsyncIterator[None]:
+        """Steady load while the block breaks things. After it everything comes to rest, and all invariants hold."""
+        async with self.storm.steady(name):
+            yield
+        await self.judge()
+
+    async def judge(self) -> Evidence:
+        """Wait until nothing moves; fail with what is wrong, unless an earlier fault was blamed for it."""
+        await self.stack.ready()
+        async with checking(self.stack.kafka.bootstrap, self.stack.postgres.dsn(), "") as checker:
+            await self.storm.pass_over(checker)
+            evidence = await checker.evidence(self.receiver.received)
+        found = complaints(evidence, self.storm.accepted)
+        new = [complaint for complaint in found if complaint not in self._known]
+        self._known.update(new)
+        assert not new, "\n".join(new)
+        return evidence
