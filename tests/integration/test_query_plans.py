@@ -1,0 +1,77 @@
+"""A year of work in the database, and the services at theirs: no statement reads a big table from end to end.
+
+Nothing here is a copy of a statement. The services' own code runs, and Postgres tells by which plans: a statement that
+is added later is judged as well, and a function of a store that nothing here runs fails the test.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from types import CodeType
+
+import pytest
+
+from services.escalation import ledger
+from services.escalation import store as escalation_store
+from services.intake import store as intake_store
+from services.reporting.store import audit, incidents, reads
+from services.triage import store as triage_store
+from shared import outbox, timers
+from shared.consumption import offsets
+from tests.support import many_rows, stack
+from tests.support.day_of_work import tocsin, work_for_a_day
+from tests.support.plans import BIG, Plan, calls_noted, list_big_tables, tell_plans
+
+MOST_READ = 2 * BIG
+"""Rows that a statement may look at. With a partial index of 10,000 at hand, it is as well read as looked up in."""
+READ_MORE = {
+    "intake forgets": many_rows.FEW,  # 10,000 rows, by an index of coarse blocks, every ten minutes
+    "figures": many_rows.ROWS // 8,  # they are over the incidents of 30 days
+    "board": many_rows.ROWS // 8,  # has the figures, and counts what is open
+    "verify": many_rows.ROWS,  # reads the log, page by page
+}
+STORES = (intake_store, triage_store, escalation_store, ledger, audit, incidents, reads, outbox, timers, offsets)
+
+
+@pytest.fixture(scope="module")
+def year(postgres: str, template: str) -> Iterator[str]:
+    """Admin DSN of a database with a million incidents."""
+    dsn = asyncio.run(stack.clone_database(postgres, template))
+    asyncio.run(many_rows.fill(dsn))
+    yield dsn
+    asyncio.run(stack.drop_database(postgres, stack.name_of(dsn)))
+
+
+@pytest.mark.parametrize("plan_cache_mode", ["force_custom_plan", "force_generic_plan"])
+async def test_no_statement_reads_a_big_table_from_end_to_end(year: str, plan_cache_mode: str) -> None:
+    await tell_plans(year, plan_cache_mode)
+    big = await list_big_tables(year)
+    with calls_noted(functions_with_sql()) as called:
+        async with tocsin(year) as system:
+            await work_for_a_day(system)
+    assert ("intake", "incidents") in big
+    assert len(system.plans.heard) > 200
+    tables = {table for _, table in big}
+    faults = {fault for plan in system.plans.heard for fault in faults_of(plan, tables)}
+    assert not faults, "\n".join(sorted(faults))
+    unused = [code.co_qualname for code in functions_with_sql() if code not in called]
+    assert not unused, f"these were not run: add them to the day's work: {unused}"
+
+
+def functions_with_sql() -> list[CodeType]:
+    return [
+        function.__code__
+        for module in STORES
+        for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
+        if function.__module__ == module.__name__ and "connection" in inspect.signature(function).parameters
+    ]
+
+
+def faults_of(plan: Plan, big: set[str]) -> Iterator[str]:
+    where = f"{plan.task}: {plan.statement[:300]}"
+    for table in plan.scanned() & big:
+        yield f"reads all of {table}: {where}"
+    if plan.rows_sorted() > BIG:
+        yield f"sorts {plan.rows_sorted():,} rows: {where}"
+    if plan.rows_read() > READ_MORE.get(plan.task, MOST_READ):
+        yield f"looks at {plan.rows_read():,} rows in {plan.milliseconds:.0f} ms: {where}"

@@ -1,0 +1,260 @@
+"""A day's work of the four services on one database, without Kafka: what one tells is handed to the next."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import product
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import aiohttp
+import asyncpg
+import orjson
+from aiokafka import TopicPartition
+
+from services.escalation import store as escalation_store
+from services.escalation.links import Links
+from services.escalation.policy import read_teams
+from services.escalation.ticker import Steps
+from services.intake import store as intake_store
+from services.intake.handlers import Intake
+from services.intake.keys import KeyRing, create_key
+from services.intake.policy import IntakePolicy
+from services.reporting.app import build_app
+from services.reporting.handlers import PROJECTED, Reporting
+from services.reporting.live import Live
+from services.reporting.verification import verify_chains
+from services.triage.handlers import Triage
+from services.triage.policy import read_catalogue
+from shared import outbox, timers
+from shared.consumption import offsets
+from shared.consumption.batch import Handler, Worker
+from shared.consumption.offsets import Place
+from shared.consumption.partition import Partition, Slice
+from shared.db import Connection
+from shared.events import escalation, intake, triage
+from shared.events.cloudevents import CloudEvent
+from shared.ids import uuid7
+from shared.record import Record
+from shared.topics import SIGNALS
+from shared.wake import Wake
+from tests.support import many_rows
+from tests.support.escalating import KEY, TEAMS, JumpingClock, World
+from tests.support.http import served
+from tests.support.plans import Plans, WatchedDatabase
+from tests.support.running import alert, eventually
+from tests.support.stack import runtime_dsn
+
+BATCH = 100
+_PARTITION = 100  # the rows of the audit log that are there already are of others
+
+
+@dataclass
+class Tocsin:
+    """The four services on one database, watched; the test is their Kafka."""
+
+    plans: Plans
+    databases: Mapping[str, WatchedDatabase]
+    admin: Connection
+    clock: JumpingClock
+    canary: str = field(default_factory=lambda: f"canary-{uuid7()}")
+
+    async def consume(self, service: str, topic: str, handler: Handler, records: Sequence[Record]) -> None:
+        """One batch as the service's consumption works on it."""
+        database, place = self.databases[service], Place(topic, _PARTITION)
+        async with database.connection() as connection:
+            row = (await offsets.load_positions(connection, [place])).get(place)
+        start = row.next_offset if row else 0
+        placed = [replace(r, partition=_PARTITION, offset=start + i) for i, r in enumerate(records)]
+        partition = Partition(TopicPartition(topic, _PARTITION), place, row=row)
+        with self.plans.during(f"{service} reads {topic}"):
+            work = Worker(database, {topic: handler}, service, self.clock)
+            await work.work([Slice(partition, start, start + len(records), placed)])
+
+    async def told(self, topic: str) -> list[Record]:
+        """What the owner of a topic has written to it since."""
+        taken = f"DELETE FROM {topic.split('.')[1]}.outbox WHERE topic = $1 RETURNING id, key, value, headers"  # noqa: S608
+        rows = await self.admin_rows(taken, topic)
+        return [
+            Record(
+                *(topic, 0, 0, self.clock(), row["key"], row["value"]),
+                tuple((name, value.encode()) for name, value in orjson.loads(row["headers"]).items()),
+            )
+            for row in sorted(rows, key=lambda row: row["id"])
+        ]
+
+    async def admin_rows(self, query: str, *arguments: Any) -> list[Any]:
+        """Rows of any schema, unwatched."""
+        return await self.admin.fetch(query, *arguments)
+
+
+@asynccontextmanager
+async def tocsin(year: str) -> AsyncIterator[Tocsin]:
+    plans = Plans()
+    databases = {name: WatchedDatabase(runtime_dsn(year, name), plans) for name in many_rows.SERVICES}
+    admin = await asyncpg.connect(year)
+    try:
+        yield Tocsin(plans, databases, admin, JumpingClock())
+    finally:
+        await admin.close()
+        for database in databases.values():
+            await database.close()
+
+
+async def work_for_a_day(system: Tocsin) -> None:
+    """Every function that has SQL runs at least once."""
+    for topic in (intake.TOPIC, triage.TOPIC, escalation.TOPIC):
+        await system.told(topic)  # what another day has left
+    told = {intake.TOPIC: await _intake_works(system)}
+    await _triage_works(system, told[intake.TOPIC])
+    told[triage.TOPIC] = await system.told(triage.TOPIC)
+    told[escalation.TOPIC] = await _escalation_works(system, told[triage.TOPIC])
+    handlers = _intake_of(system)
+    await system.consume("intake", escalation.TOPIC, handlers.on_escalation, told[escalation.TOPIC])
+    await _reporting_works(system, told)
+    for service in many_rows.SERVICES:
+        await _relay_works(system, service)
+
+
+def _intake_of(system: Tocsin) -> Intake:
+    return Intake(IntakePolicy, system.clock)
+
+
+async def _intake_works(system: Tocsin) -> list[Record]:
+    handlers, database, now = _intake_of(system), system.databases["intake"], system.clock()
+    run = now.isoformat()
+    ends = (now + timedelta(minutes=5)).isoformat()
+    opening = [alert(f"{run} {n}", ends_at=ends, service="checkout" if n else system.canary) for n in range(BATCH)]
+    joining = [alert(f"{run} again {n}", key=f"{run} {n}", severity="error") for n in range(BATCH)]
+    ending = [alert(f"{run} end {n}", key=f"{run} {n}", status="resolved") for n in range(BATCH // 4)]
+    others = [alert(f"{run} {kind} {n}") | {"type": f"tocsin.signals.{kind}"}
+              for kind in ("Change", "ServiceRequest") for n in range(BATCH)]  # fmt: skip
+    for signals in (opening, opening, joining, ending, others, [{"no": "signal"}]):
+        records = [Record(SIGNALS, 0, 0, now, None, orjson.dumps(signal)) for signal in signals]
+        await system.consume("intake", SIGNALS, handlers.on_signals, records)
+    told = await system.told(intake.TOPIC)
+    system.clock.jump(hours=2)
+    await _timers_work(system, "intake", handlers.fire)
+    with system.plans.during("intake forgets"):
+        async with database.connection() as connection:
+            for days in (8, 7, 6):
+                await intake_store.delete_old_signals(connection, now - timedelta(days=days))
+            await intake_store.delete_resolved_ahead(connection, now - timedelta(days=8))
+    with system.plans.during("intake's keys"):
+        async with database.transaction() as connection:
+            key = await create_key(connection, "tests", None, now)
+        assert await KeyRing(database, system.clock).integration(key) == "tests"
+        async with database.transaction() as connection:
+            for stored in await intake_store.list_keys(connection):
+                await intake_store.delete_key(connection, stored.key_id)
+    return told
+
+
+async def _timers_work(system: Tocsin, service: str, fire: timers.Fire) -> None:
+    with system.plans.during(f"{service}'s timers"):
+        async with system.databases[service].transaction() as connection:
+            due = await timers.claim_timers(connection, system.clock(), BATCH)
+            assert len(due) == BATCH
+            await fire(connection, due)
+            assert await timers.load_next_due(connection)
+
+
+async def _triage_works(system: Tocsin, records: Sequence[Record]) -> None:
+    services = f"checkout: {{team: payments, tier: 1}}, {system.canary}: {{team: payments, tier: 1, synthetic: true}}"
+    catalogue = read_catalogue(f"{{default_team: platform, services: {{{services}}}}}".encode())
+    handlers = Triage(lambda: catalogue, system.clock)
+    await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
+    await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
+
+
+async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[Record]:
+    database, teams = system.databases["escalation"], read_teams(TEAMS.format(url="http://127.0.0.1:9").encode())
+    world = World(database, system.clock, teams, Links(KEY, "http://links"), {}, Wake(database.dsn, "escalation"))
+    await system.consume("escalation", triage.TOPIC, world.handlers.on_triage, records)
+    told = await system.told(escalation.TOPIC)
+    numbers = [orjson.loads(record.value or b"")["data"]["response"]["number"] for record in told]
+    incidents = list(dict.fromkeys(zip([record.key for record in told], numbers, strict=True)))
+    assert len(incidents) == BATCH, len(incidents)
+    system.clock.jump(minutes=2)
+    await _timers_work(system, "escalation", Steps(lambda: teams, system.clock).fire)
+    await _sender_works(system, world)
+    (_, number), (second, _), *others = [(UUID((key or b"").decode()), number) for key, number in incidents]
+    with system.plans.during("people act"):
+        await world.act(number, "acknowledge")
+        await world.act(second, "resolve")
+        async with database.connection() as connection:
+            await escalation_store.load_view(connection, second)
+    with system.plans.during("systems act"):
+        await world.command(*(_order_to_resolve(incident) for incident, _ in others))
+    return told + await system.told(escalation.TOPIC)
+
+
+def _order_to_resolve(incident: UUID) -> CloudEvent:
+    data = {"incident_id": str(incident), "by": "Ben"}
+    return CloudEvent("1", "/bot", "tocsin.commands.ResolveIncident", data=data)
+
+
+async def _sender_works(system: Tocsin, world: World) -> None:
+    """It finds thousands of due pages, of many receivers, whom it does not know: it gives up some hundreds."""
+
+    async def failed() -> int:
+        return len(await system.admin_rows("SELECT FROM escalation.deliveries WHERE status = 'failed'"))
+
+    async def enough() -> bool:
+        return await failed() >= before + 2 * BATCH
+
+    before = await failed()
+    with system.plans.during("the sender"):
+        sender = asyncio.create_task(world.sender().run())
+        try:
+            await eventually("pages are given up", enough)
+        finally:
+            sender.cancel()
+            with suppress(asyncio.CancelledError):
+                await sender
+
+
+async def _reporting_works(system: Tocsin, told: Mapping[str, Sequence[Record]]) -> None:
+    database, handlers = system.databases["reporting"], Reporting(system.clock)
+    for topic, records in told.items():
+        assert topic in PROJECTED
+        for _ in ("first", "again"):
+            await system.consume("reporting", topic, handlers.record_and_project, records)
+    app = build_app(database, system.clock, Live(asyncio.Event(), asyncio.Event()), None)
+    async with served(app) as address, aiohttp.ClientSession(address) as session:
+        for task, path in _list_pages(orjson.loads(told[intake.TOPIC][0].value or b"")["subject"]):
+            with system.plans.during(task):
+                async with session.get(path) as answer:
+                    assert answer.status == 200, (path, await answer.text())
+    with system.plans.during("verify"):
+        async with database.connection() as connection:
+            assert [verdict async for verdict in verify_chains(connection, lambda _: None)]
+
+
+def _list_pages(incident: str) -> Iterator[tuple[str, str]]:
+    """All that reporting can be asked for, by what it is."""
+    teams = ("", many_rows.RARE_TEAM, "team-7", "nobody")
+    yield from (("board", f"/?team={team}") for team in teams)
+    yield from (
+        ("page", path) for path in ("/requests", "/canary", f"/incidents/{incident}", f"/v1/incidents/{incident}")
+    )
+    yield "figures", "/v1/metrics"
+    yield "list", "/v1/incidents?synthetic=true"
+    statuses = ("", "open", "reported", "triggered", "acknowledged", "resolved")
+    for status, team, before in product(statuses, teams, ("", f"{many_rows.ROWS // 2}")):
+        asked = {"status": status, "team": team, "before": before, "limit": "50"}
+        yield "list", "/v1/incidents?" + urlencode({name: value for name, value in asked.items() if value})
+
+
+async def _relay_works(system: Tocsin, service: str) -> None:
+    with system.plans.during(f"{service}'s relay"):
+        async with system.databases[service].connection() as connection:
+            assert await outbox.load_oldest_outbox(connection)
+            first, *rest = await outbox.list_outbox(connection, 1000)
+            await outbox.replace_outbox(connection, first, first.message)
+            await outbox.delete_outbox(connection, rest)
+            await outbox.insert_outbox(connection, [first.message], system.clock())
+            await offsets.skip_markers(connection, Place("tests", 0), 0, 1)
