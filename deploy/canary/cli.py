@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.canary.round import Report
 from shared.commands import refused
 from shared.logs import configure_logs
 from shared.policy_files import Duration
+
+if TYPE_CHECKING:
+    from deploy.canary.round import Report
 
 app = typer.Typer(help="Prove the whole way: a synthetic incident, from its signal to its resolution, on a schedule.")
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
@@ -52,14 +54,14 @@ def canary(
             return
         report = asyncio.run(run_once(settings, patience.total_seconds()))
     except OSError as error:
-        where = f"{settings.http_host}:{settings.http_port}"
+        where = f"{settings.http_host}:{settings.receiver_port}"
         raise refused(f"the canary cannot listen on {where} ({error.strerror}); does one run already?") from None
     Console().print(_table(report))
     if report.reason:
         raise refused(report.reason)
 
 
-def _table(report: Report) -> Table:
+def _table(report: "Report") -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     passed = report.result == "passed"
     table.add_row("result", Text(report.result.replace("_", " "), style="green" if passed else "red"))

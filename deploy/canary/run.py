@@ -53,19 +53,20 @@ async def _go_round(canary: Canary) -> Report:
     report = await canary.go_round()
     count(report)
     facts = {"incident": report.incident, "trace_id": report.trace.trace_id, "seconds": round(report.seconds, 3)}
+    facts |= {f"{stage}_seconds": round(seconds, 3) for stage, seconds in report.stages.items()}
     if report.ended_leftover:
         log.warning("an earlier round had left an incident open; it is ended")
     if report.reason:
         log.error("the canary's round failed", extra={"result": report.result, "reason": report.reason, **facts})
     else:
-        log.info("the canary's round passed", extra={**facts, **{f"{k}_seconds": v for k, v in report.stages.items()}})
+        log.info("the canary's round passed", extra=facts)
     return report
 
 
 @asynccontextmanager
 async def _listening(settings: CanarySettings, patience: float) -> AsyncIterator[Canary]:
     key, pages = settings.required("canary_key"), Pages(settings.required("webhook_secret"))
-    own = (settings.http_host, settings.http_port)
+    own = (settings.http_host, settings.receiver_port)
     socket = listen(*own) if settings.http_fd is None else inherit(settings.http_fd)
     configure_telemetry("canary")
     runner = web.AppRunner(_app(pages), access_log=None, shutdown_timeout=1)

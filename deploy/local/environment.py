@@ -38,6 +38,7 @@ def build(state: State, secrets: Secrets, jars: Sequence[Path] = ()) -> Stack:
     inherited = {**os.environ, **variables}
     commands = {"inbox": ["deploy.local.inbox"]}
     commands |= {name: ["shared.cli", name, "serve"] for name in installed_services()}
+    commands["canary"] = ["shared.cli", "canary"]
     servers = [
         Server(name, arguments, state.ports[name], inherited, LOGS / f"{name}.log")
         for name, arguments in commands.items()
@@ -69,4 +70,8 @@ def _variables(ports: Mapping[str, int], secrets: Secrets, kafka: Kafka, postgre
         "TOCSIN_API_TOKEN": secrets.api_token,
         "TOCSIN_WEBHOOK_SECRET": secrets.webhook_secret,
         "TOCSIN_INTEGRATION_KEY": secrets.integration_key or "",
+        "TOCSIN_CANARY_URL": url(ports["canary"]),
+        "TOCSIN_CANARY_PORT": str(ports["canary"]),
+        "TOCSIN_CANARY_NAME": "local",
+        "TOCSIN_CANARY_KEY": secrets.integration_key or "",
     }

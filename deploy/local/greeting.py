@@ -15,6 +15,7 @@ def greet(console: Console, current: State) -> None:
 [bold green]Tocsin is up.[/]
   console          {url(current.ports["reporting"])}
   inbox            {url(current.ports["inbox"])}  [dim](the pages that were sent)[/]
+  canary           {url(current.ports["reporting"])}/canary  [dim](a synthetic incident a minute)[/]
   integration key  {key}
   settings         {ENVIRONMENT}  [dim](read by `.venv/bin/tocsin incidents list` and its like)[/]
 

@@ -16,7 +16,7 @@ from deploy.local.paths import ENVIRONMENT, LOCAL, SECRETS, STATE
 from deploy.local.process import birth
 
 SERVICES = ("intake", "triage", "escalation", "reporting")
-PORTS = ("kafka", "kafka_controller", "inbox", "inbox_smtp", *SERVICES)
+PORTS = ("kafka", "kafka_controller", "inbox", "inbox_smtp", *SERVICES, "canary")
 
 
 class AlreadyUp(Exception):

@@ -54,7 +54,7 @@ def test_a_newcomer_gets_a_page_and_keeps_it_when_the_supervisor_is_killed(machi
     assert "checkout answers 500" in page["subject"]
 
     before, pids = machine.variables, machine.pids
-    assert len(pids) == 8
+    assert len(pids) == 9
     os.kill(pids["supervisor"], signal.SIGKILL)
     if sys.platform == "linux":
         until(lambda: not any(birth(pid) for pid in pids.values()))

@@ -21,6 +21,7 @@ def errors_of(old: str, new: str) -> list[str]:
 
 def test_the_example_of_the_local_stack_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_INBOX_URL", "http://127.0.0.1:8025")
+    monkeypatch.setenv("TOCSIN_CANARY_URL", "http://127.0.0.1:8026")
     assert check(EXAMPLE) == []
 
 
