@@ -1,0 +1,139 @@
+"""What a canary says when its round fails: against a Tocsin that a test makes misbehave."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import orjson
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from deploy.canary.front import Front
+from deploy.canary.receiver import Pages
+from deploy.canary.round import Canary, Report
+from tests.support.http import listening
+from tests.support.running import SECRET
+
+OTHER = "whsec_" + "YW5vdGhlciBzZWNyZXQgb2YgdGhlIHRlc3RzLCBzYW1lIGxlbmd0aA=="
+INCIDENT = "0f9a1a53-9f0d-5c6e-8f4f-3c2a7d0f5b11"
+
+
+@dataclass
+class Tocsin:
+    """All of it behind one address, each part as the test wants it."""
+
+    pages: Pages
+    refusals: int = 0
+    leftover: bool = False
+    page_secret: str = SECRET
+    pages_sent: bool = True
+    synthetic: bool | None = True
+    presses_work: bool = True
+    ends_work: bool = True
+    status: str = "triggered"
+    url: str = ""
+    signals: list[dict[str, Any]] = field(default_factory=list)
+
+    async def signal(self, request: web.Request) -> web.Response:
+        if self.refusals:
+            self.refusals -= 1
+            raise web.HTTPServiceUnavailable(text='{"detail": "too many signals are waiting"}')
+        self.signals += (events := await request.json())
+        *_, last = events
+        if last["data"]["status"] == "firing" and self.pages_sent:
+            self._page(last["data"]["summary"])
+        elif last["data"]["status"] == "resolved" and self.ends_work:
+            self.status = "resolved"
+        before = "cleared" if self.leftover else "nothing was open"
+        taken = [{"decision": before, "subject": None}, {"decision": "opened", "subject": INCIDENT}]
+        return web.json_response({"signals": taken[-len(events) :]}, status=202)
+
+    def _page(self, summary: str) -> None:
+        data = {"incident_id": INCIDENT, "incident": "INC-7", "summary": summary}
+        body = orjson.dumps({"data": data | {"acknowledge_url": f"{self.url}/a/secret-token"}})
+        now = datetime.now(UTC)
+        signature = Webhook(self.page_secret).sign("1", now, body.decode())
+        headers = {"webhook-id": "1", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
+        assert self.pages.take(headers, body) == (204 if self.page_secret == SECRET else 401)
+
+    async def press(self, _: web.Request) -> web.Response:
+        if not self.presses_work:
+            raise web.HTTPForbidden(text="<html>This link has expired.</html>")
+        self.status = "acknowledged"
+        return web.Response()
+
+    async def story(self, _: web.Request) -> web.Response:
+        failed = {"user": "canary", "method": "webhook", "outcome": "failed", "error": "HTTP 500"}
+        story = {"status": self.status, "team": "canary", "waiting_on": "canary", "synthetic": self.synthetic}
+        return web.json_response(story | {"pages": [failed]})
+
+    async def go_round(self, patience: float) -> Report:
+        async with aiohttp.ClientSession() as http:
+            return await Canary(Front(http, self.url, self.url, "key"), self.pages, "c", "canary", patience).go_round()
+
+
+@asynccontextmanager
+async def standing(**trouble: Any) -> AsyncIterator[Tocsin]:
+    """A Tocsin with this trouble, for as long as the block lasts."""
+    whole = Tocsin(Pages(SECRET), **trouble)
+    app = web.Application()
+    app.router.add_post("/v1/signals", whole.signal)
+    app.router.add_post("/a/{token}", whole.press)
+    app.router.add_get("/v1/incidents/{id}", whole.story)
+    async with listening(app) as whole.url:
+        yield whole
+
+
+async def test_a_signal_that_is_refused_for_a_while_is_sent_again() -> None:
+    async with standing(refusals=2) as tocsin:
+        report = await tocsin.go_round(patience=30)
+    assert (report.result, report.reason, report.incident) == ("passed", "", "INC-7")
+    assert report.stages.keys() == {"accept", "page", "acknowledge", "resolve"}
+    assert max(report.stages.values()) <= report.seconds
+    assert [event["data"]["status"] for event in tocsin.signals] == ["resolved", "firing", "resolved"]
+    assert len({(event["source"], event["data"]["key"]) for event in tocsin.signals}) == 1
+    assert not report.ended_leftover
+
+
+async def test_what_an_earlier_round_left_is_told() -> None:
+    async with standing(leftover=True) as tocsin:
+        assert (await tocsin.go_round(patience=30)).ended_leftover
+
+
+TROUBLE: Sequence[tuple[dict[str, Any], str, str]] = (
+    ({"refusals": 1000}, "not_accepted", "not within 3 s; at last: HOST answered 503: too many signals are waiting"),
+    ({"pages_sent": False}, "not_paged", "canary by webhook failed, HTTP 500; it is triggered, team canary"),
+    ({"page_secret": OTHER}, "not_paged", "one came whose signature is not by TOCSIN_WEBHOOK_SECRET"),
+    (
+        {"presses_work": False},
+        "not_acknowledged",
+        "the page's link pressed: not within 3 s; at last: HOST answered 403",
+    ),
+    ({"synthetic": None}, "not_acknowledged", "reporting to tell so: not within 3 s"),
+    ({"synthetic": False}, "not_synthetic", "mark service canary with `synthetic: true` in catalogue.yaml"),
+    ({"ends_work": False}, "not_resolved", "at last: it is acknowledged, waiting on canary"),
+)
+
+
+async def test_a_round_that_fails_names_what_was_awaited_and_ends_its_incident() -> None:
+    async def fails(trouble: dict[str, Any], result: str, reason: str) -> None:
+        async with standing(**trouble) as tocsin:
+            report = await tocsin.go_round(patience=3)
+        assert report.result == result, (trouble, report.reason)
+        assert reason.replace("HOST", tocsin.url) in report.reason
+        assert "secret-token" not in report.reason, "the link of a page is a credential"
+        if result != "not_accepted":
+            assert tocsin.signals[-1]["data"]["status"] == "resolved"
+
+    await asyncio.gather(*(fails(*case) for case in TROUBLE))
+
+
+async def test_a_tocsin_that_is_not_there_is_said_to_be_so() -> None:
+    tocsin = Tocsin(Pages(SECRET), url="http://127.0.0.1:1")
+    report = await tocsin.go_round(patience=1)
+    assert report.result == "not_accepted"
+    assert "Cannot connect to host 127.0.0.1:1" in report.reason
