@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import alertmanager
+from deploy.local.postgres import THROWAWAY
+from tests.bench import alertmanager, profile
 from tests.bench.bare_loop import through_bare_loop
 from tests.bench.figures import Figures
 from tests.bench.measured import Inbox, inbox
@@ -61,6 +62,13 @@ async def bench(
     return runs
 
 
+async def profiles(servers: Servers, workloads: Sequence[Workload], console: Console) -> None:
+    """Where the time of each workload goes."""
+    for workload in workloads:
+        console.log(f"{workload.name}, {workload.title}")
+        await profile.profile(workload, servers, console)
+
+
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
@@ -69,6 +77,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of all systems, interleaved; medians are shown")
     parser.add_argument("--quick", action="store_true", help="a tenth of the alerts, one round, no targets")
     parser.add_argument("--alone", action="store_true", help="without the bare loop and without peers")
+    parser.add_argument("--profile", action="store_true", help="instead: where the time goes (with sampling: slower)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show what changed since such a file")
     return parser.parse_args()
@@ -86,14 +95,18 @@ def main() -> None:
     if not alertmanager.program():
         console.print("Alertmanager is not on PATH (Debian: prometheus-alertmanager): no peer in this run")
     console.log("starting Kafka and PostgreSQL")
-    with kafka_server() as kafka, postgres_server() as postgres, template_database(postgres) as template:
+    settings = {**THROWAWAY, **(profile.SETTINGS if given.profile else {})}
+    with kafka_server() as kafka, postgres_server(settings) as postgres, template_database(postgres) as template:
         servers = Servers(kafka, postgres, template)
+        if given.profile:
+            return asyncio.run(profiles(servers, workloads, console))
         runs = asyncio.run(bench(servers, workloads, 1 if given.quick else given.rounds, given.alone, console))
     show(console, runs, judge=not given.quick)
     if given.json:
         save(given.json, about, runs)
     if given.compare:
         show_change(console, load(given.compare), runs)
+    return None
 
 
 if __name__ == "__main__":

@@ -50,37 +50,41 @@ def figures(
     unaccounted: int = 0,
 ) -> Figures:
     """Put together what generator and receiver noted; `unaccounted` events are in no incident."""
-    begin, accepted, refused = min(sent.sent), 0, 0
-    first_sent: dict[int, float] = {}
-    promised = set()
-    for number, events in enumerate(workload.slices()):
-        taken = sent.taken[number]
-        accepted, refused = accepted + len(events) * taken, refused + len(events) * (not taken)
-        for thing in map(workload.thing, events):
-            first_sent.setdefault(thing, sent.sent[number])
-            if taken:
-                promised.add(thing)
+    begin, begun = min(sent.sent), first_sent(workload, sent)
+    answers = list(zip(workload.slices(), sent.taken, strict=True))
+    accepted = sum(len(events) for events, taken in answers if taken)
+    promised = {workload.thing(event) for events, taken in answers if taken for event in events}
     arrived: dict[int, float] = {}
     for receipt in receipts:
         arrived.setdefault(receipt.thing, receipt.at)
-    delays = sorted((at - first_sent[thing]) * 1000 for thing, at in arrived.items())
+    delays = sorted((at - begun[thing]) * 1000 for thing, at in arrived.items())
     return Figures(
         system,
         workload.name,
         accepted,
-        refused,
+        refused=workload.events - accepted,
         accepted_rate=round(accepted / (max(sent.answered) - begin), 1),
         delivered=len(arrived),
         delivered_rate=round(len(arrived) / (max(arrived.values()) - begin), 1) if arrived else 0.0,
-        p50_ms=_quantile(delays, 50),
-        p99_ms=_quantile(delays, 99),
+        p50_ms=quantile(delays, 50),
+        p99_ms=quantile(delays, 99),
         lost=len(promised - arrived.keys()) + unaccounted,
         duplicated=sum(count - 1 for count in Counter(receipt.thing for receipt in receipts).values()),
         costs=costs,
     )
 
 
-def _quantile(ordered: Sequence[float], percent: int) -> float:
+def first_sent(workload: Workload, sent: Sent) -> dict[int, float]:
+    """When each thing was first told of."""
+    first: dict[int, float] = {}
+    for at, events in zip(sent.sent, workload.slices(), strict=True):
+        for thing in map(workload.thing, events):
+            first[thing] = min(first.get(thing, at), at)
+    return first
+
+
+def quantile(ordered: Sequence[float], percent: int) -> float:
+    """A percentile of values in order; 0 when there are none."""
     if len(ordered) < 2:
         return round(ordered[0], 1) if ordered else 0.0
     return round(statistics.quantiles(ordered, n=100, method="inclusive")[percent - 1], 1)

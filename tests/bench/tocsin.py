@@ -1,8 +1,9 @@
 """A workload through the four services: separate processes with default settings, fresh database and topics."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import asyncpg
 
 from shared.topics import SIGNALS
-from tests.bench.figures import Figures, figures
-from tests.bench.generator import Job
+from tests.bench.cost import Cost
+from tests.bench.figures import Figures, Receipt, figures
+from tests.bench.generator import Job, Sent
 from tests.bench.measured import Inbox, run
 from tests.bench.servers import Servers
 from tests.bench.workloads import Workload, bodies, told_of
@@ -42,15 +44,31 @@ async def through_tocsin(workload: Workload, servers: Servers, receiver: Inbox) 
         return await measure(workload, servers, receiver, tocsin)
 
 
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What generator and receiver noted of a run, what it cost, and how many accepted alerts are in no incident."""
+
+    sent: Sent
+    receipts: Sequence[Receipt]
+    costs: Mapping[str, Cost]
+    unaccounted: int
+
+
 async def measure(workload: Workload, servers: Servers, receiver: Inbox, tocsin: Running) -> Figures:
     """Run it on a stack that is there."""
+    driven = await drive(workload, servers, receiver, tocsin)
+    return figures(NAME, workload, driven.sent, driven.receipts, driven.costs, driven.unaccounted)
+
+
+async def drive(workload: Workload, servers: Servers, receiver: Inbox, tocsin: Running) -> Driven:
+    """The same, with nothing made of it yet."""
     before = await _signals(tocsin.database)
     services = {name: [process.pid] for name, process in tocsin.processes.items()}
     groups = services | servers.processes()
     sent, receipts, costs = await run(_job(workload, tocsin), receiver, workload.things, groups, _things)
     accepted = sum(len(events) for events, taken in zip(workload.slices(), sent.taken, strict=True) if taken)
     held = await _signals(tocsin.database) - before
-    return figures(NAME, workload, sent, receipts, costs, unaccounted=max(accepted - held, 0))
+    return Driven(sent, receipts, costs, max(accepted - held, 0))
 
 
 def _job(workload: Workload, tocsin: Running) -> Job:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,14 +47,14 @@ def kafka_server() -> Iterator[str]:
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
+def postgres_server(settings: Mapping[str, str] = THROWAWAY) -> Iterator[str]:
     """Admin DSN of a server: TOCSIN_TEST_POSTGRES (a superuser's), or a fresh one that ends with the block."""
     if given := os.environ.get("TOCSIN_TEST_POSTGRES"):
         yield given
         return
     home = temporary_home()
     logs = Path(tempfile.mkdtemp(prefix="tocsin-postgres-log-"))
-    server = Postgres(home, logs / "postgres.log", THROWAWAY)
+    server = Postgres(home, logs / "postgres.log", settings)
     try:
         server.start()
         yield server.dsn()
