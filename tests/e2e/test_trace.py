@@ -12,7 +12,9 @@ from shared.trace_context import TraceContext, new_trace
 from tests.support.otlp import Backend, backend
 from tests.support.running import SECRET, TOKEN, Receiver, eventually
 from tests.support.tracing import (
+    CLEARED,
     SUMMARY,
+    WAY,
     Publisher,
     about,
     fault,
@@ -23,22 +25,6 @@ from tests.support.tracing import (
     span_id,
     tocsin,
 )
-
-WAY = {
-    ("tocsin-intake:report incident", "tocsin-triage:triage incident"),
-    ("tocsin-triage:triage incident", "tocsin-escalation:escalate"),
-    ("tocsin-escalation:escalate", "tocsin-escalation:page webhook"),
-    ("tocsin-escalation:escalate", "tocsin-escalation:escalate"),
-    ("tocsin-escalation:escalate", "tocsin-escalation:acknowledge"),
-}
-"""From the report to the acknowledgement, the same for every incident that two steps paged for."""
-
-CLEARED = {
-    ("tocsin-intake:report incident", "tocsin-intake:clear incident"),
-    ("tocsin-intake:clear incident", "tocsin-triage:triage incident"),
-    ("tocsin-triage:triage incident", "tocsin-escalation:resolve"),
-}
-"""It ended at its source."""
 
 
 @pytest.fixture

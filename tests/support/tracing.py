@@ -16,6 +16,22 @@ from tests.support.running import Received, Receiver, Running, alert, eventually
 
 SUMMARY = "the card of the customer is refused"
 
+WAY = {
+    ("tocsin-intake:report incident", "tocsin-triage:triage incident"),
+    ("tocsin-triage:triage incident", "tocsin-escalation:escalate"),
+    ("tocsin-escalation:escalate", "tocsin-escalation:page webhook"),
+    ("tocsin-escalation:escalate", "tocsin-escalation:escalate"),
+    ("tocsin-escalation:escalate", "tocsin-escalation:acknowledge"),
+}
+"""From the report to the acknowledgement, the same for every incident that two steps paged for."""
+
+CLEARED = {
+    ("tocsin-intake:report incident", "tocsin-intake:clear incident"),
+    ("tocsin-intake:clear incident", "tocsin-triage:triage incident"),
+    ("tocsin-triage:triage incident", "tocsin-escalation:resolve"),
+}
+"""It ended at its source."""
+
 
 @asynccontextmanager
 async def tocsin(
@@ -35,7 +51,7 @@ async def let_time_pass(database: str) -> None:
     connection = await asyncpg.connect(database)
     try:
         await connection.execute("UPDATE escalation.timers SET due_at = now()")
-        await connection.execute("NOTIFY \"escalation.timers\"")
+        await connection.execute('NOTIFY "escalation.timers"')
     finally:
         await connection.close()
 
