@@ -1,5 +1,6 @@
 """HTTP: applications whose every error is problem+json (RFC 9457), and a bounded reader of bodies."""
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from shared.events.cloudevents import Malformed
 
 log = logging.getLogger(__name__)
 _MAX_BODY = 64 * 1024
+BODY_SECONDS = 30.0
 
 PROBLEM: dict[str, Any] = {
     "description": "What is wrong, and how to mend it (RFC 9457). 503 comes with Retry-After: send it again.",
@@ -99,11 +101,17 @@ class _Bounded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         left = self._limit
+        reading: float | None = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def bounded() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, reading
+            try:
+                async with asyncio.timeout_at(reading):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"body: send it within {BODY_SECONDS:.0f} seconds") from None
             left -= len(message.get("body", b""))
+            reading = reading if message.get("more_body") else None
             if left < 0:
                 # Of the one kind that FastAPI lets through while it reads.
                 raise HTTPException(413, f"body: at most {self._limit} bytes are taken in one request")
@@ -140,20 +148,35 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, of at most `limit` bytes; more is refused with 413 before it is read to its end."""
+    """The body, of at most `limit` bytes; more is refused with 413 before it is read to its end, and 408 ends what
+    takes longer than half a minute."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Problem(
+            415, "Unsupported encoding", "Content-Encoding: send the body uncompressed", field="Content-Encoding"
+        )
     if int(request.headers.get("content-length") or 0) > limit:
         raise _too_large(limit)
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise _too_slow() from None
     return b"".join(chunks)
 
 
 def _too_large(limit: int) -> Problem:
     return Problem(413, "Too large", f"body: at most {limit} bytes are taken in one request", field="body")
+
+
+def _too_slow() -> Problem:
+    return Problem(
+        408, "Too slow", f"body: send it within {BODY_SECONDS:.0f} seconds", {"Connection": "close"}, field="body"
+    )
 
 
 def bearer(request: Request) -> str | None:

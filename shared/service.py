@@ -14,6 +14,7 @@ from shared.clock import system_clock
 from shared.db import Database
 from shared.gauges import Gauges, Look
 from shared.http import JsonResponse
+from shared.http_protocol import BoundedHttp
 from shared.listening import Server, inherit, listen
 from shared.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
@@ -84,7 +85,14 @@ async def run_service(
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     server = Server(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE_SECONDS)
+        uvicorn.Config(
+            app,
+            http=BoundedHttp,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
     )
     inherited, own = settings.http_fd, (settings.http_host, settings.http_port)
     listening = listen(*own) if inherited is None else inherit(inherited)

@@ -8,12 +8,22 @@ import uvicorn
 from aiohttp import web
 from fastapi import FastAPI
 
+from shared.http_protocol import BoundedHttp
+
 
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[str]:
     """Base address of the application, for as long as the block lasts."""
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app,
+            http=BoundedHttp,
+            host="127.0.0.1",
+            port=0,
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
     )
     server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve())
