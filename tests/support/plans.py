@@ -87,7 +87,8 @@ def _stored(node: dict[str, Any]) -> bool:
 
 def _looked_at(node: dict[str, Any]) -> int:
     vain = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
-    return round((node["Actual Rows"] + sum(node.get(name, 0) for name in vain)) * node["Actual Loops"])
+    rows: float = node["Actual Rows"] + sum(node.get(name, 0) for name in vain)
+    return round(rows * int(node["Actual Loops"]))
 
 
 @dataclass
