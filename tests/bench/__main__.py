@@ -19,6 +19,8 @@ from deploy.local.postgres import THROWAWAY
 from tests.bench import alertmanager, profile
 from tests.bench.bare_loop import through_bare_loop
 from tests.bench.figures import Figures
+from tests.bench.growth import SIZES, growth
+from tests.bench.growth import show as show_growth
 from tests.bench.measured import Inbox, inbox
 from tests.bench.report import line, show, show_change
 from tests.bench.results import load, machine, save
@@ -78,6 +80,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a tenth of the alerts, one round, no targets")
     parser.add_argument("--alone", action="store_true", help="without the bare loop and without peers")
     parser.add_argument("--profile", action="store_true", help="instead: where the time goes (with sampling: slower)")
+    parser.add_argument("--growth", action="store_true", help="instead: with many incidents open, and two replicas")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show what changed since such a file")
     return parser.parse_args()
@@ -98,6 +101,8 @@ def main() -> None:
     settings = {**THROWAWAY, **(profile.SETTINGS if given.profile else {})}
     with kafka_server() as kafka, postgres_server(settings) as postgres, template_database(postgres) as template:
         servers = Servers(kafka, postgres, template)
+        if given.growth:
+            return show_growth(console, asyncio.run(growth(servers, (0, 5_000) if given.quick else SIZES, console)))
         if given.profile:
             return asyncio.run(profiles(servers, workloads, console))
         runs = asyncio.run(bench(servers, workloads, 1 if given.quick else given.rounds, given.alone, console))

@@ -47,7 +47,7 @@ async def through_alertmanager(workload: Workload, executable: str, receiver: In
             await eventually("Alertmanager is ready", lambda: _ready(f"http://127.0.0.1:{port}/-/ready"))
             job = Job(
                 _bodies(workload),
-                port=port,
+                ports=[port],
                 path="/api/v2/alerts",
                 headers={"content-type": "application/json"},
                 rate=workload.rate,

@@ -128,7 +128,7 @@ async def through_bare_loop(workload: Workload, servers: Servers) -> Figures:
     prefix = f"b{uuid.uuid4().hex[:8]}."
     topics = [prefix + topic for topic in _TOPICS]
     await apply_topics(servers.kafka, prefix, [Topic(topic, retention=timedelta(days=1)) for topic in _TOPICS])
-    keys = [str(workload.thing(event)) for event in range(workload.events)]
+    keys = [str(workload.thing(event)) for event in workload.numbers]
     job = Job(bodies(workload), bootstrap=servers.kafka, topic=topics[0], keys=keys, rate=workload.rate)
     async with AsyncExitStack() as stack:
         dsn = await new_database(servers.postgres)

@@ -21,11 +21,11 @@ from tests.bench.http11 import Connection, request_head
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Bodies to send: as POSTs to `host`, `port` and `path`, or as records of `topic` at `bootstrap`."""
+    """Bodies to send: as POSTs to `host`, each connection to one of `ports`, or as records of `topic`."""
 
     bodies: Sequence[str]
     host: str = "127.0.0.1"
-    port: int = 0
+    ports: Sequence[int] = ()
     path: str = "/"
     headers: dict[str, str] = field(default_factory=dict)
     connections: int = 32
@@ -70,8 +70,9 @@ async def _drive(count: int, senders: Sequence[Send], rate: float | None) -> Tim
 
 async def _by_http(job: Job) -> Times:
     loop, bodies = asyncio.get_running_loop(), [body.encode() for body in job.bodies]
-    head = request_head(job.host, job.port, job.path, job.headers)
-    opened = [await loop.create_connection(Connection, job.host, job.port) for _ in range(job.connections)]
+    head = request_head(job.host, job.path, job.headers)
+    ports = [job.ports[number % len(job.ports)] for number in range(job.connections)]
+    opened = [await loop.create_connection(Connection, job.host, port) for port in ports]
 
     def sender(connection: Connection) -> Send:
         async def send(number: int) -> bool:

@@ -44,9 +44,9 @@ class Connection(asyncio.Protocol):
             self._answer.set_result((self._parser.get_status_code(), self._body))
 
 
-def request_head(host: str, port: int, path: str, headers: Mapping[str, str]) -> bytes:
+def request_head(host: str, path: str, headers: Mapping[str, str]) -> bytes:
     """All of a POST but its length and its body."""
-    lines = [f"POST {path} HTTP/1.1", f"host: {host}:{port}", *(f"{name}: {text}" for name, text in headers.items())]
+    lines = [f"POST {path} HTTP/1.1", f"host: {host}", *(f"{name}: {text}" for name, text in headers.items())]
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 

@@ -17,11 +17,10 @@ from rich.table import Table
 from shared.events import intake, triage
 from tests.bench.figures import first_sent, quantile
 from tests.bench.measured import inbox
-from tests.bench.results import SERVICES
 from tests.bench.servers import Servers
-from tests.bench.tocsin import Driven, drive, fresh
+from tests.bench.tocsin import Driven, drive, fresh, reported
 from tests.bench.workloads import Workload, told_of
-from tests.support.running import Running, eventually
+from tests.support.running import SERVICES, Running
 
 SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "10000"}
 """What the server needs for it."""
@@ -78,14 +77,9 @@ async def profile(workload: Workload, servers: Servers, console: Console) -> Non
 
 async def stages(workload: Workload, driven: Driven, tocsin: Running) -> list[list[float]]:
     """For each stage its milliseconds, page by page, in order. Waits until reporting knows of all pages."""
+    await reported(tocsin, len(driven.receipts))
     database = await asyncpg.connect(tocsin.database)
     try:
-
-        async def told() -> bool:
-            query = "SELECT count(*) FROM reporting.timeline WHERE type ~ 'PageSent'"
-            return bool(await database.fetchval(query) >= len(driven.receipts))
-
-        await eventually("reporting knows of all pages", told, 120)
         rows = await database.fetch(_MOMENTS, intake.TOPIC, triage.TOPIC)
     finally:
         await database.close()

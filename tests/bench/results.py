@@ -13,8 +13,8 @@ import orjson
 from tests.bench import bare_loop, tocsin
 from tests.bench.cost import Cost
 from tests.bench.figures import Figures
+from tests.support.running import SERVICES
 
-SERVICES = ("intake", "triage", "escalation", "reporting")
 _MEASURED = ("accepted_rate", "delivered_rate", "p50_ms", "p99_ms")
 Case = tuple[str, str]
 """A workload's and a system's name."""

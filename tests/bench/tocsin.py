@@ -1,5 +1,7 @@
 """A workload through the four services: separate processes with default settings, fresh database and topics."""
 
+import asyncio
+import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from deploy.local.ports import choose
 from shared.topics import SIGNALS
 from tests.bench.cost import Cost
 from tests.bench.figures import Figures, Receipt, figures
@@ -18,7 +21,7 @@ from tests.bench.measured import Inbox, run
 from tests.bench.servers import Servers
 from tests.bench.workloads import Workload, bodies, told_of
 from tests.support.policies import policy_files
-from tests.support.running import Running, running
+from tests.support.running import SERVICES, Running, eventually, running
 from tests.support.stack import clone_database, drop_database, name_of
 
 NAME = "tocsin"
@@ -71,15 +74,43 @@ async def drive(workload: Workload, servers: Servers, receiver: Inbox, tocsin: R
     return Driven(sent, receipts, costs, max(accepted - held, 0))
 
 
+async def second_replicas(tocsin: Running) -> None:
+    """Start another process of each service, and wait until it is ready."""
+    for service, port in zip(SERVICES, choose(len(SERVICES)), strict=True):
+        name = f"{service}-1"
+        own = {"TOCSIN_HTTP_PORT": str(port), "TOCSIN_INSTANCE": name}
+        command = [sys.executable, "-m", "shared.cli", service, "serve"]
+        with (tocsin.logs / f"{name}.log").open("ab") as log:
+            tocsin.processes[name] = await asyncio.create_subprocess_exec(
+                *command, env=tocsin.environment | own, stdout=log, stderr=log
+            )
+        tocsin.ports[name] = port
+        await tocsin.ready(name)
+
+
+async def reported(tocsin: Running, pages: int, seconds: float = 120) -> None:
+    """Wait until reporting, the last in the row, knows of so many pages sent."""
+    database = await asyncpg.connect(tocsin.database)
+
+    async def told() -> bool:
+        query = "SELECT count(*) FROM reporting.timeline WHERE type ~ 'PageSent'"
+        return bool(await database.fetchval(query) >= pages)
+
+    try:
+        await eventually("reporting knows of all pages", told, seconds)
+    finally:
+        await database.close()
+
+
 def _job(workload: Workload, tocsin: Running) -> Job:
     if workload.topic:
-        keys = [str(workload.thing(event)) for event in range(workload.events)]
+        keys = [str(workload.thing(event)) for event in workload.numbers]
         topic = tocsin.environment["TOCSIN_TOPIC_PREFIX"] + SIGNALS
         return Job(bodies(workload), bootstrap=tocsin.environment["TOCSIN_KAFKA"], topic=topic, keys=keys)
     form = "application/cloudevents-batch+json" if workload.batch > 1 else "application/cloudevents+json"
     return Job(
         bodies(workload),
-        port=tocsin.ports["intake"],
+        ports=[port for name, port in tocsin.ports.items() if name.startswith("intake")],
         path="/v1/signals",
         headers={"authorization": f"Bearer {tocsin.key}", "content-type": form},
         rate=workload.rate,

@@ -17,6 +17,8 @@ class Workload:
     batch: int = 1
     rate: int | None = None
     topic: bool = False
+    first: int = 0
+    """Where events and things are counted from: what has another number is another incident."""
 
     def quick(self) -> "Workload":
         """A tenth of it."""
@@ -24,11 +26,16 @@ class Workload:
 
     def thing(self, event: int) -> int:
         """What an event is about."""
-        return event % self.things
+        return self.first + (event - self.first) % self.things
+
+    @property
+    def numbers(self) -> range:
+        """Its events."""
+        return range(self.first, self.first + self.events)
 
     def slices(self) -> Iterator[range]:
         """The events of each request."""
-        return (range(at, min(at + self.batch, self.events)) for at in range(0, self.events, self.batch))
+        return (self.numbers[at : at + self.batch] for at in range(0, self.events, self.batch))
 
 
 WORKLOADS = {
