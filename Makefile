@@ -6,7 +6,7 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench lint format lock
+.PHONY: help up down demo test bench faults lint format lock
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(VENV)/.dev ## Run the tests on a real Kafka and a real PostgreSQL (ARGS=
 
 bench: $(VENV)/.dev ## Measure the stack under load (ARGS="--quick", ARGS=--help)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+faults: $(VENV)/.dev ## Break everything many times under load and look whether the invariants hold (ARGS="-k broker")
+	@$(BIN)/python -m pytest tests/faults --long -vs --durations=0 -o faulthandler_timeout=900 $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	$(BIN)/ruff check .

@@ -46,9 +46,13 @@ class Supervised:
     parts: dict[str, Part] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._supervisor = Supervisor(_Forgetful(), self.said.append)
+        self._supervisor = Supervisor(_Forgetful(), self._hear)
         # One thread for all: children end with the thread that made them.
         self._thread = ThreadPoolExecutor(1)
+
+    def _hear(self, line: str) -> None:
+        self.said.append(line)
+        print(line.partition(" Its log")[0])
 
     async def start(self, part: Part) -> None:
         """Start a part, which is looked after from here on."""

@@ -24,9 +24,12 @@ class World:
     @asynccontextmanager
     async def load(self, name: str) -> AsyncIterator[None]:
         """Steady load while the block breaks things. After it everything comes to rest, and all invariants hold."""
+        signals, pages = len(self.storm.accepted.signals), len(self.receiver.received)
         async with self.storm.steady(name):
             yield
         await self.judge()
+        signals, pages = len(self.storm.accepted.signals) - signals, len(self.receiver.received) - pages
+        print(f"{name}: {signals} signals accepted, {pages} pages arrived, all invariants hold")
 
     async def judge(self) -> Evidence:
         """Wait until nothing moves; fail with what is wrong, unless an earlier fault was blamed for it."""
