@@ -72,7 +72,11 @@ class Checker:
 
     async def settled(self) -> Truth:
         """Whether nothing moves: all is published, read by everybody, and no page or timer is due within a minute."""
-        busy = {f"outbox of {service}": count for service, count in (await self._outboxes()).items() if count}
+        await self._read()
+        known = sum(map(len, self._records.values()))
+        busy = {f"{service} has not read {place}": 1 for service in SERVICES for place in await self._unread(service)}
+        # Only now: what a service has read is by now in its outbox, or has left it.
+        busy |= {f"outbox of {service}": count for service, count in (await self._outboxes()).items() if count}
         soon = datetime.now(UTC) + timedelta(minutes=1)
         for what, query in {
             "held back": "SELECT count(*) FROM intake.incidents WHERE held_back AND status = 'open' AND $1 > told_at",
@@ -82,8 +86,8 @@ class Checker:
             if count := await self._connection.fetchval(query, soon):
                 busy[what] = count
         await self._read()
-        for service in SERVICES:
-            busy |= {f"{service} has not read {place}": 1 for place in await self._unread(service)}
+        if news := sum(map(len, self._records.values())) - known:
+            busy["published meanwhile"] = news
         return Truth(not busy, str(busy))
 
     async def evidence(self, pages: Sequence[Received]) -> Evidence:
