@@ -78,6 +78,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--workload", action="append", choices=[*WORKLOADS, "b"], help=f"repeatable; {names}")
     parser.add_argument("--rounds", type=int, default=3, help="of all systems, interleaved; medians are shown")
     parser.add_argument("--quick", action="store_true", help="a tenth of the alerts, one round, no targets")
+    parser.add_argument("--sync", action="store_true", help="PostgreSQL waits for the disk at each commit")
     parser.add_argument("--alone", action="store_true", help="without the bare loop and without peers")
     parser.add_argument("--profile", action="store_true", help="instead: where the time goes (with sampling: slower)")
     parser.add_argument("--growth", action="store_true", help="instead: with many incidents open, and two replicas")
@@ -93,12 +94,12 @@ def main() -> None:
     workloads = [w for w in WORKLOADS.values() if w.name in wanted or (w.name[0] == "b" and "b" in wanted)]
     if given.quick:
         workloads = [workload.quick() for workload in workloads]
-    about = machine()
+    about = machine() | {"commits": "wait for the disk" if given.sync else "do not wait for the disk"}
     console.print(", ".join(f"{name} {text}" for name, text in about.items()))
     if not alertmanager.program():
         console.print("Alertmanager is not on PATH (Debian: prometheus-alertmanager): no peer in this run")
     console.log("starting Kafka and PostgreSQL")
-    settings = {**THROWAWAY, **(profile.SETTINGS if given.profile else {})}
+    settings = {**({} if given.sync else THROWAWAY), **(profile.SETTINGS if given.profile else {})}
     with kafka_server() as kafka, postgres_server(settings) as postgres, template_database(postgres) as template:
         servers = Servers(kafka, postgres, template)
         if given.growth:
