@@ -1,0 +1,134 @@
+"""The telemetry backend hangs or is down: nobody waits for it, and work goes on as fast as with one that answers."""
+
+import asyncio
+import signal
+import statistics
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from shared.telemetry import span, spans, stop_telemetry
+from shared.telemetry.tracing import start_tracing
+from tests.support.misbehaving import hang, misbehaving, says
+from tests.support.policies import policy_files
+from tests.support.running import SERVICES, Receiver, Running, Truth, alert, eventually, free_port, running
+from tests.support.stack import clone_database, drop_database, name_of
+
+MANY = 10_000
+"""Spans: several times what is kept for a backend that is late."""
+PAIRS = 5
+SLICES = 8
+"""Of a pair, taken in turns, so that whatever else the machine does falls on both."""
+ALERTS = 100
+"""Of a slice."""
+TAKES = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Hanging(SpanExporter):
+    """Does not come back from its first export until it is let go."""
+
+    def __init__(self) -> None:
+        self.called, self.let_go = threading.Event(), threading.Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.called.set()
+        self.let_go.wait()
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    exporter = Hanging()
+    start_tracing(exporter, Resource.create({}))
+    yield exporter
+    exporter.let_go.set()
+    stop_telemetry()
+
+
+def test_no_span_and_no_stop_waits_for_a_backend_that_hangs(hanging: Hanging) -> None:
+    for _ in range(MANY):
+        with span(spans.REPORT):
+            pass
+    assert hanging.called.wait(30), "it has spans in hand, and does not give them back"
+    for _ in range(MANY):
+        with span(spans.REPORT):
+            pass
+    stop_telemetry()
+    assert not hanging.let_go.is_set(), "all that was done while it hung"
+
+
+@asynccontextmanager
+async def stack(
+    kafka: str, postgres: str, template: str, prefix: str, folder: Path, backend: str
+) -> AsyncIterator[tuple[Running, Receiver]]:
+    """A Tocsin that tells everything to this backend."""
+    database = await clone_database(postgres, template)
+    async with Receiver().listening() as receiver:
+        policy = policy_files(receiver.url, '{targets: ["user:anastasia"], wait: 1h}', rounds=1)
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": backend}
+        try:
+            async with running(kafka, database, prefix, folder, policy, **environment) as tocsin:
+                yield tocsin, receiver
+        finally:
+            await drop_database(postgres, name_of(database))
+
+
+async def work(tocsin: Running, receiver: Receiver, name: str) -> float:
+    """A slice; the seconds from its first request to its last page."""
+    expected, began = len(receiver.received) + ALERTS, time.monotonic()
+
+    async def paged() -> Truth:
+        return Truth(len(receiver.received) >= expected, f"{len(receiver.received)} of {expected} pages")
+
+    for start in range(0, ALERTS, 50):
+        await tocsin.signals(*(alert(f"{name} {number}") for number in range(start, start + 50)))
+    await eventually("all are paged", paged, 120)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("case", ["hangs", "down"])
+async def test_work_is_as_fast_without_a_backend_that_answers(
+    case: str,
+    kafka: str,
+    postgres: str,
+    template: str,
+    topic_prefix: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if not request.config.getoption("--long", default=False):
+        pytest.skip("ratios need a quiet while: `make faults`")
+    for name in ("well", "ill"):
+        (tmp_path / name).mkdir()
+    async with AsyncExitStack() as entered:
+        well = await entered.enter_async_context(misbehaving(says(TAKES)))
+        ill = await entered.enter_async_context(misbehaving(hang))
+        urls = {"well": well.url, "ill": ill.url if case == "hangs" else f"http://127.0.0.1:{free_port()}"}
+        both = [
+            await entered.enter_async_context(
+                stack(kafka, postgres, template, f"{topic_prefix}{name}.", tmp_path / name, url)
+            )
+            for name, url in urls.items()
+        ]
+        ratios = []
+        for number in range(-1, PAIRS):  # the first warms up
+            seconds = [0.0, 0.0]
+            for piece in range(SLICES):
+                for which in (0, 1) if piece % 2 else (1, 0):
+                    seconds[which] += await work(*both[which], f"{number}.{piece}")
+            ratios += [seconds[0] / seconds[1]] if number >= 0 else []
+            print(f"{case}: {', '.join(f'{SLICES * ALERTS / one:.0f}' for one in seconds)} alerts a second")
+        for tocsin, _ in both:
+            async with asyncio.timeout(20):
+                await asyncio.gather(*(tocsin.kill(service, signal.SIGTERM) for service in SERVICES))
+    assert statistics.median(ratios) >= 0.85, ratios
