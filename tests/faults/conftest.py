@@ -6,7 +6,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -16,8 +15,7 @@ from shared.topics import SIGNALS
 from tests.faults.storm import Storm
 from tests.faults.supervised import supervised
 from tests.faults.world import World
-from tests.support.policies import policy_files
-from tests.support.running import Receiver, Running, running
+from tests.support.running import Receiver
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,25 +39,6 @@ async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 async def receiver() -> AsyncIterator[Receiver]:
     async with Receiver().listening() as receiver:
         yield receiver
-
-
-@pytest.fixture
-async def tocsin(
-    kafka: str, database: str, topic_prefix: str, tmp_path: Path, receiver: Receiver
-) -> AsyncIterator[Running]:
-    steps = '{targets: ["user:anastasia"], wait: 3s}', '{targets: ["user:anastasia", "user:benedict"], wait: 1h}'
-    policy = policy_files(receiver.url, *steps, rounds=1, update_interval="1s")
-    async with running(kafka, database, topic_prefix, tmp_path, policy, TOCSIN_WEBHOOK_TIMEOUT="1") as stack:
-        yield stack
-
-
-@pytest.fixture
-async def storm(tocsin: Running, kafka: str, topic_prefix: str, receiver: Receiver) -> AsyncIterator[Storm]:
-    async with (
-        AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True, linger_ms=0) as producer,
-        responding(Storm(tocsin, producer, topic_prefix + SIGNALS), receiver) as storm,
-    ):
-        yield storm
 
 
 @asynccontextmanager

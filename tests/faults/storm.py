@@ -16,7 +16,6 @@ from tests.support.checker import Accepted
 from tests.support.evidence import Checker
 from tests.support.running import TOKEN, Received, Running, Truth, alert, eventually
 
-_BATCH = 5
 _SENDERS = 4
 _PATIENCE = aiohttp.ClientTimeout(total=5)
 _LONGEST_SECONDS = 150
@@ -38,20 +37,6 @@ class Signal:
         return ("topic" if self.by_topic else "tests") + f" {self.event['source']}", self.event["id"]
 
 
-def make_signals(count: int, outages: int, dice: random.Random, name: str = "") -> list[Signal]:
-    """Signals of `outages` things that break one after the other; each is an incident by HTTP and one by topic.
-
-    Signals of another `name` are others.
-    """
-    signals = []
-    for number in range(count):
-        newest = number * outages // count
-        outage = newest if number % 3 else dice.randint(0, newest)
-        event = alert(f"{name}s{number}", f"{name}outage {outage}", service="checkout" if outage % 2 else "search")
-        signals.append(Signal(event, by_topic=number % 2 == 0))
-    return signals
-
-
 @dataclass
 class Storm:
     """The publishers' side, and one responder who takes some of what she is paged for."""
@@ -61,17 +46,8 @@ class Storm:
     topic: str
     accepted: Accepted = field(default_factory=Accepted)
     pages: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
-
     takes: bool = True  # whether the responder does anything now
     senders: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SENDERS))
-
-    async def send(self, signals: Sequence[Signal]) -> None:
-        """Returns when all were accepted."""
-        web = [signal for signal in signals if not signal.by_topic]
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._publish([signal for signal in signals if signal.by_topic]))
-            for start in range(0, len(web), _BATCH):
-                group.create_task(self._post(web[start : start + _BATCH]))
 
     @asynccontextmanager
     async def steady(self, name: str) -> AsyncIterator[None]:
@@ -89,7 +65,8 @@ class Storm:
             newest = tick // _TICKS_AN_OUTAGE
             outages = [newest if number % 3 else dice.randint(0, newest) for number in range(_EACH_TICK)]
             events = [alert(f"{name} {tick}.{n}", f"{name} {outage}") for n, outage in enumerate(outages)]
-            group.create_task(self.send([Signal(event, by_topic=n % 2 == 0) for n, event in enumerate(events)]))
+            group.create_task(self._publish([Signal(event, by_topic=True) for event in events[::2]]))
+            group.create_task(self._post([Signal(event, by_topic=False) for event in events[1::2]]))
             await asyncio.sleep(_TICK_SECONDS)
 
     async def reached(self, count: int) -> Truth:

@@ -103,10 +103,10 @@ class Supervised:
 
         await eventually(f"{name} is there again", check, seconds)
 
-    async def ready(self) -> None:
-        """Wait until every part says that it can work."""
-        for part in self.parts.values():
-            await eventually(f"{part.name} ready", partial(self._problem, part), 60)
+    async def ready(self, *names: str) -> None:
+        """Wait until these parts say that they can work; without names: all."""
+        for name in names or self.parts:
+            await eventually(f"{name} ready", partial(self._problem, self.parts[name]), 60)
 
     async def _problem(self, part: Part) -> Truth:
         problem = await asyncio.to_thread(part.problem)

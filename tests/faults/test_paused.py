@@ -1,16 +1,18 @@
 """Processes that are frozen for longer than anybody waits for them, and go on as if nothing had happened."""
 
-import asyncio
 import math
 import signal
+from collections.abc import Sequence
 
+import asyncpg
 import pytest
 
 from tests.faults.world import World
 from tests.support.running import SERVICES, Truth, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-_SESSION_SECONDS = 10  # aiokafka's session time-out, which consumers do not change
+_WAITING = "SELECT pid FROM pg_stat_activity WHERE usename = 'tocsin_triage' AND wait_event_type = 'Lock'"
+_STILL_THERE = "SELECT pid FROM pg_stat_activity WHERE pid = ANY($1)"
 
 
 async def some_more_pages(world: World) -> None:
@@ -23,25 +25,55 @@ async def some_more_pages(world: World) -> None:
     await eventually(f"{enough} pages", arrived, 60)
 
 
+async def freeze(world: World, services: Sequence[str], admin: "asyncpg.Connection[asyncpg.Record]") -> list[int]:
+    """Freeze processes, triage in the middle of a batch; returns the sessions in which it was about to write."""
+
+    async def waiting() -> list[int]:
+        return [row["pid"] for row in await admin.fetch(_WAITING)]
+
+    async with admin.transaction():
+        await admin.execute("SELECT FROM triage.offsets FOR UPDATE")
+        sessions: list[int] = await eventually("triage is in a batch", waiting, 60)
+        for service in services:
+            world.stack.send(service, signal.SIGSTOP)
+    return sessions
+
+
 async def test_what_a_frozen_process_writes_late_is_refused(world: World) -> None:
     stack, ports = world.stack, dict(world.stack.tocsin.ports)
-    seconds = {service: stack.add_replica(service, "second") for service in SERVICES}
-    for _ in range(4 if world.long else 1):
-        async with world.load("frozen"):
+    services = SERVICES if world.long else ("triage", "escalation")
+    seconds = {service: stack.add_replica(service, "second") for service in services}
+    log = stack.parts["triage"].log
+    admin = await asyncpg.connect(stack.postgres.dsn())
+    for number in range(4 if world.long else 1):
+        async with world.load(f"frozen {number}"):
+            await some_more_pages(world)
+            pids = {service: stack.pid(service) for service in services}
+            sessions = await freeze(world, services, admin)
+            stack.tocsin.ports |= {service: second.port for service, second in seconds.items()}
             for second in seconds.values():
                 await stack.start(second)
-            await stack.ready()
+            for second in seconds.values():
+                await stack.ready(second.name)  # once Kafka has taken the frozen ones for dead
             await some_more_pages(world)
-            frozen = {service: stack.send(service, signal.SIGSTOP) for service in SERVICES}
-            stack.tocsin.ports |= {service: second.port for service, second in seconds.items()}
-            await asyncio.sleep(_SESSION_SECONDS)
-            await some_more_pages(world)  # the others have taken over
 
-            for service in SERVICES:
+            async def ended(sessions: list[int] = sessions) -> Truth:
+                left = await admin.fetch(_STILL_THERE, sessions)
+                return Truth(not left, str(left))
+
+            await eventually("the server has ended the frozen transaction", ended)
+            before = len(log.read_bytes())
+            for service in services:
                 stack.send(service, signal.SIGCONT)
+
+            async def refused(before: int = before) -> Truth:
+                return Truth(b"a batch failed and will be read again" in log.read_bytes()[before:], "no such word")
+
+            await eventually("the late write is refused", refused)
             await stack.ready()
-            assert frozen == {service: stack.pid(service) for service in SERVICES}, stack.said
+            assert pids == {service: stack.pid(service) for service in services}, stack.said
             stack.tocsin.ports |= ports
             for second in seconds.values():
                 await stack.rest(second.name, math.inf)
                 del stack.parts[second.name]
+    await admin.close()

@@ -27,19 +27,21 @@ class Client:
 
     world: World
     service: str
+    name: str
     done: int = 0
     retried: int = 0
     failed: list[str] = field(default_factory=list)
+    over: bool = False
     _reused: bool = False
 
     async def ask(self) -> None:
-        """Until cancelled."""
+        """Until it is over."""
         watch = aiohttp.TraceConfig()
         watch.on_connection_reuseconn.append(self._note)
         keeping = aiohttp.ClientSession(trace_configs=[watch])
         closing = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         async with keeping, closing:
-            for number in itertools.count():
+            for number in itertools.takewhile(lambda _: not self.over, itertools.count()):
                 self._reused = False
                 try:
                     await self._request(keeping if number % 2 else closing, number)
@@ -54,14 +56,13 @@ class Client:
     async def _request(self, session: aiohttp.ClientSession, number: int) -> None:
         tocsin = self.world.stack.tocsin
         if self.service == "intake":
-            event = alert(f"rolled {number}", "rolled")
+            event = alert(f"{self.name} {number}", "rolled")
             headers = {"Authorization": f"Bearer {tocsin.key}"}
             request = session.post(
                 tocsin.url("intake", "/v1/signals"),
                 json=event,
                 headers=headers | {"Content-Type": "application/cloudevents+json"},
             )
-            self.world.storm.accepted.signals.add((f"tests {event['source']}", event["id"]))
         else:
             request = session.get(
                 tocsin.url(self.service, "/v1/incidents" if self.service == "reporting" else "/livez")
@@ -70,6 +71,8 @@ class Client:
             text = await answer.text()
             if answer.status >= 300:
                 self.failed.append(f"{answer.status} {text}")
+            elif self.service == "intake":
+                self.world.storm.accepted.signals.add(("tests /probe", f"{self.name} {number}"))
             self.done += 1
 
     async def _note(self, *_: object) -> None:
@@ -80,31 +83,40 @@ class Client:
 async def asked(clients: list[Client]) -> AsyncIterator[None]:
     """The clients ask during the block."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(client.ask()) for client in clients]
+        for client in clients:
+            group.create_task(client.ask())
         yield
-        for task in tasks:
-            task.cancel()
+        for client in clients:
+            client.over = True
+
+
+async def roll(world: World, service: str, clients: list[Client]) -> None:
+    """End a service and have its successor ready, requests before, meanwhile and after."""
+    before = [client.done for client in clients]
+
+    async def busy() -> Truth:
+        return Truth(all(client.done > done for client, done in zip(clients, before, strict=True)), str(clients))
+
+    await eventually("requests to all", busy)
+    old = world.stack.parts[service].process
+    world.stack.send(service, signal.SIGTERM)
+    assert old
+    await world.stack.renewed(service, old.pid)
+    assert old.returncode == 0, world.stack.parts[service].log.read_text()[-3000:]
+    before = [client.done for client in clients]
+    await eventually("requests to all", busy)
 
 
 async def test_a_rollout_fails_no_request_and_repeats_no_page(world: World) -> None:
-    clients = [Client(world, service) for service in SERVICES]
+    clients = [Client(world, service, f"rolled {service} {number}") for service in SERVICES for number in range(5)]
     pages = len(world.receiver.received)
     async with world.load("rolled"), asked(clients):
-        for service in SERVICES * (4 if world.long else 1):
-            before = {client.service: client.done for client in clients}
+        if world.long:
+            for service in SERVICES * 4:
+                await roll(world, service, clients)
+        await asyncio.gather(*(roll(world, service, clients) for service in SERVICES))
 
-            async def busy(before: dict[str, int] = before) -> Truth:
-                return Truth(all(c.done > before[c.service] for c in clients), str(clients))
-
-            await eventually("requests to all", busy)
-            old = world.stack.parts[service].process
-            world.stack.send(service, signal.SIGTERM)
-            assert old
-            await world.stack.renewed(service, old.pid)
-            assert old.returncode == 0, world.stack.parts[service].log.read_text()[-3000:]
-            await eventually("requests to all", busy)
-
-    print({client.service: (client.done, client.retried) for client in clients})
-    assert {client.service: client.failed for client in clients if client.failed} == {}
+    print(f"{sum(c.done for c in clients)} requests, of which {sum(c.retried for c in clients)} were tried once more")
+    assert [failed for client in clients for failed in client.failed] == []
     keys = [page.webhook_id for page in world.receiver.received[pages:]]
     assert len(keys) == len(set(keys)), "who ends well has waited for the pages on their way"

@@ -23,7 +23,10 @@ class World:
 
     @asynccontextmanager
     async def load(self, name: str) -> AsyncIterator[None]:
-        """Steady load while the block breaks things. After it everything comes to rest, and all invariants hold."""
+        """Steady load while the block breaks things. After it everything comes to rest, and all invariants hold.
+
+        Load of the same `name` is the same signals.
+        """
         signals, pages = len(self.storm.accepted.signals), len(self.receiver.received)
         async with self.storm.steady(name):
             yield

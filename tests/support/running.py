@@ -220,7 +220,8 @@ async def prepared(
         key = await create_key(connection, "tests", None, system_clock())
     await intake.close()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "OTEL_"))}
-    async with aiohttp.ClientSession() as http:
+    # A server closes what has been idle for 5 s, perhaps just as a request sets out on it.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=2)) as http:
         stack = Running(inherited | own | environment, ports, key, folder, database, http)
         try:
             yield stack
