@@ -1,5 +1,8 @@
 """Poison of every kind on every topic that a service reads, among good messages: it costs itself, and can be found."""
 
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +17,8 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from shared.events import commands, escalation, intake, triage
 from shared.events.rejections import DEAD_LETTERS, REJECTIONS
+from shared.ids import derived_id
+from shared.letters import read_letters
 from shared.topics import REDRIVE, SIGNALS
 from tests.support.evidence import SUBSCRIPTIONS, Evidence, checking
 from tests.support.poison import LARGE, Message, odd, poison
@@ -146,3 +151,44 @@ def audited(evidence: Evidence) -> Counter[str]:
     seen = {(topic, r.partition, r.offset): r.value for topic in evidence.records for r in evidence.records[topic]}
     kept = ((row["topic"], row["partition"], row["offset"], row["value"]) for row in evidence.tables["audit"])
     return Counter(topic for topic, *place, value in kept if seen[topic, *place] == value)
+
+
+async def test_a_command_that_came_before_its_incident_is_given_back(
+    tocsin: Running, topic_prefix: str, receiver: Receiver, producer: AIOKafkaProducer
+) -> None:
+    """Topics promise no order between each other: a quick system acknowledges what escalation has not heard of yet."""
+    incident = str(derived_id("topic /probe", "early", "subject"))
+    data = {"incident_id": incident, "by": "anastasia"}
+    kind = commands.AcknowledgeIncident.type
+    order = {"specversion": "1.0", "id": "order", "source": "/chat", "type": kind, "data": data}
+    await producer.send_and_wait(topic_prefix + commands.TOPIC, orjson.dumps(order), incident.encode())
+
+    async def listed() -> Truth:
+        text = await letters_command(tocsin, "list", "--service", "escalation")
+        return Truth("there is no incident" in text, text)
+
+    await eventually("it is a dead letter", listed)
+    await producer.send_and_wait(topic_prefix + SIGNALS, orjson.dumps(alert("early")), b"early")
+    await eventually("somebody is paged", lambda: paged_for(receiver, {incident}))
+
+    [letter] = await read_letters(tocsin.environment["TOCSIN_KAFKA"], topic_prefix, lambda: None)
+    shown = await letters_command(tocsin, "show", letter.id[-12:])
+    assert all(part in shown for part in (incident, "anastasia", commands.TOPIC, "there is no incident"))
+    assert "1 given back" in await letters_command(tocsin, "redrive", letter.id[-12:])
+
+    async def acknowledged() -> Truth:
+        known = await tocsin.incident(incident)
+        return Truth(known is not None and known["status"] == "acknowledged", str(known))
+
+    await eventually("the command has its effect", acknowledged)
+    assert "given back" in await letters_command(tocsin, "list")
+
+
+async def letters_command(tocsin: Running, *arguments: str) -> str:
+    """What `tocsin dead-letters ...` prints."""
+    command = [sys.executable, "-m", "shared.cli", "dead-letters", *arguments]
+    environment = tocsin.environment | {"COLUMNS": "240"}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+    out, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return out.decode()
