@@ -169,4 +169,4 @@ def read_signal(event: CloudEvent, integration: str, received_at: datetime, wher
     origin = f"{integration} {event.source}"
     if len(f"{origin}{event.id}".encode()) > _MAX_IDENTITY:
         raise Malformed(f"{where}id", f"is, with the source, longer than {_MAX_IDENTITY} bytes")
-    return Signal(origin, event.id, event.time or received_at, received_at, event.trace, data)
+    return Signal(origin, event.id, known_time(event.time) or received_at, received_at, event.trace, data)

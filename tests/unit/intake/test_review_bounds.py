@@ -101,3 +101,9 @@ def test_c05_an_alert_whose_sender_is_three_hours_slow_stays_open_while_it_is_se
     assert [incident.expiry_armed_at for incident in outcome.expiry_due] == [NOON + timedelta(minutes=2)]
     (member,) = outcome.members.values()
     assert member.ends_at == NOON, "by our clock, since it is sent now"
+
+
+@pytest.mark.parametrize("unset", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_time_that_means_unset_is_the_time_of_receipt(unset: str) -> None:
+    """Else one such signal would describe its incident for ever, or have begun it two thousand years ago."""
+    assert signal({}, time=unset).sent_at == NOON
