@@ -211,7 +211,8 @@ def _described(alert: Alert, incident: Incident, policy: IntakePolicy) -> dict[s
     """
     changed: dict[str, Any] = {}
     severity, reason = _severity(alert, policy)
-    if _RANK[severity] < _RANK[incident.severity] or not incident.summary:
+    worst = _RANK[incident.severity], incident.severity_reason or ""  # of two that say the same, one that was sent
+    if (_RANK[severity], reason or "") < worst or not incident.summary:
         changed |= {"severity": severity, "severity_reason": reason}
     described_by = [alert.signal.sent_at.isoformat(), alert.signal.signal_id]
     if described_by > incident.described_by:

@@ -3,7 +3,7 @@
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, permutations
 from typing import Any
 
 import pytest
@@ -218,3 +218,11 @@ def test_members_keep_count_of_what_fires() -> None:
         (incident.incident_id, "a"): Member(firing=True),
         (incident.incident_id, "b"): Member(firing=True),
     }
+
+
+def test_why_a_severity_was_taken_does_not_depend_on_who_came_first() -> None:
+    said = [alert(severity="odd"), alert(severity="error"), alert(), alert(severity="info")]
+    reasons = {only(take(list(order))).severity_reason for order in permutations(said)}
+    assert reasons == {None}, "somebody said so"
+    reasons = {only(take(list(order))).severity_reason for order in permutations(said[::2])}
+    assert len(reasons) == 1
