@@ -22,10 +22,12 @@ async def tocsin(
         yield stack
 
 
-async def reported(tocsin: Running, incident: str, status: str) -> dict[str, Any]:
+async def reported(tocsin: Running, incident: str, status: str, signals: int = 1) -> dict[str, Any]:
+    """The incident once its response is so and so many signals are counted: these come by different topics."""
+
     async def check() -> dict[str, Any] | None:
         found = await tocsin.incident(incident)
-        return found if found and found["status"] == status else None
+        return found if found and found["status"] == status and (found["signal_count"] or 0) >= signals else None
 
     found: dict[str, Any] = await eventually(f"{incident} is {status}", check)
     return found
@@ -53,10 +55,9 @@ async def test_an_outage_from_the_first_signal_to_the_report(tocsin: Running, pa
     await reported(tocsin, incident, "acknowledged")
 
     await tocsin.signals(alert("end", "disk", status="resolved"))
-    story = await reported(tocsin, incident, "resolved")
+    story = await reported(tocsin, incident, "resolved", signals=41)
     assert story["acknowledged_by"] == "anastasia"
     assert story["priority"] == "P1"
     assert story["team"] == "payments"
-    assert story["signal_count"] >= 41
     assert TRACE.split("-")[1] in str(story)
     assert len(pages.received) == 2, "each of the two was paged once"

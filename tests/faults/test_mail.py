@@ -13,6 +13,7 @@ from tests.support.misbehaving import Behaviour, cut, drips, hang, misbehaving, 
 from tests.support.running import eventually
 
 TIMEOUT_SECONDS = 1
+PATIENT_SECONDS = 10  # with a server that answers at once, however busy the machine is
 BROKE_OFF = "the connection to the mail server broke off"
 TIMED_OUT = "the mail server timed out"
 NO_CONNECTION = "no connection to the mail server"
@@ -53,17 +54,19 @@ class Moody(Mailbox):
 async def paging(database: str, box: Mailbox) -> AsyncIterator[tuple[World, Receiver]]:
     """Escalation that tries mail first with Ana, and the receiver of webhooks."""
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(box), "127.0.0.1", 0)
-    async with server, paging_at(database, server.sockets[0].getsockname()[1]) as (it, webhooks):
+    async with server, paging_at(database, server.sockets[0].getsockname()[1], PATIENT_SECONDS) as (it, webhooks):
         yield it, webhooks
 
 
 @asynccontextmanager
-async def paging_at(database: str, port: int) -> AsyncIterator[tuple[World, Receiver]]:
+async def paging_at(
+    database: str, port: int, timeout: float = TIMEOUT_SECONDS
+) -> AsyncIterator[tuple[World, Receiver]]:
     """The same with any mail server."""
     async with (
         receiver() as webhooks,
-        world(database, webhooks.url, f"smtp://127.0.0.1:{port}", timeout=TIMEOUT_SECONDS, teams=MAIL_FIRST) as it,
-        sending(it, timeout=TIMEOUT_SECONDS),
+        world(database, webhooks.url, f"smtp://127.0.0.1:{port}", timeout=timeout, teams=MAIL_FIRST) as it,
+        sending(it, timeout=timeout),
     ):
         yield it, webhooks
 

@@ -122,7 +122,7 @@ async def test_an_owner_that_hung_in_its_transaction_changes_nothing_later(
             await diary.reaches(100)
         await publish(kafka, topic_prefix + TOPIC, things(50, 100))
         await diary.reaches(150)
-        assert hung.problems() == []
+        await eventually("it is well again", lambda: is_reading(hung, 1))
 
     assert await diary.values() == things(150)
 
@@ -164,7 +164,7 @@ async def test_a_database_that_is_away_is_waited_for(kafka: str, topic_prefix: s
         await eventually("it says so", lambda: has_problem(service, "last batch failed"))
         await diary.open_database()
         await diary.reaches(200)
-        assert service.problems() == []
+        await eventually("it is well again", lambda: is_reading(service, 1))
 
     assert await diary.wrong(things(200)) == {}
 
@@ -252,7 +252,7 @@ async def test_a_broker_that_is_away_is_said_and_waited_for(topic_prefix: str, d
 
 async def test_records_that_linger_come_in_few_batches(kafka: str, topic_prefix: str, diary: Diary) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
-    batches = 0
+    batches, linger = 0, 0.2
 
     async def count(connection: Connection, records: Sequence[Record]) -> None:
         nonlocal batches
@@ -260,11 +260,13 @@ async def test_records_that_linger_come_in_few_batches(kafka: str, topic_prefix:
         await diary.write(connection, records)
 
     async with (
-        diary.service(kafka, topic_prefix, count, linger=0.2),
+        diary.service(kafka, topic_prefix, count, linger=linger),
         AIOKafkaProducer(bootstrap_servers=kafka) as sender,
     ):
+        began = asyncio.get_running_loop().time()
         for value in things(100):
             await sender.send_and_wait(topic_prefix + TOPIC, value)
         await diary.reaches(100)
+        lasted = asyncio.get_running_loop().time() - began
 
-    assert batches < 20
+    assert batches <= 3 + lasted / linger

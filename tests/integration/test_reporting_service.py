@@ -67,8 +67,12 @@ async def test_from_the_topics_to_the_compacted_topic(service: Running, kafka: s
     assert {record.key for record in reader.records} == {str(outage.incident_id).encode()}
 
     database = Database(runtime_dsn(service.database, "reporting"))
-    async with database.connection() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM audit") == 7
+
+    async def recorded() -> bool:
+        async with database.connection() as connection:
+            return bool(await connection.fetchval("SELECT count(*) FROM audit") == 7)
+
+    await eventually("all that was published is recorded", recorded)
     await database.close()
     verify = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "shared.cli", "audit", "verify"),

@@ -78,7 +78,7 @@ def test_a_part_that_dies_is_started_again_and_it_is_said(local_dir: Path) -> No
 def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir: Path) -> None:
     said: list[str] = []
     watched = Supervisor(State(), said.append)
-    watched.start(Sleeper("triage", local_dir, seconds="0"))
+    watched.start(Sleeper("triage", local_dir, seconds="for no time that there is"))
     try:
         look_until(watched, lambda: sum("starting it again" in line for line in said) == 3)
     finally:
