@@ -16,6 +16,42 @@ from shared.trace_context import parse_trace
 log = logging.getLogger(__name__)
 
 
+# The share lock on the incident: an acknowledgement waits for this short transaction, or this one sees it, so no
+# page starts after it. Both locks skip: the sender never waits while it holds one, and cannot deadlock.
+# The receivers are found by hopping over the index from one to the next, however many pages wait for each.
+_CLAIM = """
+WITH RECURSIVE receivers AS (
+    (SELECT user_id, method FROM deliveries WHERE status IN ('pending', 'sending')
+     ORDER BY user_id, method LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM receivers CROSS JOIN LATERAL (
+        SELECT user_id, method FROM deliveries d
+        WHERE status IN ('pending', 'sending') AND (d.user_id, d.method) > (receivers.user_id, receivers.method)
+        ORDER BY user_id, method LIMIT 1
+    ) following
+), room AS (
+    SELECT * FROM unnest($3::text[], $4::text[], $5::int[]) AS room (user_id, method, pages)
+), picked AS (
+    SELECT due.attempt_key
+    FROM receivers LEFT JOIN room USING (user_id, method) CROSS JOIN LATERAL (
+        SELECT d.attempt_key, d.due_at
+        FROM deliveries d JOIN incidents i ON i.id = d.incident_id
+        WHERE d.user_id = receivers.user_id AND d.method = receivers.method
+          AND d.status IN ('pending', 'sending') AND d.due_at <= $1 AND i.status = 'triggered'
+        ORDER BY d.due_at LIMIT coalesce(room.pages, $6)
+        FOR UPDATE OF d SKIP LOCKED FOR SHARE OF i SKIP LOCKED
+    ) due
+    ORDER BY due.due_at LIMIT $7
+)
+UPDATE deliveries d
+SET status = 'sending', attempts = attempts + 1, due_at = $2, started_at = $1,
+    possible_duplicate = possible_duplicate OR d.status = 'sending'
+FROM picked, incidents i
+WHERE d.attempt_key = picked.attempt_key AND i.id = d.incident_id
+RETURNING d.*, i.state
+"""
+
+
 async def claim_deliveries(
     connection: Connection,
     now: datetime,
@@ -28,41 +64,8 @@ async def claim_deliveries(
 
     A page whose lease has ended is due again: its sender died, or could not record, so it is a possible duplicate.
     """
-    # The share lock on the incident: an acknowledgement waits for this short transaction, or this one sees it, so no
-    # page starts after it. Both locks skip: the sender never waits while it holds one, and cannot deadlock.
-    # The receivers are found by hopping over the index from one to the next, however many pages wait for each.
     rows = await connection.fetch(
-        """
-        WITH RECURSIVE receivers AS (
-            (SELECT user_id, method FROM deliveries WHERE status IN ('pending', 'sending')
-             ORDER BY user_id, method LIMIT 1)
-            UNION ALL
-            SELECT following.* FROM receivers CROSS JOIN LATERAL (
-                SELECT user_id, method FROM deliveries d
-                WHERE status IN ('pending', 'sending') AND (d.user_id, d.method) > (receivers.user_id, receivers.method)
-                ORDER BY user_id, method LIMIT 1
-            ) following
-        ), room AS (
-            SELECT * FROM unnest($3::text[], $4::text[], $5::int[]) AS room (user_id, method, pages)
-        ), picked AS (
-            SELECT due.attempt_key
-            FROM receivers LEFT JOIN room USING (user_id, method) CROSS JOIN LATERAL (
-                SELECT d.attempt_key, d.due_at
-                FROM deliveries d JOIN incidents i ON i.id = d.incident_id
-                WHERE d.user_id = receivers.user_id AND d.method = receivers.method
-                  AND d.status IN ('pending', 'sending') AND d.due_at <= $1 AND i.status = 'triggered'
-                ORDER BY d.due_at LIMIT coalesce(room.pages, $6)
-                FOR UPDATE OF d SKIP LOCKED FOR SHARE OF i SKIP LOCKED
-            ) due
-            ORDER BY due.due_at LIMIT $7
-        )
-        UPDATE deliveries d
-        SET status = 'sending', attempts = attempts + 1, due_at = $2, started_at = $1,
-            possible_duplicate = possible_duplicate OR d.status = 'sending'
-        FROM picked, incidents i
-        WHERE d.attempt_key = picked.attempt_key AND i.id = d.incident_id
-        RETURNING d.*, i.state
-        """,
+        _CLAIM,
         now,
         lease_ends,
         [user for user, _ in room],

@@ -77,8 +77,7 @@ class Intake:
         decided += await self._take_records(connection, [s for s in fresh if not isinstance(s.data, AlertData)])
         if decided:
             await store.insert_signals(connection, decided, self._clock())
-        _count(decision for _, decision, _ in decided)
-        _count(["repeat"] * (len(signals) - len(decided)))
+        _count(Counter(decision for _, decision, _ in decided) + Counter(repeat=len(signals) - len(decided)))
         taken = {(s.origin, s.signal_id): Taken(decision, subject) for s, decision, subject in decided}
         return {pair: taken.get(pair, Taken("repeat", None)) for s in signals if (pair := (s.origin, s.signal_id))}
 
@@ -130,7 +129,7 @@ class Intake:
             except Malformed as error:
                 rejected.append(_rejection(record, event, error))
         await insert_outbox(connection, event_messages(rejected), now)
-        _count(["rejected"] * len(rejected))
+        _count(Counter(rejected=len(rejected)))
         if signals:
             await self.take(connection, signals)
 
@@ -200,8 +199,8 @@ class Intake:
         return began
 
 
-def _count(decisions: Iterable[str]) -> None:
-    for decision, times in Counter(decisions).items():
+def _count(decisions: Counter[str]) -> None:
+    for decision, times in (+decisions).items():
         measure(metrics.SIGNALS, times, decision)
 
 

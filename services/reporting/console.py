@@ -1,6 +1,7 @@
 """The console: pages that are complete as the server sends them; JavaScript only keeps them fresh."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.reporting.api import NO_NUL, load_story
 from services.reporting.domain.figures import DEFINITIONS
+from services.reporting.domain.story import Story
 from services.reporting.domain.waterfall import draw
 from services.reporting.domain.words import apart, duration, precise
 from services.reporting.live import Live
@@ -32,6 +34,10 @@ _RECENT = timedelta(hours=24)
 _DAYS = 30
 
 
+Page = Callable[..., HTMLResponse]
+"""Makes a page from the name of its template, a status, and the template's values."""
+
+
 def console(
     database: Database, clock: Clock, live: Live, trace_template: str | None, traces: Traces | None
 ) -> APIRouter:
@@ -43,6 +49,24 @@ def console(
         html = pages.get_template(name).render(now=clock(), definitions=DEFINITIONS, **values)
         return HTMLResponse(html, status, _HEADERS)
 
+    async def load(incident: str) -> Story:
+        async with database.snapshot() as connection:
+            return await load_story(connection, incident, trace_template, clock)
+
+    _add_lists(router, page, database, clock)
+    _add_incident(router, page, load, traces)
+
+    @router.get("/events")
+    async def events() -> Response:
+        if live.full:
+            raise Problem(503, "Too many readers", "every stream is taken; try again later", {"Retry-After": "30"})
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(live.stream(), media_type="text/event-stream", headers=headers)
+
+    return router
+
+
+def _add_lists(router: APIRouter, page: Page, database: Database, clock: Clock) -> None:
     @router.get("/")
     async def board(team: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None) -> HTMLResponse:
         now, team = clock(), team or None
@@ -56,33 +80,6 @@ def console(
             }
         return page("board.html", team=team, **values)
 
-    @router.get("/incidents/{incident}")
-    async def incident(incident: str) -> HTMLResponse:
-        try:
-            async with database.snapshot() as connection:
-                story = await load_story(connection, incident, trace_template, clock)
-        except Problem as error:
-            return page("problem.html", error.status, title=error.title, detail=error.detail)
-        drawn = traces is not None
-        return page("incident.html", story=story, incident=story.incident, report=story.report, drawn=drawn)
-
-    @router.get("/incidents/{incident}/trace")
-    async def trace(incident: str) -> HTMLResponse:
-        try:
-            if traces is None:
-                raise Problem(404, "Not found", "no trace backend is set (TOCSIN_TRACES_API)")
-            async with database.snapshot() as connection:
-                story = await load_story(connection, incident, trace_template, clock)
-        except Problem as error:
-            return page("problem.html", error.status, title=error.title, detail=error.detail)
-        picture, trouble = None, "This incident has no trace yet."
-        if trace_id := story.incident.trace_id:
-            try:
-                picture = await asyncio.to_thread(draw, await traces.load(trace_id))
-            except NoTrace as reason:
-                trouble = str(reason)
-        return page("trace.html", story=story, incident=story.incident, picture=picture, trouble=trouble)
-
     @router.get("/requests")
     async def requests() -> HTMLResponse:
         async with database.connection() as connection:
@@ -94,14 +91,34 @@ def console(
             newest = await reads.list_incidents(connection, None, None, None, 50, synthetic=True)
         return page("canary.html", incidents=newest)
 
-    @router.get("/events")
-    async def events() -> Response:
-        if live.full:
-            raise Problem(503, "Too many readers", "every stream is taken; try again later", {"Retry-After": "30"})
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(live.stream(), media_type="text/event-stream", headers=headers)
 
-    return router
+def _add_incident(
+    router: APIRouter, page: Page, load: Callable[[str], Awaitable[Story]], traces: Traces | None
+) -> None:
+    @router.get("/incidents/{incident}")
+    async def incident(incident: str) -> HTMLResponse:
+        try:
+            story = await load(incident)
+        except Problem as error:
+            return page("problem.html", error.status, title=error.title, detail=error.detail)
+        drawn = traces is not None
+        return page("incident.html", story=story, incident=story.incident, report=story.report, drawn=drawn)
+
+    @router.get("/incidents/{incident}/trace")
+    async def trace(incident: str) -> HTMLResponse:
+        try:
+            if traces is None:
+                raise Problem(404, "Not found", "no trace backend is set (TOCSIN_TRACES_API)")
+            story = await load(incident)
+        except Problem as error:
+            return page("problem.html", error.status, title=error.title, detail=error.detail)
+        picture, trouble = None, "This incident has no trace yet."
+        if trace_id := story.incident.trace_id:
+            try:
+                picture = await asyncio.to_thread(draw, await traces.load(trace_id))
+            except NoTrace as reason:
+                trouble = str(reason)
+        return page("trace.html", story=story, incident=story.incident, picture=picture, trouble=trouble)
 
 
 def _environment() -> Environment:

@@ -5,7 +5,6 @@ A crash at any await rolls the whole batch back, and it is read again.
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
-from uuid import UUID
 
 from services.reporting import NAME
 from services.reporting.audit import extend
@@ -27,7 +26,7 @@ from shared.consumption.records import dead_letter
 from shared.db import Connection
 from shared.events import commands, escalation, intake, rejections, triage
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
-from shared.events.reporting import IncidentState
+from shared.events.reporting import IncidentState, IncidentSummary
 from shared.installation import load_epoch
 from shared.outbox import insert_outbox
 from shared.record import Record
@@ -80,16 +79,13 @@ class Reporting:
         for event in events:
             incidents[event.subject] = absorb(incidents[event.subject], event)
         epoch = await load_epoch(connection)
-        changed = [
-            replace(incident, sequence=next_sequence(incident.sequence, epoch))
-            if summarise(incident) != summarise(known[incident.incident_id])
-            else incident
-            for incident in incidents.values()
-        ]
-        await update_incidents(connection, changed, await self._synthetic_services(connection, events))
+        states = {key: summarise(incident) for key, incident in incidents.items()}
+        news = [key for key, state in states.items() if state != summarise(known[key])]
+        for key in news:
+            incidents[key] = replace(incidents[key], sequence=next_sequence(incidents[key].sequence, epoch))
+        await update_incidents(connection, incidents, states, await self._synthetic_services(connection, events))
         await insert_timeline(connection, [entry(event) for event in events])
-        news = [incident for incident in changed if incident.sequence != known[incident.incident_id].sequence]
-        await self._tell(connection, news, causes)
+        await self._tell(connection, [(incidents[key], states[key], causes[key]) for key in news])
 
     async def _synthetic_services(self, connection: Connection, events: Sequence[Event]) -> Set[str]:
         known = await load_synthetic_services(connection)
@@ -98,17 +94,11 @@ class Reporting:
             await save_synthetic_services(connection, services - known, known - services)
         return services
 
-    async def _tell(self, connection: Connection, incidents: Sequence[Incident], causes: dict[UUID, Event]) -> None:
+    async def _tell(self, connection: Connection, news: Sequence[tuple[Incident, IncidentSummary, Event]]) -> None:
         """The states as they are now, one each, in the trace of the event that brought it about."""
         now = self._clock()
         told = [
-            new_event(
-                incident.incident_id,
-                incident.sequence,
-                now,
-                IncidentState(incident=summarise(incident)),
-                causes[incident.incident_id].trace,
-            )
-            for incident in incidents
+            new_event(incident.incident_id, incident.sequence, now, IncidentState(incident=state), cause.trace)
+            for incident, state, cause in news
         ]
         await insert_outbox(connection, event_messages(told), now)

@@ -5,12 +5,13 @@ from dataclasses import fields
 from typing import Any, TypeVar
 from uuid import UUID
 
-from services.reporting.domain.state import Incident, kept_apart, summarise
+from services.reporting.domain.state import Incident, kept_apart
 from services.reporting.domain.timeline import Entry
 from shared.db import Connection
 from shared.events.escalation import Response
 from shared.events.facts import Model
 from shared.events.intake import Change, ReportedIncident, RequestLogged
+from shared.events.reporting import IncidentSummary
 from shared.events.triage import RequestRouted, TriagedIncident
 
 CHANNEL = "incidents"
@@ -54,8 +55,13 @@ def _told(model: type[_Told], document: object) -> _Told | None:
     return None if document is None else model.model_validate(document)
 
 
-async def update_incidents(connection: Connection, incidents: Collection[Incident], synthetic: Set[str]) -> None:
-    """Write locked incidents back, and tell every console when the transaction commits.
+async def update_incidents(
+    connection: Connection,
+    incidents: Mapping[UUID, Incident],
+    states: Mapping[UUID, IncidentSummary],
+    synthetic: Set[str],
+) -> None:
+    """Write locked incidents back with what they come to, and tell every console when the transaction commits.
 
     Those that triage has not spoken of yet are taken for synthetic if their service is among `synthetic`.
     """
@@ -69,12 +75,11 @@ async def update_incidents(connection: Connection, incidents: Collection[Inciden
         )
         SELECT pg_notify(current_schema || '.{CHANNEL}', '')
         """,  # noqa: S608 - names of our own
-        [_row(incident, synthetic) for incident in incidents],
+        [_row(incident, states[key], synthetic) for key, incident in incidents.items()],
     )
 
 
-def _row(incident: Incident, synthetic: Set[str]) -> dict[str, Any]:
-    summary = summarise(incident)
+def _row(incident: Incident, summary: IncidentSummary, synthetic: Set[str]) -> dict[str, Any]:
     state = summary.model_dump(mode="json")
     told = {name: getattr(incident, name) for name in STATE_COLUMNS}
     written = {
