@@ -28,10 +28,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 1000
-# After publishing, the next rows are left to gather for a while: a transaction costs the broker, its readers and their
-# databases the same for one message as for fifty. Where little happens it is next to nothing.
-_GATHER_SECONDS_PER_ROW = 0.0005
-_GATHER_SECONDS = 0.025
+# After publishing, the next rows are left to gather: a transaction costs the broker, its readers and their databases the
+# same for one message as for fifty, and what they have no time for makes a page later than this does.
+_GATHER_SECONDS = 0.02
 _TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
 _REQUEST_MILLISECONDS = 15_000
 _STOP_SECONDS = 2
@@ -47,14 +46,26 @@ class _TooLarge(Exception):
 
 
 class Relay:
-    """A component. Every replica has one; the one that leads publishes. `dsn` must be direct, without a pooler."""
+    """A component. Every replica has one; the one that leads publishes. `dsn` must be direct, without a pooler.
 
-    def __init__(self, dsn: str, bootstrap: str, service: str, clock: Clock, topic_prefix: str = "") -> None:
+    `gather` (seconds) is how long rows are left to gather after others were published: longer where no page waits.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        bootstrap: str,
+        service: str,
+        clock: Clock,
+        topic_prefix: str = "",
+        gather: float = _GATHER_SECONDS,
+    ) -> None:
         self._dsn = dsn
         self._bootstrap = bootstrap
         self._service = service
         self._clock = clock
         self._prefix = topic_prefix
+        self._gather = gather
         self._limit = _BATCH
         self._oldest: datetime | None = None
         self._stopping: set[asyncio.Task[None]] = set()
@@ -109,7 +120,7 @@ class Relay:
             await self._during(leadership, self._publish(producer, rows))
             await delete_outbox(leadership.connection, rows)
             if len(rows) < limit:
-                await asyncio.sleep(min(len(rows) * _GATHER_SECONDS_PER_ROW, _GATHER_SECONDS))
+                await asyncio.sleep(self._gather)
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
         if not rows:
             await leadership.wait()

@@ -26,6 +26,7 @@ from shared.timers import Ticker
 from shared.wake import Wake
 
 NAME = "escalation"
+_GATHER_SECONDS = 0.1  # pages do not leave by Kafka: what is told of them may wait for more to tell
 
 
 async def run(settings: Settings) -> None:
@@ -56,7 +57,7 @@ async def run(settings: Settings) -> None:
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
         ),
-        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, gather=_GATHER_SECONDS),
         "timers": Ticker(database, steps.fire, clock, wake.subscribe("timers")),
         "sender": Sender(database, attempts, lambda: teams.current, clock, wake.subscribe("deliveries")),
         "policy": teams,
