@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 1000
-# After publishing, the next rows are left to gather: a transaction costs the broker, its readers and their databases the
-# same for one message as for fifty, and what they have no time for makes a page later than this does.
+# After publishing, the next rows are left to gather: a transaction costs the broker, its readers and their databases
+# the same for one message as for fifty, and what they have no time for makes a page later than this does.
 _GATHER_SECONDS = 0.02
 _TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
 _REQUEST_MILLISECONDS = 15_000
