@@ -32,6 +32,7 @@ class Stack:
 
 def build(state: State, secrets: Secrets, jars: Sequence[Path] = ()) -> Stack:
     """The stack on the ports of `state`; nothing is started. `jars` are Kafka's, needed to start it only."""
+    state.choose_ports()  # for parts that were not there yet when it was saved
     kafka = Kafka(jars, KAFKA, LOGS / "kafka.log", state.ports["kafka"], state.ports["kafka_controller"])
     postgres = Postgres(lasting_home(), LOGS / "postgres.log")
     variables = _variables(state.ports, secrets, kafka, postgres)

@@ -1,5 +1,7 @@
 """The local stack: what a newcomer's machine is asked to do."""
 
+import json
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.postgres import THROWAWAY, Postgres, programs, temporary_home
 from deploy.local.process import birth, end_leftover, spawn, stop
+from deploy.local.state import PORTS
+from tests.support.local_stack import Stack
 from tests.support.stack import until
 
 
@@ -129,3 +133,12 @@ def test_a_stranger_with_a_remembered_pid_is_left_alone(tmp_path: Path) -> None:
         assert stranger.poll() is None
     finally:
         stop(stranger, signal.SIGTERM, 5)
+
+
+def test_the_status_of_a_stack_from_before_a_part_was_added_names_that_part(tmp_path: Path) -> None:
+    known = {name: 40000 + place for place, name in enumerate(PORTS) if name != "canary"}
+    (tmp_path / "state.json").write_text(json.dumps({"ports": known}))
+
+    told = Stack(tmp_path).tocsin("status", code=1)
+
+    assert re.search(r"canary .* not running", told)
