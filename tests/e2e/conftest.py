@@ -1,10 +1,13 @@
-"""The people of a whole Tocsin."""
+"""The people of a whole Tocsin, and what they look at."""
 
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from tests.support.otlp import Backend, backend
 from tests.support.running import Receiver
+from tests.support.tracing import Publisher
 
 
 @pytest.fixture
@@ -12,3 +15,21 @@ async def pages() -> AsyncIterator[Receiver]:
     """Where they are paged."""
     async with Receiver().listening() as receiver:
         yield receiver
+
+
+@pytest.fixture
+async def telemetry() -> AsyncIterator[Backend]:
+    """Where spans and metrics go."""
+    async with backend() as listening:
+        yield listening
+
+
+@pytest.fixture
+async def publisher(kafka: str, topic_prefix: str) -> AsyncIterator[Publisher]:
+    """Another system, which sends its signals by the topic."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    try:
+        yield Publisher(producer, topic_prefix)
+    finally:
+        await producer.stop()

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
 from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -23,7 +22,7 @@ from tests.support.declared import (
     undeclared_spans,
 )
 from tests.support.escalating import Mailbox, mail_server
-from tests.support.otlp import Backend, backend
+from tests.support.otlp import Backend
 from tests.support.policies import policy_files
 from tests.support.running import SECRET, SERVICES, TOKEN, Received, Receiver, Running, Truth, eventually, running
 from tests.support.tracing import SUMMARY, Publisher, about, fault, let_time_pass, paged, resolved
@@ -33,25 +32,9 @@ _STEPS = '{targets: ["user:anastasia"], wait: 1h}', '{targets: ["user:benedict"]
 
 
 @pytest.fixture
-async def telemetry() -> AsyncIterator[Backend]:
-    async with backend() as listening:
-        yield listening
-
-
-@pytest.fixture
 async def mails() -> AsyncIterator[tuple[Mailbox, str]]:
     async with mail_server() as server:
         yield server
-
-
-@pytest.fixture
-async def publisher(kafka: str, topic_prefix: str) -> AsyncIterator[Publisher]:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka)
-    await producer.start()
-    try:
-        yield Publisher(producer, topic_prefix)
-    finally:
-        await producer.stop()
 
 
 async def test_what_leaves_is_what_is_declared(

@@ -1,15 +1,11 @@
 """One incident is one trace: from whoever published the signal to the resolution, over four processes and a kill."""
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-from aiokafka import AIOKafkaProducer
-
 from shared.telemetry.attributes import ATTRIBUTES
 from shared.trace_context import TraceContext, new_trace
-from tests.support.otlp import Backend, backend
+from tests.support.otlp import Backend
 from tests.support.running import SECRET, TOKEN, Receiver, eventually
 from tests.support.tracing import (
     CLEARED,
@@ -27,32 +23,18 @@ from tests.support.tracing import (
 )
 
 
-@pytest.fixture
-async def traces() -> AsyncIterator[Backend]:
-    async with backend() as listening:
-        yield listening
-
-
-@pytest.fixture
-async def publisher(kafka: str, topic_prefix: str) -> AsyncIterator[Publisher]:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka)
-    await producer.start()
-    try:
-        yield Publisher(producer, topic_prefix)
-    finally:
-        await producer.stop()
-
-
-async def hung(traces: Backend, trace_id: str, edges: set[tuple[str, str]], trace: TraceContext | None = None) -> None:
+async def hung(
+    telemetry: Backend, trace_id: str, edges: set[tuple[str, str]], trace: TraceContext | None = None
+) -> None:
     """The edges of a trace come to be exactly these; `publisher` stands for the span that came from outside."""
     outside = {span_id(trace): "publisher"} if trace else {}
 
     async def equal() -> bool:
-        return traces.edges(trace_id, outside) >= edges
+        return telemetry.edges(trace_id, outside) >= edges
 
     with suppress(AssertionError):  # the comparison says more
         await eventually("all edges are there", equal, 10)
-    assert traces.edges(trace_id, outside) == edges
+    assert telemetry.edges(trace_id, outside) == edges
 
 
 async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
@@ -61,11 +43,11 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
     topic_prefix: str,
     tmp_path: Path,
     pages: Receiver,
-    traces: Backend,
+    telemetry: Backend,
     publisher: Publisher,
 ) -> None:
     http, kafka_header, extension = new_trace(), new_trace(), new_trace()
-    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.url}
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.url}
     async with tocsin(kafka, database, topic_prefix, tmp_path, pages, **environment) as stack:
         # Four incidents: three whose publisher has a trace and says so in each of the three ways, one without.
         await stack.signals(fault("h", "by http"), traceparent=http.traceparent)
@@ -80,7 +62,7 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
 
         # Escalation dies between the two steps.
         async def exported() -> bool:
-            return all(any(s.name == "page webhook" for s in traces.trace(id)) for id in trace_ids)
+            return all(any(s.name == "page webhook" for s in telemetry.trace(id)) for id in trace_ids)
 
         await eventually("the first pages are exported", exported)
         assert not [page for page in pages.received if ".benedict." in page.webhook_id]
@@ -109,22 +91,24 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
         assert [story["trace_id"] for story in stories] == trace_ids
 
         received = ("tocsin-intake:POST /v1/signals", "tocsin-intake:report incident")
-        await hung(traces, http.trace_id, WAY | CLEARED | {("publisher", received[0]), received}, http)
-        await hung(traces, kafka_header.trace_id, WAY | CLEARED | {("publisher", received[1])}, kafka_header)
-        await hung(traces, extension.trace_id, WAY | CLEARED | {("publisher", received[1])}, extension)
+        await hung(telemetry, http.trace_id, WAY | CLEARED | {("publisher", received[0]), received}, http)
+        await hung(telemetry, kafka_header.trace_id, WAY | CLEARED | {("publisher", received[1])}, kafka_header)
+        await hung(telemetry, extension.trace_id, WAY | CLEARED | {("publisher", received[1])}, extension)
         by_hand = ("tocsin-escalation:escalate", "tocsin-escalation:resolve")
-        await hung(traces, trace_ids[3], WAY | {("", received[0]), received, by_hand})
-        (ordered,) = (s for s in traces.trace(extension.trace_id) if s.name == "acknowledge")
+        await hung(telemetry, trace_ids[3], WAY | {("", received[0]), received, by_hand})
+        (ordered,) = (s for s in telemetry.trace(extension.trace_id) if s.name == "acknowledge")
         assert ordered.links == ((chat.trace_id, span_id(chat)),)
 
     acknowledge_token = second[0].body["data"]["acknowledge_url"].rpartition("/")[2]
     people = ["nastasia", "enedict", "mail.example", "Zacharias"]
     private = [*people, stack.key, TOKEN, SECRET, pages.url, "token-of", acknowledge_token, SUMMARY, "on my way"]
-    left = b"".join(traces.bodies)
+    left = b"".join(telemetry.bodies)
     assert all(id.encode() in left for id in ids), "what is looked for would be found"
     assert [word for word in private if word.encode() in left] == []
-    assert {name for span in traces.spans for name in span.attributes} <= {attribute.name for attribute in ATTRIBUTES}
-    assert [span.label for span in traces.spans if span.error] == []
+    assert {name for span in telemetry.spans for name in span.attributes} <= {
+        attribute.name for attribute in ATTRIBUTES
+    }
+    assert [span.label for span in telemetry.spans if span.error] == []
 
 
 async def test_a_storm_is_linked_to_its_incident_and_does_not_flood_its_trace(
@@ -133,11 +117,11 @@ async def test_a_storm_is_linked_to_its_incident_and_does_not_flood_its_trace(
     topic_prefix: str,
     tmp_path: Path,
     pages: Receiver,
-    traces: Backend,
+    telemetry: Backend,
     publisher: Publisher,
 ) -> None:
     first, storm = new_trace(), [new_trace() for _ in range(400)]
-    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.url}
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.url}
     async with tocsin(kafka, database, topic_prefix, tmp_path, pages, **environment) as stack:
         await publisher.binary(fault("1", "storm"), traces=[first])
         page = await paged(pages, "anastasia", in_trace(first.trace_id))
@@ -148,7 +132,7 @@ async def test_a_storm_is_linked_to_its_incident_and_does_not_flood_its_trace(
             return found is not None and found["signal_count"] == 401
 
         await eventually("the storm is counted in the incident", counted)
-    batches = [span for span in traces.spans if span.attributes.get("messaging.system") == "kafka"]
+    batches = [span for span in telemetry.spans if span.attributes.get("messaging.system") == "kafka"]
     assert {span.name.split(" ")[0]: (span.kind, span.parent_id) for span in batches} == {
         "send": ("client", ""),
         "process": ("consumer", ""),
@@ -157,12 +141,12 @@ async def test_a_storm_is_linked_to_its_incident_and_does_not_flood_its_trace(
     own = {trace.trace_id for trace in storm}
     linked = {id for span in batches if span.name == "process tocsin.signals.v1" for id, _ in span.links}
     assert linked & own, "the receives are linked to those who sent"
-    joins = [span for span in traces.spans if span.name == "join incident"]
+    joins = [span for span in telemetry.spans if span.name == "join incident"]
     assert joins
     assert {span.trace_id for span in joins} <= own, "a repeat is told of in its own trace"
     assert {span.links[0][0] for span in joins} == {first.trace_id}, "and says which incident it joined"
     assert max(len(span.links) for span in joins) <= 128
-    assert len(traces.trace(first.trace_id)) < 100
-    updates = [span for span in traces.trace(first.trace_id) if span.name == "update incident"]
+    assert len(telemetry.trace(first.trace_id)) < 100
+    updates = [span for span in telemetry.trace(first.trace_id) if span.name == "update incident"]
     assert updates
     assert {id for span in updates for id, _ in span.links} <= own

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.db import Database
+from tests.support.browser import Browser, chromium, tab
 from tests.support.consuming import Diary, open_diary
 from tests.support.escalating import Receiver, receiver, recorded_spans
 from tests.support.feeding import Feed
@@ -61,3 +63,24 @@ async def webhooks() -> AsyncIterator[Receiver]:
     """Where people are paged."""
     async with receiver() as listening:
         yield listening
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def devtools() -> Iterator[str]:
+    """A browser that runs."""
+    with chromium() as address:
+        yield address
+
+
+@pytest.fixture
+async def browser(devtools: str) -> AsyncIterator[Browser]:
+    """A new tab of it."""
+    async with tab(devtools) as opened:
+        yield opened

@@ -1,7 +1,7 @@
 """The console as a person has it: in a browser, without JavaScript, on a phone, with hostile words in a signal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import aiohttp
@@ -17,14 +17,12 @@ from shared.events.intake import RequestLogged, ServiceRequest
 from shared.ids import uuid7
 from shared.trace_context import new_trace
 from shared.wake import Wake
-from tests.support.browser import EXECUTABLE, LEAST_CONTRAST, Browser, chromium, tab
+from tests.support.browser import LEAST_CONTRAST, Browser
+from tests.support.console import HOSTILE, needs_browser, page
 from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import Outage, change
 from tests.support.running import eventually
-
-needs_browser = pytest.mark.skipif(EXECUTABLE is None, reason="chromium is not installed")
-HOSTILE = """<script>window.hurt = 1</script><img src=x onerror="window.hurt = 1">'"&{{ 7 * 7 }}"""
 
 
 @pytest.fixture
@@ -42,33 +40,8 @@ async def console(reporting: Database) -> AsyncIterator[str]:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
-def devtools() -> Iterator[str]:
-    with chromium() as address:
-        yield address
-
-
-@pytest.fixture
-async def browser(devtools: str) -> AsyncIterator[Browser]:
-    async with tab(devtools) as opened:
-        yield opened
-
-
 def recent(**words: object) -> Outage:
     return Outage(opened=system_clock() - timedelta(minutes=10), **words)  # type: ignore[arg-type]
-
-
-async def page(http: aiohttp.ClientSession, address: str, status: int = 200) -> str:
-    async with http.get(address) as answer:
-        assert answer.status == status
-        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-        return await answer.text()
 
 
 @needs_browser

@@ -1,7 +1,7 @@
 """An incident's trace in the console: drawn from the backend that has it, or a line that says why it is not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -15,15 +15,14 @@ from services.reporting.live import Live
 from services.reporting.traces import Traces
 from shared.clock import system_clock
 from shared.db import Database
-from tests.support.browser import EXECUTABLE, LEAST_CONTRAST, Browser, chromium, tab
+from tests.support.browser import LEAST_CONTRAST, Browser
+from tests.support.console import HOSTILE, needs_browser, page
 from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import Outage
 from tests.support.running import eventually, free_port
 from tests.support.trace_backend import Json, TraceBackend, span_document, trace_backend, trace_document
 
-needs_browser = pytest.mark.skipif(EXECUTABLE is None, reason="chromium is not installed")
-HOSTILE = """<script>window.hurt = 1</script><img src=x onerror="window.hurt = 1">'"&{{ 7 * 7 }}"""
 SECOND = 1_000_000
 LATE = 30 * SECOND
 
@@ -52,12 +51,6 @@ async def backend() -> AsyncIterator[TraceBackend]:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
 async def console(reporting: Database, feed: Feed, backend: TraceBackend) -> AsyncIterator[str]:
     """The address of INC-1042 in a console that asks `backend`."""
     outage = Outage(opened=system_clock() - timedelta(minutes=10))
@@ -68,25 +61,6 @@ async def console(reporting: Database, feed: Feed, backend: TraceBackend) -> Asy
     live = Live(asyncio.Event(), asyncio.Event())
     async with served(build_app(reporting, system_clock, live, "http://traces/{trace_id}", traces)) as address:
         yield f"{address}/incidents/INC-1042"
-
-
-@pytest.fixture(scope="module")
-def devtools() -> Iterator[str]:
-    with chromium() as address:
-        yield address
-
-
-@pytest.fixture
-async def browser(devtools: str) -> AsyncIterator[Browser]:
-    async with tab(devtools) as opened:
-        yield opened
-
-
-async def page(http: aiohttp.ClientSession, address: str, status: int = 200) -> str:
-    async with http.get(address) as answer:
-        assert answer.status == status
-        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-        return await answer.text()
 
 
 @needs_browser
