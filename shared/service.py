@@ -117,7 +117,7 @@ def _collect_garbage_seldom() -> None:
     """What was imported lives as long as the process, and a batch makes thousands of objects that refer to no circle:
     looking through them again and again took a tenth of the CPU."""
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(10_000, 10, 10)
 
 
 async def _until(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
