@@ -25,10 +25,7 @@ def document() -> str:
         f"## Spans\n\nA span that failed has the status `ERROR` and {_names(ON_FAILURE)} besides.\n",
         _table(("service", "span", "kind", "hangs from", "tells", "attributes"), map(_span, SPANS)),
         "## Metrics\n\nPrometheus adds `_bucket`, `_sum` and `_count` to a histogram's name and has `_` for dots.\n",
-        _table(
-            ("metric", "in Prometheus", "instrument", "unit", "attributes", "services", "meaning"),
-            map(_metric, METRICS),
-        ),
+        _table(_METRIC, map(_metric, METRICS)),
         "Buckets of the histograms, in seconds: " + _buckets() + ".\n",
         "## Attributes\n\nThese are all there are. No name of a person, address, token, link or body is among them.\n",
         _table(("attribute", "type", "values", "of", "meaning"), map(_attribute, ATTRIBUTES)),

@@ -33,7 +33,7 @@ async def hung(
         return telemetry.edges(trace_id, outside) >= edges
 
     with suppress(AssertionError):  # the comparison says more
-        await eventually("all edges are there", equal, 10)
+        await eventually("all edges are there", equal)
     assert telemetry.edges(trace_id, outside) == edges
 
 

@@ -113,7 +113,8 @@ async def test_a_server_that_never_took_the_mail_gets_it_again_and_there_is_no_t
     database: str, case: str
 ) -> None:
     behaviour, errors = UNWILLING[case]
-    async with misbehaving(behaviour, reads=False) as bad, paging_at(database, bad.port) as (it, _):
+    timeout = TIMEOUT_SECONDS if TIMED_OUT in errors else PATIENT_SECONDS
+    async with misbehaving(behaviour, reads=False) as bad, paging_at(database, bad.port, timeout) as (it, _):
         await it.triaged(1042)
         row = await it.page("pending", method="email", attempts=1)
         assert row["possible_duplicate"] is False

@@ -96,7 +96,7 @@ async def test_it_is_tried_again_under_one_id_and_the_next_step_comes_in_time(da
 
 @pytest.mark.parametrize("case", ACCEPTING)
 async def test_a_page_that_was_accepted_is_delivered_whatever_comes_after(database: str, case: str) -> None:
-    async with misbehaving(ACCEPTING[case]) as bad, paging(database, bad.url, TIMEOUT_SECONDS) as (it, _):
+    async with misbehaving(ACCEPTING[case]) as bad, paging(database, bad.url) as (it, _):
         await it.triaged(1042)
         row = await it.page("sent")
         await eventually("it lets go of the connection", lambda: _closed(bad))
@@ -188,11 +188,11 @@ async def test_many_users_at_one_hanging_host_do_not_delay_those_at_another(data
         targets = ", ".join(f'"user:{name}"' for name in names)
         teams = TEAMS.replace("teams:\n", f"{users}teams:\n  many: {{{{policy: many}}}}\n")
         teams += f"  many:\n    steps:\n      - {{{{targets: [{targets}], wait: 7d}}}}\n"
-        async with world(database, others.url, teams=teams, timeout=20) as it, sending(it, timeout=20):
+        async with world(database, others.url, teams=teams, timeout=60) as it, sending(it, timeout=60):
             await it.triaged(*range(10), team="many")
             await eventually("the bad host holds what it can", lambda: _holds(bad, 8))
             await it.triaged(*range(100, 110))
-            await eventually("the others have theirs", lambda: _hits(others, 10), seconds=10)
+            await eventually("the others have theirs", lambda: _hits(others, 10))
             assert bad.open
     assert len({hit.key for hit in others.hits}) == 10
 

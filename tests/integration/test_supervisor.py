@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,52 +59,48 @@ def look_until(watched: Supervisor, enough: Callable[[], bool]) -> None:
     until(look)
 
 
-def test_a_part_that_dies_is_started_again_and_it_is_said(local_dir: Path) -> None:
+@contextmanager
+def watching(part: Sleeper) -> Iterator[tuple[Supervisor, list[str]]]:
+    """A supervisor of this part, and what it says."""
     said: list[str] = []
-    triage = Sleeper("triage", local_dir)
     watched = Supervisor(State(), said.append)
-    watched.start(triage)
+    watched.start(part)
     try:
+        yield watched, said
+    finally:
+        watched.stop()
+
+
+def test_a_part_that_dies_is_started_again_and_it_is_said(local_dir: Path) -> None:
+    triage = Sleeper("triage", local_dir)
+    with watching(triage) as (watched, said):
         assert triage.process
         triage.process.kill()
 
         look_until(watched, lambda: triage.starts == 2)
 
         assert triage.process.poll() is None
-        assert said[0].startswith("triage ended (-9); starting it again in 0.5 s")
-    finally:
-        watched.stop()
+    assert said[0].startswith("triage ended (-9); starting it again in 0.5 s")
 
 
 def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir: Path) -> None:
-    said: list[str] = []
-    watched = Supervisor(State(), said.append)
-    watched.start(Sleeper("triage", local_dir, seconds="for no time that there is"))
-    try:
+    with watching(Sleeper("triage", local_dir, seconds="for no time that there is")) as (watched, said):
         look_until(watched, lambda: sum("starting it again" in line for line in said) == 3)
-    finally:
-        watched.stop()
 
     pauses = [line.split(" in ")[1].split(" s.")[0] for line in said if "starting it again" in line]
     assert pauses == ["0.5", "1", "2"]
 
 
 def test_a_part_that_was_told_to_end_is_started_again_at_once(local_dir: Path) -> None:
-    said: list[str] = []
     triage = Sleeper("triage", local_dir)
-    watched = Supervisor(State(), said.append)
-    watched.start(triage)
-    try:
+    with watching(triage) as (watched, said):
         assert triage.process
         lasted = time.monotonic() + 1.1
         look_until(watched, lambda: time.monotonic() > lasted)
         stop(triage.process, signal.SIGTERM, 5)
 
         look_until(watched, lambda: triage.starts == 2)
-
-        assert said == ["triage was started again"]
-    finally:
-        watched.stop()
+    assert said == ["triage was started again"]
 
 
 def test_services_are_stopped_before_what_they_use(local_dir: Path) -> None:
