@@ -1,7 +1,5 @@
 """A workload through the four services: separate processes with default settings, fresh database and topics."""
 
-import asyncio
-import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +10,6 @@ from typing import Any
 
 import asyncpg
 
-from deploy.local.ports import choose
 from shared.topics import SIGNALS
 from tests.bench.cost import Cost
 from tests.bench.figures import Figures, Receipt, figures
@@ -76,16 +73,8 @@ async def drive(workload: Workload, servers: Servers, receiver: Inbox, tocsin: R
 
 async def second_replicas(tocsin: Running) -> None:
     """Start another process of each service, and wait until it is ready."""
-    for service, port in zip(SERVICES, choose(len(SERVICES)), strict=True):
-        name = f"{service}-1"
-        own = {"TOCSIN_HTTP_PORT": str(port), "TOCSIN_INSTANCE": name}
-        command = [sys.executable, "-m", "shared.cli", service, "serve"]
-        with (tocsin.logs / f"{name}.log").open("ab") as log:
-            tocsin.processes[name] = await asyncio.create_subprocess_exec(
-                *command, env=tocsin.environment | own, stdout=log, stderr=log
-            )
-        tocsin.ports[name] = port
-        await tocsin.ready(name)
+    for service in SERVICES:
+        await tocsin.ready(await tocsin.start(service, replica=1))
 
 
 async def reported(tocsin: Running, pages: int, seconds: float = 120) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import html
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from time import time
 
@@ -39,6 +40,11 @@ BATCHES = [
 async def backend(tmp_path: Path) -> AsyncIterator[Jaeger]:
     async with jaeger(tmp_path) as running:
         yield running
+
+
+async def linked(backend: Jaeger, service: str, name: str, trace_id: str) -> Truth:
+    found = await backend.find(service, name)
+    return Truth(any(trace_id in span.links for span in found), f"{len(found)} such spans")
 
 
 async def test_an_incident_is_one_trace_in_jaeger_over_a_restart_and_a_late_acknowledgement(
@@ -83,12 +89,7 @@ async def test_an_incident_is_one_trace_in_jaeger_over_a_restart_and_a_late_ackn
         assert acknowledged.links == (caller.trace_id,)
 
         for service, name in BATCHES:
-
-            async def linked(service: str = service, name: str = name) -> Truth:
-                found = await backend.find(service, name)
-                return Truth(any(trace_id in span.links for span in found), f"{len(found)} such spans")
-
-            await eventually(f"{name} of {service} is linked to it", linked)
+            await eventually(f"{name} of {service} is linked to it", partial(linked, backend, service, name, trace_id))
 
         async with stack.http.get(stack.url("reporting", f"/incidents/{incident}/trace")) as answer:
             drawn = html.unescape(await answer.text())

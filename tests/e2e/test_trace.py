@@ -1,12 +1,14 @@
 """One incident is one trace: from whoever published the signal to the resolution, over four processes and a kill."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from shared.telemetry.attributes import ATTRIBUTES
 from shared.trace_context import TraceContext, new_trace
 from tests.support.otlp import Backend
-from tests.support.running import SECRET, TOKEN, Receiver, eventually
+from tests.support.running import SECRET, TOKEN, Receiver, Running, eventually
 from tests.support.tracing import (
     CLEARED,
     SUMMARY,
@@ -37,6 +39,36 @@ async def hung(
     assert telemetry.edges(trace_id, outside) == edges
 
 
+async def exported_pages(telemetry: Backend, trace_ids: Sequence[str]) -> bool:
+    return all(any(span.name == "page webhook" for span in telemetry.trace(id)) for id in trace_ids)
+
+
+async def acknowledged(stack: Running, publisher: Publisher, ids: Sequence[str], link: str, chat: TraceContext) -> None:
+    """The first by the link in a page, the third by command, the others by API."""
+    async with stack.http.post(link) as done:
+        assert done.status == 200
+    for id in (ids[1], ids[3]):
+        await stack.act("acknowledge", id, by="Zacharias")
+    order = {"incident_id": ids[2], "by": "Zacharias", "note": "on my way"}
+    envelope = {"specversion": "1.0", "id": "1", "source": "/chat", "type": "tocsin.commands.AcknowledgeIncident"}
+    await publisher.structured(envelope | {"traceparent": chat.traceparent, "data": order}, topic="tocsin.commands.v1")
+
+    async def told() -> bool:
+        found = [await stack.incident(id) for id in ids]
+        return all(one is not None and one["status"] == "acknowledged" for one in found)
+
+    # A command and an end come by different topics, which promise no order between each other.
+    await eventually("all are acknowledged", told)
+
+
+async def ended(stack: Running, publisher: Publisher, rootless: str) -> None:
+    """Three at their source, the last by hand."""
+    await stack.signals(fault("h end", "by http", status="resolved"))
+    await publisher.binary(fault("k end", "by kafka", status="resolved"), traces=[new_trace()])
+    await publisher.structured(fault("e end", "by extension", status="resolved"))
+    await stack.act("resolve", rootless, by="Zacharias")
+
+
 async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
     kafka: str,
     database: str,
@@ -61,10 +93,7 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
         trace_ids = [page.headers["traceparent"][3:35] for page in first]
 
         # Escalation dies between the two steps.
-        async def exported() -> bool:
-            return all(any(s.name == "page webhook" for s in telemetry.trace(id)) for id in trace_ids)
-
-        await eventually("the first pages are exported", exported)
+        await eventually("the first pages are exported", partial(exported_pages, telemetry, trace_ids))
         assert not [page for page in pages.received if ".benedict." in page.webhook_id]
         await stack.kill("escalation")
         await let_time_pass(database)
@@ -72,21 +101,9 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
         second = [await paged(pages, "benedict", in_trace(id)) for id in trace_ids]
         assert [page.webhook_id.split(".")[0] for page in second] == ids
 
-        # It is acknowledged by link, by API and by command, and ends at its source, or by hand.
-        async with stack.http.post(second[0].body["data"]["acknowledge_url"]) as done:
-            assert done.status == 200
-        await stack.act("acknowledge", ids[1], by="Zacharias")
-        order = {"incident_id": ids[2], "by": "Zacharias", "note": "on my way"}
-        envelope = {"specversion": "1.0", "id": "1", "source": "/chat", "type": "tocsin.commands.AcknowledgeIncident"}
-        chat = new_trace()
-        await publisher.structured(
-            envelope | {"traceparent": chat.traceparent, "data": order}, topic="tocsin.commands.v1"
-        )
-        await stack.act("acknowledge", ids[3], by="Zacharias")
-        await stack.signals(fault("h end", "by http", status="resolved"))
-        await publisher.binary(fault("k end", "by kafka", status="resolved"), traces=[new_trace()])
-        await publisher.structured(fault("e end", "by extension", status="resolved"))
-        await stack.act("resolve", ids[3], by="Zacharias")
+        link, chat = second[0].body["data"]["acknowledge_url"], new_trace()
+        await acknowledged(stack, publisher, ids, link, chat)
+        await ended(stack, publisher, ids[3])
         stories = [await resolved(stack, id) for id in ids]
         assert [story["trace_id"] for story in stories] == trace_ids
 
@@ -99,9 +116,9 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
         (ordered,) = (s for s in telemetry.trace(extension.trace_id) if s.name == "acknowledge")
         assert ordered.links == ((chat.trace_id, span_id(chat)),)
 
-    acknowledge_token = second[0].body["data"]["acknowledge_url"].rpartition("/")[2]
     people = ["nastasia", "enedict", "mail.example", "Zacharias"]
-    private = [*people, stack.key, TOKEN, SECRET, pages.url, "token-of", acknowledge_token, SUMMARY, "on my way"]
+    secrets = [stack.key, TOKEN, SECRET, pages.url, "token-of", link.rpartition("/")[2]]
+    private = [*people, *secrets, SUMMARY, "on my way"]
     left = b"".join(telemetry.bodies)
     assert all(id.encode() in left for id in ids), "what is looked for would be found"
     assert [word for word in private if word.encode() in left] == []

@@ -22,8 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="faults many times over")
 
 
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether there is time for many of each."""
+    return bool(request.config.getoption("--long", default=False))
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def world(long: bool, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """One stack under its supervisor for all faults of processes and servers."""
     async with (
         Receiver().listening() as receiver,
@@ -32,7 +38,7 @@ async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         AIOKafkaProducer(bootstrap_servers=stack.kafka.bootstrap, linger_ms=0, request_timeout_ms=150_000) as producer,
         responding(Storm(stack.tocsin, producer, SIGNALS), receiver) as storm,
     ):
-        yield World(stack, storm, receiver, request.config.getoption("--long", default=False))
+        yield World(stack, storm, receiver, long)
 
 
 @pytest.fixture

@@ -113,14 +113,14 @@ async def refused(tocsin: Running, disk: Disk, storm: Storm) -> Truth:
 
 
 async def test_a_full_disk_costs_nothing_that_was_accepted(
-    kafka: str, topic_prefix: str, disk: Disk, tocsin: Running, receiver: Receiver, request: pytest.FixtureRequest
+    kafka: str, topic_prefix: str, disk: Disk, tocsin: Running, receiver: Receiver, long: bool
 ) -> None:
     """First tables cannot grow; then the log cannot, and the server itself breaks down."""
     async with (
         AIOKafkaProducer(bootstrap_servers=kafka, linger_ms=0) as producer,
         responding(Storm(tocsin, producer, topic_prefix + SIGNALS), receiver) as storm,
     ):
-        for number in range(4 if request.config.getoption("--long", default=False) else 1):
+        for number in range(4 if long else 1):
             for breaks in (False, True):
                 async with storm.steady(f"full {number} {breaks}"):
                     await fill_and_free(tocsin, disk, storm, breaks=breaks)

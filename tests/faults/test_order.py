@@ -17,7 +17,6 @@ from typing import Any
 
 import asyncpg
 import orjson
-import pytest
 from aiokafka import AIOKafkaProducer
 
 from shared.events import escalation, intake, triage
@@ -170,11 +169,11 @@ async def test_any_order_and_any_number_of_times_come_to_the_same_end(
     topic_prefix: str,
     tmp_path: Path,
     receiver: Receiver,
-    request: pytest.FixtureRequest,
+    long: bool,
 ) -> None:
     dice = random.Random(SEED)  # noqa: S311
     by_key = signals(dice)
-    names = ["a", *(f"b{number}" for number in range(5 if request.config.getoption("--long", default=False) else 1))]
+    names = ["a", *(f"b{number}" for number in range(5 if long else 1))]
     for name in names:
         (tmp_path / name).mkdir()
     async with fresh(kafka, postgres, template, f"{topic_prefix}a.", tmp_path / "a", receiver) as one:

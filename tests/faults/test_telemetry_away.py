@@ -104,9 +104,9 @@ async def test_work_is_as_fast_without_a_backend_that_answers(
     template: str,
     topic_prefix: str,
     tmp_path: Path,
-    request: pytest.FixtureRequest,
+    long: bool,
 ) -> None:
-    if not request.config.getoption("--long", default=False):
+    if not long:
         pytest.skip("ratios need a quiet while: `make faults`")
     for name in ("well", "ill"):
         (tmp_path / name).mkdir()

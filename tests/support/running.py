@@ -107,19 +107,17 @@ class Running:
         """Address of a service."""
         return f"http://127.0.0.1:{self.ports[service]}{path}"
 
-    async def start(self, service: str) -> None:
-        """Start a process; `ready` waits for it."""
-        log = (self.logs / f"{service}.log").open("ab")
-        self.processes[service] = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "shared.cli",
-            service,
-            "serve",
-            env=self.environment | {"TOCSIN_HTTP_PORT": str(self.ports[service]), "TOCSIN_INSTANCE": f"{service}-0"},
-            stdout=log,
-            stderr=log,
-        )
+    async def start(self, service: str, replica: int = 0) -> str:
+        """Start a process; `ready` waits for what is returned: its name here."""
+        instance = f"{service}-{replica}"
+        name = instance if replica else service
+        own = {"TOCSIN_HTTP_PORT": str(self.ports.setdefault(name, free_port())), "TOCSIN_INSTANCE": instance}
+        command = [sys.executable, "-m", "shared.cli", service, "serve"]
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = await asyncio.create_subprocess_exec(
+                *command, env=self.environment | own, stdout=log, stderr=log
+            )
+        return name
 
     async def ready(self, *services: str) -> None:
         """Wait until services say that they are ready."""

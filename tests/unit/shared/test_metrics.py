@@ -229,7 +229,7 @@ def test_who_does_not_ask_for_openmetrics_gets_the_text_format_without_examples(
     assert scraped()[1].startswith("application/openmetrics-text")
     text, content_type = scraped(TEXT)
     assert content_type.startswith("text/plain")
-    families = {one.name: one for one in read_text(text)}  # type: ignore[no-untyped-call]
+    families = {one.name: one for one in read_text(text)}
     assert [sample.value for sample in families[DEAD_LETTERS.prometheus].samples] == [1]
     assert families[STAGES.prometheus].type == "histogram"
     assert SAMPLED.trace_id not in text
