@@ -109,12 +109,11 @@ class _Bounded:
                 async with asyncio.timeout_at(reading):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(408, f"body: send it within {BODY_SECONDS:.0f} seconds") from None
+                raise _while_reading(_too_slow()) from None
             left -= len(message.get("body", b""))
             reading = reading if message.get("more_body") else None
             if left < 0:
-                # Of the one kind that FastAPI lets through while it reads.
-                raise HTTPException(413, f"body: at most {self._limit} bytes are taken in one request")
+                raise _while_reading(_too_large(self._limit))
             return message
 
         await self._app(scope, bounded, send)
@@ -177,6 +176,11 @@ def _too_slow() -> Problem:
     return Problem(
         408, "Too slow", f"body: send it within {BODY_SECONDS:.0f} seconds", {"Connection": "close"}, field="body"
     )
+
+
+def _while_reading(problem: Problem) -> HTTPException:
+    """The same, as the one kind of error that FastAPI lets through while it reads."""
+    return HTTPException(problem.status, problem.detail, problem.headers)
 
 
 def bearer(request: Request) -> str | None:

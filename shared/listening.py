@@ -28,6 +28,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def listen_or_inherit(host: str, port: int, descriptor: int | None) -> socket.socket:
+    """The socket that this process was given, or a new one where it was given none. Raises OSError as `listen` does."""
+    return listen(host, port) if descriptor is None else inherit(descriptor)
+
+
 def inherit(descriptor: int) -> socket.socket:
     """The listening socket that whoever started this process holds open for it."""
     listening = socket.socket(fileno=descriptor)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic
 
-from shared.clock import Clock, system_clock
+from shared.clock import system_clock
 from shared.db import UNAVAILABLE, Database
 from shared.policy_files import InvalidPolicy, M, PolicyError, PolicyFile
 from shared.telemetry import Level
@@ -30,7 +30,6 @@ class PolicyWatch(Generic[M]):
         *,
         optional: bool = False,
         poll_seconds: float = _POLL_SECONDS,
-        clock: Clock = system_clock,
     ) -> None:
         self.faults: list[PolicyError] = []
         self._path = path
@@ -38,8 +37,7 @@ class PolicyWatch(Generic[M]):
         self._database = database
         self._optional = optional
         self._poll_seconds = poll_seconds
-        self._clock = clock
-        self._taken_at = clock()
+        self._taken_at = system_clock()
         self._current: PolicyFile[M] | None = None
         self._saved: str | None = None
         self._seen: bytes | None = None
@@ -97,7 +95,7 @@ class PolicyWatch(Generic[M]):
         self.faults = []
         if self._current is None or policy.version != self._current.version:
             log.info("policy in force", extra={"policy": policy.name, "version": policy.version})
-            self._taken_at = self._clock()
+            self._taken_at = system_clock()
         self._current = policy
 
     def _bytes(self) -> bytes:

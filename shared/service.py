@@ -16,7 +16,7 @@ from shared.db import Database
 from shared.gauges import Gauges, Look
 from shared.http import JsonResponse
 from shared.http_protocol import BoundedHttp
-from shared.listening import Server, inherit, listen
+from shared.listening import Server, listen_or_inherit
 from shared.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
 from shared.telemetry.requests import add_metrics
@@ -86,8 +86,7 @@ async def run_service(
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     server = _server(app)
-    inherited, own = settings.http_fd, (settings.http_host, settings.http_port)
-    listening = listen(*own) if inherited is None else inherit(inherited)
+    listening = listen_or_inherit(settings.http_host, settings.http_port, settings.http_fd)
     log.info("listening", extra={"port": listening.getsockname()[1]})
     _collect_garbage_seldom()
     tasks = {label: asyncio.create_task(component.run(), name=label) for label, component in components.items()}

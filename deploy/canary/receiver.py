@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from standardwebhooks import Webhook, WebhookVerificationError
+
+from deploy.signatures import Verifier
 
 MAX_BYTES = 256 * 1024
 
@@ -39,7 +40,7 @@ class Pages:
     """`forged` counts those without a valid signature, since the last that was awaited began."""
 
     def __init__(self, webhook_secrets: str) -> None:
-        self._verifiers = [Webhook(secret) for secret in webhook_secrets.split()]
+        self._verifier = Verifier(webhook_secrets)
         self._awaited: dict[str, asyncio.Future[Arrived]] = {}
         self.forged = 0
 
@@ -52,7 +53,7 @@ class Pages:
     def take(self, headers: Mapping[str, str], body: bytes) -> int:
         """The HTTP status to answer with. A page that nobody awaits is taken all the same: it did arrive."""
         at = time.perf_counter()
-        if not any(_verifies(verifier, headers, body) for verifier in self._verifiers):
+        if not self._verifier.verifies(headers, body):
             self.forged += 1
             return 401
         try:
@@ -63,11 +64,3 @@ class Pages:
         if awaited and not awaited.done():
             awaited.set_result(Arrived(page, at))
         return 204
-
-
-def _verifies(verifier: Webhook, headers: Mapping[str, str], body: bytes) -> bool:
-    try:
-        verifier.verify(body, {name.lower(): value for name, value in headers.items()})
-    except (WebhookVerificationError, ValueError):
-        return False
-    return True

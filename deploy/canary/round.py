@@ -92,8 +92,8 @@ class _Round:
         awaited, sent = self._canary.pages.expect(self._summary), time.perf_counter()
         taken = await self._until("accept", "the signal accepted", self._begin)
         self._report.stages["accept"] = time.perf_counter() - sent
-        self._report.ended_leftover = taken[0]["decision"] == "cleared"
-        arrived = await self._paged(awaited, taken[1]["subject"])
+        self._report.ended_leftover, opened = taken
+        arrived = await self._paged(awaited, opened)
         self._report.stages["page"] = arrived.at - sent
         incident, self._report.incident = arrived.page.incident_id, arrived.page.incident
         ordered = time.perf_counter()
@@ -113,10 +113,12 @@ class _Round:
         await self._front.send([self._event("end", "resolved")], self._report.trace)
         return True
 
-    async def _begin(self) -> list[Json]:
+    async def _begin(self) -> tuple[bool, str | None]:
+        """Whether there was something left to end, and what incident was opened. Raises UNHEARD."""
         # What an earlier round left is ended first, together with the new signal: so they never become one.
         events = [self._event("before", "resolved"), self._event("begin", "firing")]
-        return await self._front.send(events, self._report.trace)
+        before, begin = await self._front.send(events, self._report.trace)
+        return before["decision"] == "cleared", begin["subject"]
 
     async def _press(self, link: str) -> bool:
         await self._front.press(link)
@@ -144,10 +146,10 @@ class _Round:
         try:
             async with asyncio.timeout(_END_SECONDS):
                 story = await self._front.story(incident)
+            pages = [f"{p['user']} by {p['method']} {p['outcome']}, {p['error'] or ''}" for p in story["pages"]]
+            return f"{'; '.join(pages) or 'nobody was paged'}; it is {story['status']}, team {story['team']}"
         except UNHEARD as error:
             return f"reporting cannot say why ({_said(error)})"
-        pages = [f"{p['user']} by {p['method']} {p['outcome']}, {p['error'] or ''}" for p in story["pages"]]
-        return f"{'; '.join(pages) or 'nobody was paged'}; it is {story['status']}, team {story['team']}"
 
     async def _until(self, stage: Stage, what: str, look: Callable[[], Awaitable[T]]) -> T:
         """What a look brings once it brings something. Raises Missed."""

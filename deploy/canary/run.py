@@ -14,7 +14,7 @@ from deploy.canary.metrics import count
 from deploy.canary.receiver import MAX_BYTES, Pages
 from deploy.canary.round import Canary, Report
 from deploy.canary.settings import CanarySettings
-from shared.listening import inherit, listen
+from shared.listening import listen_or_inherit
 from shared.telemetry import configure_telemetry, stop_telemetry
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
@@ -66,8 +66,7 @@ async def _go_round(canary: Canary) -> Report:
 @asynccontextmanager
 async def _listening(settings: CanarySettings, patience: float) -> AsyncIterator[Canary]:
     key, pages = settings.required("canary_key"), Pages(settings.required("webhook_secret"))
-    own = (settings.http_host, settings.receiver_port)
-    socket = listen(*own) if settings.http_fd is None else inherit(settings.http_fd)
+    socket = listen_or_inherit(settings.http_host, settings.receiver_port, settings.http_fd)
     configure_telemetry("canary")
     runner = web.AppRunner(_app(pages), access_log=None, shutdown_timeout=1)
     await runner.setup()

@@ -14,7 +14,7 @@ from rich.table import Table
 from deploy.local.environment import build
 from deploy.local.greeting import greet
 from deploy.local.paths import LOGS
-from deploy.local.process import end_leftover
+from deploy.local.process import end_leftover, stop
 from deploy.local.rolling import roll
 from deploy.local.state import AlreadyUp, Secrets, State, only_supervisor
 from deploy.local.supervisor import end_leftovers, tail
@@ -24,6 +24,7 @@ from shared.migrate import MigrationError
 app = typer.Typer(no_args_is_help=True)
 console = Console()
 _STOP_SECONDS = 20.0
+_START_SECONDS = 900.0  # the first start fetches Kafka, by whatever line there is
 _CANNOT_START = (RuntimeError, MigrationError, KafkaError, *UNAVAILABLE)
 
 
@@ -143,10 +144,14 @@ def _detach(fresh: bool) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    deadline = time.monotonic() + _START_SECONDS
     with console.status("starting"):
         while not _is_ready(process.pid):
             if process.poll() is not None:
                 raise AlreadyUp if State.load().ready else RuntimeError(tail(log, 20))
+            if time.monotonic() > deadline:
+                stop(process, signal.SIGTERM, _STOP_SECONDS)
+                raise RuntimeError(f"it was not ready within {_START_SECONDS:.0f} s\n{tail(log, 20)}")
             time.sleep(0.1)
     greet(console, State.load())
     console.print("It runs in the background; `tocsin down` stops it.")

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from time import monotonic
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -58,8 +59,9 @@ def stop_telemetry() -> None:
     flushes = [threading.Thread(target=end, daemon=True) for end in ends]
     for flush in flushes:
         flush.start()
+    deadline = monotonic() + _FLUSH_SECONDS  # of both: a supervisor does not wait for ever
     for flush in flushes:
-        flush.join(_FLUSH_SECONDS)
+        flush.join(max(0.0, deadline - monotonic()))
     drop_instruments()
 
 

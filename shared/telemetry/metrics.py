@@ -27,8 +27,8 @@ from shared.telemetry.attributes import (
 )
 
 Instrument = Literal["counter", "histogram", "gauge", "updowncounter", "observable counter"]
-ANY, PAGING = ("intake", "triage", "escalation", "reporting"), ("escalation",)
-CANARY = ("canary",)
+DECIDING = ("intake", "triage", "escalation")
+ANY, PAGING, CANARY = (*DECIDING, "reporting"), ("escalation",), ("canary",)
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -95,15 +95,14 @@ STAGES = Metric(
     "how long an incident took from the stage before: report (signal received to incident opened), triage, escalate, "
     "page (a response's start to the receipt of a page of its first step). The clocks of two services are compared",
     (STAGE,),
-    ("intake", "triage", "escalation"),
+    DECIDING,
 )
 TIME_TO_PAGE = Metric(
     "tocsin.page.delay",
     "histogram",
     "s",
     "from the opening of an incident to the receipt of a page of its first step",
-    (),
-    PAGING,
+    services=PAGING,
 )
 DEAD_LETTERS = Metric(
     "tocsin.dead_letters", "counter", "{message}", "what could not be worked on and was told to operators", (ORIGIN,)
@@ -126,8 +125,7 @@ PAGES_LATE = Metric(
     "gauge",
     "s",
     "how long the oldest page or lease that is due is overdue; 0 when none is",
-    (),
-    PAGING,
+    services=PAGING,
 )
 PROBLEMS = Metric("tocsin.problems", "gauge", "{problem}", "what /readyz names, by part of the service", (COMPONENT,))
 POLICY_LOADED = Metric(
@@ -136,7 +134,7 @@ POLICY_LOADED = Metric(
     "s",
     "when the policy in force was taken (Unix time)",
     (POLICY,),
-    ("intake", "triage", "escalation"),
+    DECIDING,
 )
 POLICY_FAULTS = Metric(
     "tocsin.policy.faults",
@@ -144,7 +142,7 @@ POLICY_FAULTS = Metric(
     "{error}",
     "errors for which the file as it is now is refused, while the last good one stays in force; 0 when all is well",
     (POLICY,),
-    ("intake", "triage", "escalation"),
+    DECIDING,
 )
 GAUGE_FAILURES = Metric(
     "tocsin.gauges.failures",
@@ -152,30 +150,23 @@ GAUGE_FAILURES = Metric(
     "{failure}",
     "readings of the database's levels that failed; until one succeeds those levels are absent",
 )
+_BATCH = (SYSTEM, OPERATION, TOPIC, ERROR)
 PROCESSED = Metric(
     "messaging.client.consumed.messages",
     "counter",
     "{message}",
     "messages worked on, those of a batch that failed included",
-    (SYSTEM, OPERATION, TOPIC, ERROR),
+    _BATCH,
 )
-PROCESSING = Metric(
-    "messaging.process.duration", "histogram", "s", "work on a batch from Kafka", (SYSTEM, OPERATION, TOPIC, ERROR)
-)
+PROCESSING = Metric("messaging.process.duration", "histogram", "s", "work on a batch from Kafka", _BATCH)
 SENT = Metric(
     "messaging.client.sent.messages",
     "counter",
     "{message}",
     "messages that the relay published, or tried to",
-    (SYSTEM, OPERATION, TOPIC, ERROR),
+    _BATCH,
 )
-SENDING = Metric(
-    "messaging.client.operation.duration",
-    "histogram",
-    "s",
-    "publishing a batch",
-    (SYSTEM, OPERATION, TOPIC, ERROR),
-)
+SENDING = Metric("messaging.client.operation.duration", "histogram", "s", "publishing a batch", _BATCH)
 REQUESTS = Metric("http.server.request.duration", "histogram", "s", "HTTP requests answered", (METHOD, ROUTE, STATUS))
 CPU = Metric("process.cpu.time", "observable counter", "s", "processor time of the process", (CPU_MODE,))
 MEMORY = Metric("process.memory.usage", "updowncounter", "By", "resident memory of the process (on Linux)")
@@ -195,8 +186,7 @@ CANARY_LAST_SUCCESS = Metric(
     "gauge",
     "s",
     "when a round passed last, in seconds since 1970; absent until one has",
-    (),
-    CANARY,
+    services=CANARY,
 )
 
 METRICS = tuple(found for found in dict(globals()).values() if isinstance(found, Metric))

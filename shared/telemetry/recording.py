@@ -1,6 +1,6 @@
 """Figures on their way into instruments. What a transaction does is recorded when it has committed, or never."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -63,10 +63,10 @@ def recorded_at_the_end() -> Iterator[None]:
         yield
     finally:
         _pending.reset(token)
-    counted: Counter[tuple[Metric, Values]] = Counter()
+    counted: defaultdict[tuple[Metric, Values], float] = defaultdict(float)
     for metric, amount, values, trace in entries:
         if metric.instrument == "counter":
-            counted[metric, values] += amount  # type: ignore[assignment]
+            counted[metric, values] += amount
         else:
             _write((metric, amount, values, trace))
     for (metric, values), total in counted.items():

@@ -28,6 +28,7 @@ class Tocsin:
 
     pages: Pages
     refusals: int = 0
+    odd: str = ""
     leftover: bool = False
     page_secret: str = SECRET
     pages_sent: bool = True
@@ -50,7 +51,7 @@ class Tocsin:
             self.status = "resolved"
         before = "cleared" if self.leftover else "nothing was open"
         taken = [{"decision": before, "subject": None}, {"decision": "opened", "subject": INCIDENT}]
-        return web.json_response({"signals": taken[-len(events) :]}, status=202)
+        return web.json_response({"signals": ["taken"] if self.odd == "signals" else taken[-len(events) :]}, status=202)
 
     def _page(self, summary: str) -> None:
         data = {"incident_id": INCIDENT, "incident": "INC-7", "summary": summary}
@@ -69,7 +70,7 @@ class Tocsin:
     async def story(self, _: web.Request) -> web.Response:
         failed = {"user": "canary", "method": "webhook", "outcome": "failed", "error": "HTTP 500"}
         story = {"status": self.status, "team": "canary", "waiting_on": "canary", "synthetic": self.synthetic}
-        return web.json_response(story | {"pages": [failed]})
+        return web.json_response({} if self.odd == "story" else story | {"pages": [failed]})
 
     async def go_round(self, patience: float) -> Report:
         async with aiohttp.ClientSession() as http:
@@ -106,6 +107,8 @@ async def test_what_an_earlier_round_left_is_told() -> None:
 
 TROUBLE: Sequence[tuple[dict[str, Any], str, str]] = (
     ({"refusals": 1000}, "not_accepted", "not within 3 s; at last: HOST answered 503: too many signals are waiting"),
+    ({"odd": "signals"}, "not_accepted", "the signal accepted: not within 3 s; at last: ValueError"),
+    ({"odd": "story", "pages_sent": False}, "not_paged", "reporting cannot say why (KeyError"),
     ({"pages_sent": False}, "not_paged", "canary by webhook failed, HTTP 500; it is triggered, team canary"),
     ({"page_secret": OTHER}, "not_paged", "one came whose signature is not by TOCSIN_WEBHOOK_SECRET"),
     (

@@ -13,7 +13,9 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from typer.testing import CliRunner
 
+from deploy.local import cli, state
 from deploy.local.postgres import THROWAWAY, Postgres, programs, temporary_home
 from deploy.local.process import birth, end_leftover, spawn, stop
 from deploy.local.state import PORTS
@@ -142,3 +144,22 @@ def test_the_status_of_a_stack_from_before_a_part_was_added_names_that_part(tmp_
     told = Stack(tmp_path).tocsin("status", code=1)
 
     assert re.search(r"canary .* not running", told)
+
+
+def test_a_stack_in_the_background_that_does_not_come_up_in_time_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = tmp_path / "stuck"
+    stuck.write_text("#!/bin/sh\necho pid $$\nexec sleep 60\n")
+    stuck.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(stuck))
+    monkeypatch.setattr(cli, "_START_SECONDS", 2.0)
+    monkeypatch.setattr(cli, "LOGS", tmp_path / "logs")
+    monkeypatch.setattr(state, "STATE", tmp_path / "state.json")
+
+    told = CliRunner().invoke(cli.app, ["up", "--detach"])
+
+    assert told.exit_code == 1
+    found = re.search(r"not ready within 2 s\s+pid (\d+)", told.output)
+    assert found, told.output
+    assert birth(int(found[1])) is None

@@ -15,6 +15,7 @@ from services.escalation import api
 from services.escalation.channels import MailChannel, WebhookChannel
 from services.escalation.outcome import NotDelivered
 from services.escalation.pages import Notice
+from shared import http
 from shared.db import Database
 from shared.http import create_app
 from tests.support.escalating import LOOPBACK, Mailbox, receiver, sending, world
@@ -150,6 +151,24 @@ async def test_a_body_without_end_is_refused_before_it_is_kept(database: str) ->
                 assert answer.status == 413, await answer.text()
         async with http.post(f"{base}/v1/incidents/INC-1/resolve", data=bytes(100_000)) as answer:
             assert answer.status == 413, await answer.text()
+    await own.close()
+
+
+async def test_a_body_that_does_not_come_is_given_up_and_its_connection_with_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "BODY_SECONDS", 1.0)
+    own = Database(runtime_dsn(database, "escalation"))
+    app = create_app("escalation")
+    app.include_router(api.make_router(own, lambda: NOON, "token"))
+    head = "POST /v1/incidents/INC-1/resolve HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    async with served(app) as base, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
+        writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 "), answer
+    assert b"connection: close" in answer.lower()
     await own.close()
 
 

@@ -4,6 +4,8 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -11,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from shared.telemetry import batch_span, batches, configure_telemetry, span, spans, stop_telemetry, tracing
+from shared.telemetry import batch_span, batches, configure_telemetry, export, span, spans, stop_telemetry, tracing
 from shared.telemetry.attributes import PAGE_METHOD
 from shared.telemetry.spans import PAGE, REPORT
 from shared.trace_context import TraceContext, new_trace
@@ -141,3 +143,22 @@ def test_off_a_span_hands_its_parent_on_and_no_thread_is_started(
         assert set(threading.enumerate()) == threads
     finally:
         stop_telemetry()
+
+
+def test_spans_and_metrics_that_hang_hold_up_the_stop_no_longer_than_spans_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    let_go = threading.Event()
+
+    def stop_seconds() -> float:
+        began = monotonic()
+        stop_telemetry()
+        return monotonic() - began
+
+    monkeypatch.setattr(export, "stop_tracing", let_go.wait)
+    try:
+        alone = stop_seconds()
+        monkeypatch.setattr(export, "_meters", SimpleNamespace(shutdown=let_go.wait))
+        assert stop_seconds() < 1.5 * alone
+    finally:
+        let_go.set()
