@@ -81,9 +81,16 @@ class Supervisor:
 
     def rest(self, name: str, seconds: float) -> None:
         """Stop a part, and start it again after that time."""
-        watched = next(watched for watched in self._watched if watched.part.name == name)
+        watched = self._find(name)
         watched.part.stop()
         watched.due = time.monotonic() + seconds
+
+    def end(self, name: str) -> None:
+        """Stop a part and watch it no longer."""
+        watched = self._find(name)
+        watched.part.stop()
+        self._watched.remove(watched)
+        self._state.processes.pop(name, None)
 
     def stop(self) -> None:
         """Stop all: first what uses Kafka and PostgreSQL, then these."""
@@ -94,6 +101,9 @@ class Supervisor:
         for watched in reversed(self._watched):
             watched.part.stop()
             self._state.processes.pop(watched.part.name, None)
+
+    def _find(self, name: str) -> _Watched:
+        return next(watched for watched in self._watched if watched.part.name == name)
 
     def _look(self, watched: _Watched, now: float) -> None:
         part = watched.part

@@ -93,6 +93,11 @@ class Supervised:
         """End a part, to be started again after that time (infinity: never)."""
         await self._do(lambda: self._supervisor.rest(name, seconds))
 
+    async def end(self, name: str) -> None:
+        """End a part for good."""
+        await self._do(lambda: self._supervisor.end(name))
+        del self.parts[name]
+
     async def renewed(self, name: str, old: int, seconds: float = 60) -> None:
         """Wait until a part is another process than `old`, and ready."""
 

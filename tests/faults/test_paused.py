@@ -1,8 +1,8 @@
 """Processes that are frozen for longer than anybody waits for them, and go on as if nothing had happened."""
 
-import math
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -11,8 +11,13 @@ from tests.faults.world import World
 from tests.support.running import SERVICES, Truth, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-_WAITING = "SELECT pid FROM pg_stat_activity WHERE usename = 'tocsin_triage' AND wait_event_type = 'Lock'"
-_STILL_THERE = "SELECT pid FROM pg_stat_activity WHERE pid = ANY($1)"
+_WAITING = """
+SELECT pid FROM pg_stat_activity
+WHERE usename = 'tocsin_triage' AND wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE OF offsets%'
+"""  # a commit that notifies may wait for a lock as well, and leaves nothing that the server would end
+_STILL_THERE = """
+SELECT pid, state, query FROM pg_stat_activity WHERE pid = ANY($1)
+"""
 
 
 async def some_more_pages(world: World) -> None:
@@ -25,18 +30,26 @@ async def some_more_pages(world: World) -> None:
     await eventually(f"{enough} pages", arrived, 60)
 
 
-async def freeze(world: World, services: Sequence[str], admin: "asyncpg.Connection[asyncpg.Record]") -> list[int]:
-    """Freeze processes, triage in the middle of a batch; returns the sessions in which it was about to write."""
+@asynccontextmanager
+async def frozen(
+    world: World, services: Sequence[str], admin: "asyncpg.Connection[asyncpg.Record]"
+) -> AsyncIterator[list[int]]:
+    """Processes frozen for as long as the block lasts, triage in the middle of a batch: its sessions that wrote."""
 
     async def waiting() -> list[int]:
+        await admin.execute("SELECT pg_stat_clear_snapshot()")  # kept for a transaction otherwise
         return [row["pid"] for row in await admin.fetch(_WAITING)]
 
-    async with admin.transaction():
-        await admin.execute("SELECT FROM triage.offsets FOR UPDATE")
-        sessions: list[int] = await eventually("triage is in a batch", waiting, 60)
+    try:
+        async with admin.transaction():
+            await admin.execute("SELECT FROM triage.offsets FOR UPDATE")
+            sessions: list[int] = await eventually("triage is in a batch", waiting, 60)
+            for service in services:
+                world.stack.send(service, signal.SIGSTOP)
+        yield sessions
+    finally:
         for service in services:
-            world.stack.send(service, signal.SIGSTOP)
-    return sessions
+            world.stack.send(service, signal.SIGCONT)
 
 
 async def test_what_a_frozen_process_writes_late_is_refused(world: World) -> None:
@@ -49,22 +62,20 @@ async def test_what_a_frozen_process_writes_late_is_refused(world: World) -> Non
         async with world.load(f"frozen {number}"):
             await some_more_pages(world)
             pids = {service: stack.pid(service) for service in services}
-            sessions = await freeze(world, services, admin)
-            stack.tocsin.ports |= {service: second.port for service, second in seconds.items()}
-            for second in seconds.values():
-                await stack.start(second)
-            for second in seconds.values():
-                await stack.ready(second.name)  # once Kafka has taken the frozen ones for dead
-            await some_more_pages(world)
+            async with frozen(world, services, admin) as sessions:
+                stack.tocsin.ports |= {service: second.port for service, second in seconds.items()}
+                for second in seconds.values():
+                    await stack.start(second)
+                for second in seconds.values():
+                    await stack.ready(second.name)  # once Kafka has taken the frozen ones for dead
+                await some_more_pages(world)
 
-            async def ended(sessions: list[int] = sessions) -> Truth:
-                left = await admin.fetch(_STILL_THERE, sessions)
-                return Truth(not left, str(left))
+                async def ended(sessions: list[int] = sessions) -> Truth:
+                    left = await admin.fetch(_STILL_THERE, sessions)
+                    return Truth(not left, str(left))
 
-            await eventually("the server has ended the frozen transaction", ended)
-            before = len(log.read_bytes())
-            for service in services:
-                stack.send(service, signal.SIGCONT)
+                await eventually("the server has ended the frozen transaction", ended)
+                before = len(log.read_bytes())
 
             async def refused(before: int = before) -> Truth:
                 return Truth(b"a batch failed and will be read again" in log.read_bytes()[before:], "no such word")
@@ -74,6 +85,5 @@ async def test_what_a_frozen_process_writes_late_is_refused(world: World) -> Non
             assert pids == {service: stack.pid(service) for service in services}, stack.said
             stack.tocsin.ports |= ports
             for second in seconds.values():
-                await stack.rest(second.name, math.inf)
-                del stack.parts[second.name]
+                await stack.end(second.name)
     await admin.close()
