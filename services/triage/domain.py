@@ -80,12 +80,13 @@ def decide(
 ) -> TriageFact | None:
     """The fact that follows from news of intake; None for news that is older than what is known.
 
-    An incident that has cleared keeps its decision: it is over, whatever the catalogue says now.
+    An incident that has cleared keeps its decision, whatever the catalogue says now; but it is decided once more where
+    it was worse than had been told, so that what was coalesced makes no difference in the end.
     """
     if state is not None and intake_sequence <= state.triage.intake_sequence:
         return None
     cleared = isinstance(fact, IncidentCleared)
-    if cleared and state is not None:
+    if cleared and state is not None and _same_grounds(incident, state.triage.incident):
         return IncidentSubsided(
             triage=state.triage.model_copy(update={"incident": incident, "intake_sequence": intake_sequence})
         )
@@ -108,6 +109,10 @@ def route(request: ServiceRequest, catalogue: PolicyFile[Catalogue]) -> RequestR
         reasons=[_owner_reason(request.service, service, catalogue), "a service request is routed, never paged"],
         policy_version=catalogue.version,
     )
+
+
+def _same_grounds(one: ReportedIncident, other: ReportedIncident) -> bool:
+    return all(getattr(one, name) == getattr(other, name) for name in ("severity", "severity_reason", "service"))
 
 
 def _impact(incident: ReportedIncident, service: CatalogueService | None) -> tuple[Level, str]:

@@ -125,6 +125,26 @@ def test_news_is_told_as_what_it_changed() -> None:
     assert ended.triage.intake_sequence == 2
 
 
+@pytest.mark.parametrize("moved", [{"severity": Severity.CRITICAL}, {"service": "nowhere"}])
+def test_what_was_learned_in_the_moment_of_the_end_counts_as_if_it_had_been_told_before(moved: dict[str, Any]) -> None:
+    first = incident(severity=Severity.WARNING)
+    state = State(triage(first, 1, CATALOGUE), 1)
+    over = incident(**({"severity": Severity.WARNING} | moved), status="cleared")
+    ended = decide(state, IncidentCleared(incident=over, reason="resolved at the source"), over, 2, CATALOGUE)
+    assert isinstance(ended, IncidentSubsided)
+    assert ended.triage == triage(over, 2, CATALOGUE)
+    assert ended.triage.reasons != state.triage.reasons
+
+
+def test_an_end_changes_no_decision_though_the_catalogue_has_changed() -> None:
+    first = incident(severity=Severity.WARNING)
+    state = State(triage(first, 1, CATALOGUE).model_copy(update={"team": "of old"}), 1)
+    over = incident(severity=Severity.WARNING, status="cleared")
+    ended = decide(state, IncidentCleared(incident=over, reason="expired"), over, 2, CATALOGUE)
+    assert ended
+    assert ended.triage.team == "of old"
+
+
 def test_the_catalogue_makes_an_incident_synthetic_and_no_word_of_its_sender_does() -> None:
     decided = triage(incident(service="probe"), 1, CATALOGUE)
     assert decided.synthetic
