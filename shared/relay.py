@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
@@ -117,10 +118,12 @@ class Relay:
         limit = self._limit
         rows = await list_outbox(leadership.connection, limit)
         if rows:
+            began = monotonic()
             await self._during(leadership, self._publish(producer, rows))
             await delete_outbox(leadership.connection, rows)
             if len(rows) < limit:
-                await asyncio.sleep(self._gather)
+                # As long again as it took: what is short of time sends less often, and more at once.
+                await asyncio.sleep(max(self._gather, monotonic() - began))
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
         if not rows:
             await leadership.wait()

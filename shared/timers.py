@@ -23,6 +23,7 @@ _BATCH = 100
 _LONGEST_SLEEP = 30.0
 _TAKEN_SECONDS = 1.0
 _TRIED_AGAIN = timedelta(minutes=5)
+_SOON = timedelta(seconds=2 * _LONGEST_SLEEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ Fire = Callable[[Connection, Sequence[Timer]], Awaitable[None]]
 """Does what due timers ask for, with all effects on the connection (a savepoint of the ticker's transaction)."""
 
 
-async def insert_timers(connection: Connection, timers: Sequence[Timer]) -> None:
-    """Store timers, and wake the ticker when the transaction commits."""
+async def insert_timers(connection: Connection, timers: Sequence[Timer], now: datetime) -> None:
+    """Store timers, and wake the ticker when the transaction commits, if it might sleep past one of them."""
     if not timers:
         return
     await connection.execute(
@@ -52,7 +53,7 @@ async def insert_timers(connection: Connection, timers: Sequence[Timer]) -> None
             INSERT INTO timers (kind, subject, due_at, payload, traceparent, tracestate)
             SELECT * FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::jsonb[], $5::text[], $6::text[])
         )
-        SELECT pg_notify(current_schema || '.timers', '')
+        SELECT pg_notify(current_schema || '.timers', '') WHERE $7
         """,
         [timer.kind for timer in timers],
         [timer.subject for timer in timers],
@@ -60,6 +61,7 @@ async def insert_timers(connection: Connection, timers: Sequence[Timer]) -> None
         [timer.payload for timer in timers],
         [timer.trace and timer.trace.traceparent for timer in timers],
         [timer.trace and timer.trace.tracestate for timer in timers],
+        min(timer.due_at for timer in timers) < now + _SOON,
     )
 
 
@@ -137,4 +139,4 @@ class Ticker:
         letter = dead_letter(service, reason_of(error), f"timer {timer.kind}", now, timer.trace, key=str(timer.subject))
         await insert_outbox(connection, [letter], now)
         # It may be all that moves its subject on, so it is kept until what is wrong has been mended.
-        await insert_timers(connection, [replace(timer, due_at=now + _TRIED_AGAIN)])
+        await insert_timers(connection, [replace(timer, due_at=now + _TRIED_AGAIN)], now)

@@ -31,18 +31,22 @@ class Batch:
         for page in unsent:
             self._unsent[page.incident_id].append(page)
         self._epoch = epoch
-        self._changed: dict[UUID, None] = {}
+        self._changed: set[UUID] = set()
+        self._told: set[UUID] = set()
         self._events: list[Event] = []
         self._pages: list[tuple[PageOrder, TraceContext]] = []
         self._timers: dict[UUID, Timer] = {}
 
     @classmethod
-    async def load(cls, connection: Connection, ids: Iterable[UUID], now: datetime) -> "Batch":
-        """Lock the incidents (those that exist). Called once a transaction, after offsets and timers were locked."""
+    async def load(cls, connection: Connection, ids: Iterable[UUID], now: datetime, *, cutting: bool = True) -> "Batch":
+        """Lock the incidents (those that exist). Called once a transaction, after offsets and timers were locked.
+
+        With `cutting`, decisions may end a response, and are told which pages that cuts.
+        """
         wanted = list(set(ids))
         known = await store.load_incidents(connection, wanted)
         triggered = [id for id, stored in known.items() if stored.incident.response.status == "triggered"]
-        unsent = await store.list_unsent(connection, triggered) if triggered else []
+        unsent = await store.list_unsent(connection, triggered) if cutting and triggered else []
         return cls(known, unsent, await load_epoch(connection), now)
 
     def incident(self, id: UUID) -> Incident | None:
@@ -67,9 +71,11 @@ class Batch:
             sequence = next_sequence(sequence, self._epoch)
             self._events.append(new_event(id, sequence, self.now, fact, trace))
             figures.count(fact, decision.incident, trace)
-        if before is None or decision.incident is not before.incident or decision.facts:
-            self._known[id] = Stored(decision.incident, sequence, before.trace if before else trace)
-            self._changed[id] = None
+        self._known[id] = Stored(decision.incident, sequence, before.trace if before else trace)
+        if before is None or decision.incident is not before.incident:
+            self._changed.add(id)
+        elif decision.facts:
+            self._told.add(id)
         self._pages += [(page, trace) for page in decision.pages]
         self._unsent[id] += decision.pages
         if due := decision.timer:
@@ -81,9 +87,11 @@ class Batch:
         changed = [self._known[id] for id in sorted(self._changed)]
         if changed:
             await store.save_incidents(connection, changed, self.now)
+        if told := {id: self._known[id].sequence for id in sorted(self._told - self._changed)}:
+            await store.save_sequences(connection, told, self.now)
         if self._pages:
             await store.insert_deliveries(connection, self._pages, self.now)
         if over := [stored.incident.id for stored in changed if stored.incident.response.status != "triggered"]:
             await store.cut_deliveries(connection, over)
-        await insert_timers(connection, list(self._timers.values()))
+        await insert_timers(connection, list(self._timers.values()), self.now)
         await insert_outbox(connection, event_messages(self._events), self.now)

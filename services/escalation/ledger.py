@@ -94,25 +94,34 @@ def _claim(row: Any) -> Claim | None:
     )
 
 
-async def cut_abandoned(connection: Connection, now: datetime) -> None:
-    """End pages whose sender died and whose incident has been taken since: they are not tried again."""
-    await connection.execute(
-        """
-        UPDATE deliveries SET status = 'cut', possible_duplicate = true, last_error = 'the sender stopped while sending'
-        WHERE attempt_key IN (
-            SELECT d.attempt_key FROM deliveries d JOIN incidents i ON i.id = d.incident_id
-            WHERE d.status = 'sending' AND d.due_at <= $1 AND i.status <> 'triggered'
-            FOR UPDATE OF d SKIP LOCKED
-        )
-        """,
-        now,
-    )
+_NEXT_DUE = "SELECT min(due_at) FROM deliveries WHERE status IN ('pending', 'sending')"
 
 
 async def load_next_due(connection: Connection) -> datetime | None:
     """When the next page or lease is due."""
+    due: datetime | None = await connection.fetchval(_NEXT_DUE)
+    return due
+
+
+async def cut_abandoned(connection: Connection, now: datetime) -> datetime | None:
+    """End pages whose sender died and whose incident has been taken since: they are not tried again.
+
+    Returns when the next page or lease is due; one that was cut counts once more.
+    """
     due: datetime | None = await connection.fetchval(
-        "SELECT min(due_at) FROM deliveries WHERE status IN ('pending', 'sending')"
+        f"""
+        WITH abandoned AS (
+            UPDATE deliveries
+            SET status = 'cut', possible_duplicate = true, last_error = 'the sender stopped while sending'
+            WHERE attempt_key IN (
+                SELECT d.attempt_key FROM deliveries d JOIN incidents i ON i.id = d.incident_id
+                WHERE d.status = 'sending' AND d.due_at <= $1 AND i.status <> 'triggered'
+                FOR UPDATE OF d SKIP LOCKED
+            )
+        )
+        {_NEXT_DUE}
+        """,  # noqa: S608 - a constant
+        now,
     )
     return due
 

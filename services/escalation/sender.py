@@ -105,8 +105,7 @@ class Sender:
             return [], None  # a slot that becomes free wakes
         lease_ends = now + self._attempts.timeout + _LEASE_SLACK
         claims = await ledger.claim_deliveries(connection, now, lease_ends, self._slots.room(), FEW, self._slots.free)
-        await ledger.cut_abandoned(connection, now)
-        return claims, await ledger.load_next_due(connection)
+        return claims, await ledger.cut_abandoned(connection, now)
 
     async def _send(self, claim: Claim) -> None:
         began = self._clock()
@@ -120,7 +119,8 @@ class Sender:
             return
         teams = self._teams().content
         # Incidents before deliveries, as everywhere.
-        batch = await Batch.load(connection, [claim.order.incident_id for claim, _, _ in results], now)
+        ids = [claim.order.incident_id for claim, _, _ in results]
+        batch = await Batch.load(connection, ids, now, cutting=False)
         attempts = {claim.order.attempt_key: claim.attempts for claim, _, _ in results}
         current = await ledger.lock_sending(connection, attempts)
         rows = []

@@ -10,7 +10,7 @@ ONE = 1
 """What one that failed is sent at a time."""
 FEW = 8
 """What one receiver is sent at a time, so that a slow one holds no more slots than these."""
-MANY = 32
+MANY = 64
 """What one that answers quickly gets in the end: larger batches cost Postgres less."""
 
 

@@ -1,6 +1,6 @@
 """All SQL of escalation but the sender's: incidents and what is ordered about them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,19 @@ async def save_incidents(connection: Connection, incidents: Sequence[Stored], no
         [stored.incident.model_dump(mode="json") for stored in incidents],
         [stored.trace.traceparent for stored in incidents],
         [stored.trace.tracestate for stored in incidents],
+        now,
+    )
+
+
+async def save_sequences(connection: Connection, sequences: Mapping[UUID, int], now: datetime) -> None:
+    """Of incidents (locked) that events told of, and nothing else changed in."""
+    await connection.execute(
+        """
+        UPDATE incidents SET sequence = told.sequence, updated_at = $3
+        FROM unnest($1::uuid[], $2::bigint[]) AS told (id, sequence) WHERE incidents.id = told.id
+        """,
+        list(sequences),
+        list(sequences.values()),
         now,
     )
 

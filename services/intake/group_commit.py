@@ -10,7 +10,7 @@ import asyncpg
 
 from services.intake.handlers import Intake, Taken
 from services.intake.signals import Signal
-from shared.consumption.isolation import isolate
+from shared.consumption.isolation import Isolation, isolate, never_poison, trust
 from shared.db import UNAVAILABLE, Conflict, Connection, Database
 
 log = logging.getLogger(__name__)
@@ -84,14 +84,18 @@ class GroupCommit:
         return batch
 
     async def _commit(self, batch: list[_Request]) -> None:
+        isolation: Isolation = trust
         for _ in range(_MAX_CONFLICTS):
             try:
-                taken, refused = await self._transaction(batch)
+                taken, refused = await self._transaction(batch, isolation)
             except (Conflict, asyncpg.TransactionRollbackError):  # the second: a deadlock, which took our side
                 continue
             except UNAVAILABLE as error:
                 return self._fail(batch, error)
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, Exception) and isolation is trust and not never_poison(error):
+                    isolation = isolate
+                    continue
                 self._fail(batch, ConnectionError("intake is stopping"))
                 raise
             self._fail([request for request in batch if id(request) in refused], Refused())
@@ -101,7 +105,9 @@ class GroupCommit:
             return None
         return self._fail(batch, ConnectionError("lost the same race again and again"))
 
-    async def _transaction(self, batch: list[_Request]) -> tuple[dict[tuple[str, str], Taken], set[int]]:
+    async def _transaction(
+        self, batch: list[_Request], isolation: Isolation
+    ) -> tuple[dict[tuple[str, str], Taken], set[int]]:
         taken: dict[tuple[str, str], Taken] = {}
         refused: set[int] = set()
 
@@ -113,7 +119,7 @@ class GroupCommit:
             refused.add(id(request))
 
         async with self._database.transaction() as connection:
-            await isolate(connection, batch, work, on_poison)
+            await isolation(connection, batch, work, on_poison)
         return taken, refused
 
     @staticmethod

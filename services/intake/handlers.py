@@ -103,7 +103,7 @@ class Intake:
         await store.save_members(connection, outcome.members)
         updates = [_timer(UPDATE, i, i.told_at + policy.update_interval) for i in outcome.update_due]
         expiries = [_timer(EXPIRY, i, i.expiry_armed_at) for i in outcome.expiry_due if i.expiry_armed_at]
-        await insert_timers(connection, updates + expiries)
+        await insert_timers(connection, updates + expiries, now)
         return [(alert.signal, decision, subject) for alert, decision, subject in outcome.decisions]
 
     async def _take_records(
@@ -154,7 +154,7 @@ class Intake:
         await store.insert_incidents(connection, (_traced(incident, traces) for incident in fresh.values()))
         await store.copy_firing_members(connection, {old: incident.incident_id for old, incident in fresh.items()})
         # Looks at the copied ends at once and arms itself for the first of them.
-        await insert_timers(connection, [_timer(EXPIRY, incident, now) for incident in fresh.values()])
+        await insert_timers(connection, [_timer(EXPIRY, incident, now) for incident in fresh.values()], now)
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
         """Due timers: release held-back updates, and clear what ended without a word. Stale ones do nothing."""
@@ -175,7 +175,8 @@ class Intake:
                 told.append(update)
         await self._tell(connection, told)
         await store.update_incidents(connection, incidents.values())
-        await insert_timers(connection, [_timer(EXPIRY, i, i.expiry_armed_at) for i in armed if i.expiry_armed_at])
+        expiries = [_timer(EXPIRY, i, i.expiry_armed_at) for i in armed if i.expiry_armed_at]
+        await insert_timers(connection, expiries, now)
 
     async def _tell(self, connection: Connection, told: Iterable[Told]) -> dict[UUID, TraceContext]:
         """Write facts to the outbox, each in a span of its incident's trace. Returns the traces that began here."""

@@ -1,6 +1,7 @@
 """Where reporting's objects are built."""
 
 import asyncio
+import os
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -24,6 +25,7 @@ from shared.topics import REDRIVE
 from shared.wake import Wake
 
 _LINGER_SECONDS = 0.2
+_NICENESS = 10  # where processors are short, pages leave first and are reported on later
 
 
 def build_app(
@@ -39,6 +41,7 @@ def build_app(
 
 async def run(settings: Settings) -> None:
     """Serve until told to stop."""
+    os.nice(_NICENESS)
     dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
     database = Database(dsn, application=f"tocsin-{NAME}")
     wake = Wake(dsn, NAME)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.clock import Clock
-from shared.consumption.isolation import isolate
+from shared.consumption.isolation import Isolation, isolate, never_poison, trust
 from shared.consumption.offsets import Place, Position, lock_positions, save_positions
 from shared.consumption.partition import Slice
 from shared.consumption.records import dead_letter, links_of
@@ -61,28 +61,36 @@ class Worker:
 
     async def work(self, slices: Sequence[Slice]) -> Plan:
         """Commit a batch and return what was done. Raises Conflict after losing the same race again and again."""
-        for _ in range(_MAX_CONFLICTS - 1):
+        isolation: Isolation = trust
+        for _ in range(_MAX_CONFLICTS):
             try:
-                return await self._transaction(slices)
+                return await self._transaction(slices, isolation)
             except Conflict:
                 log.info("lost a race, working again on the same batch")
-        return await self._transaction(slices)
+            except Exception as error:
+                if isolation is isolate or never_poison(error):
+                    raise
+                isolation = isolate
+        raise Conflict
 
-    async def _transaction(self, slices: Sequence[Slice]) -> Plan:
+    async def _transaction(self, slices: Sequence[Slice], isolation: Isolation) -> Plan:
         new = {s.partition.place: Position(s.start) for s in slices if s.partition.row is None}
         async with self._database.transaction() as connection:
             rows = await lock_positions(connection, [piece.partition.place for piece in slices], new)
             planned = plan(slices, rows)
             for topic, handler in self._handlers.items():
-                await self._handle(connection, topic, handler, [r for r in planned.records if r.topic == topic])
+                records = [record for record in planned.records if record.topic == topic]
+                await self._handle(connection, topic, handler, records, isolation)
             await save_positions(connection, planned.positions)
         return planned
 
-    async def _handle(self, connection: Connection, topic: str, handler: Handler, records: Sequence[Record]) -> None:
+    async def _handle(
+        self, connection: Connection, topic: str, handler: Handler, records: Sequence[Record], isolation: Isolation
+    ) -> None:
         if not records:
             return
         with batch_span("process", topic, len(records), links_of(records)):
-            await isolate(connection, records, handler, self._bury)
+            await isolation(connection, records, handler, self._bury)
 
     async def _bury(self, connection: Connection, record: Record, error: Exception) -> None:
         log.error(

@@ -1,7 +1,7 @@
 """One bad item in a batch costs that item alone."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import asyncpg
 
@@ -9,16 +9,32 @@ from shared.db import UNAVAILABLE, Conflict, Connection
 from shared.telemetry import forgotten_on_error
 
 Item = TypeVar("Item")
+Work = Callable[[Connection, Sequence[Item]], Awaitable[None]]
+OnPoison = Callable[[Connection, Item, Exception], Awaitable[None]]
 
 _NEVER_POISON = (*UNAVAILABLE, Conflict, asyncpg.SyntaxOrAccessError)
 """SyntaxOrAccessError: a missing table or right says that the installation is wrong, and would condemn every item."""
 
 
+class Isolation(Protocol):
+    """`trust` or `isolate`."""
+
+    async def __call__(
+        self, connection: Connection, items: Sequence[Item], work: Work[Item], on_poison: OnPoison[Item], /
+    ) -> None: ...
+
+
+async def trust(connection: Connection, items: Sequence[Item], work: Work[Item], _: OnPoison[Item], /) -> None:
+    """Do `work` on all items, for whoever begins the whole transaction again with `isolate` when that raises.
+
+    A savepoint is two more messages to Postgres, of some ten that a small batch takes.
+    """
+    if items:
+        await work(connection, items)
+
+
 async def isolate(
-    connection: Connection,
-    items: Sequence[Item],
-    work: Callable[[Connection, Sequence[Item]], Awaitable[None]],
-    on_poison: Callable[[Connection, Item, Exception], Awaitable[None]],
+    connection: Connection, items: Sequence[Item], work: Work[Item], on_poison: OnPoison[Item], /
 ) -> None:
     """Do `work` on all items under one savepoint; when it raises, on each half, down to the item that fails alone.
 

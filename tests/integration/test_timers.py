@@ -55,7 +55,7 @@ class World:
 
     async def set(self, *timers: Timer) -> None:
         async with self.database.transaction() as connection:
-            await insert_timers(connection, timers)
+            await insert_timers(connection, timers, self.now)
 
     async def left(self) -> int:
         async with self.database.connection() as connection:
@@ -190,7 +190,7 @@ async def test_a_timer_may_set_the_next_one(world: World) -> None:
     async def fire(connection: Connection, timers: Sequence[Timer]) -> None:
         await page(connection, timers)
         again = [step(timer.due_at, "last", timer.subject) for timer in timers if timer.kind == "step"]
-        await insert_timers(connection, again)
+        await insert_timers(connection, again, world.now)
 
     await world.set(timer := step())
     with world.ticking(fire):
