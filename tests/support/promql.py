@@ -1,0 +1,168 @@
+"""Reads PromQL: what an expression names that Tocsin does not expose, and which series it takes."""
+
+import re
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import Any, NamedTuple, cast
+
+from promql_parser import (
+    AggModifierType,
+    AggregateExpr,
+    BinaryExpr,
+    Call,
+    Expr,
+    Matcher,
+    MatchOp,
+    MatrixSelector,
+    ParenExpr,
+    VectorSelector,
+    parse,
+    walk,
+)
+
+from services.intake.api import create_api
+from services.intake.keys import KeyRing
+from shared.clock import system_clock
+from shared.service import _LATE_ONLY
+from shared.telemetry.attributes import ATTRIBUTES, COMPONENT, ROUTE, STATUS, Attribute
+from shared.telemetry.metrics import ANY, CANARY, METRICS, Metric
+
+SCRAPED = (*ANY, *CANARY)
+LATE_ONLY = _LATE_ONLY
+_ON_TARGETS = {"job", "instance"}  # Prometheus puts them on all that it scrapes, and on `up`, which is its own
+_NONE: set[str] = set()
+_SERIES = {
+    "counter": {"_total": _NONE},
+    "observable counter": {"_total": _NONE},
+    "histogram": {"_bucket": {"le"}, "_sum": _NONE, "_count": _NONE},
+}
+
+
+def _label(attribute: Attribute) -> str:
+    return attribute.name.replace(".", "_")
+
+
+def _labels(metric: Metric) -> dict[str, set[str]]:
+    own = _ON_TARGETS | {_label(attribute) for attribute in metric.attributes}
+    series = _SERIES.get(metric.instrument, {"": _NONE})
+    return {metric.prometheus + suffix: own | more for suffix, more in series.items()}
+
+
+def _values() -> dict[str, set[str]]:
+    intake = create_api(cast("KeyRing", None), cast("Any", None), system_clock)
+    return {
+        **{_label(attribute): set(attribute.values) for attribute in ATTRIBUTES},
+        _label(ROUTE): {str(getattr(route, "path", "")) for route in intake.routes},
+        _label(STATUS): {str(status.value) for status in HTTPStatus},
+        _label(COMPONENT): set(LATE_ONLY),
+        "job": {f"tocsin-{service}" for service in SCRAPED},
+    }
+
+
+LABELS = {"up": _ON_TARGETS} | {name: labels for metric in METRICS for name, labels in _labels(metric).items()}
+"""By the names that Prometheus finds."""
+VALUES = _values()
+"""What labels can be, those that an expression may ask for."""
+
+
+class Sample(NamedTuple):
+    """As Prometheus stores it."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def selectors(node: Expr) -> list[VectorSelector]:
+    """All that stand in it."""
+    found: list[VectorSelector] = []
+
+    def look(part: Expr) -> None:
+        if isinstance(part, VectorSelector):
+            found.append(part)
+
+    walk(node, look)
+    return found
+
+
+def unknown(text: str) -> list[str]:
+    """What an expression names and nobody exposes, in words. ValueError when it is no PromQL."""
+    wrong: list[str] = []
+
+    def look(part: Expr) -> None:
+        if isinstance(part, VectorSelector):
+            wrong.extend(_not_exposed(part))
+        elif isinstance(part, AggregateExpr) and part.modifier:
+            wrong.extend(_not_had(part, part.modifier.labels))
+        elif isinstance(part, BinaryExpr) and part.modifier and part.modifier.matching:
+            wrong.extend(_not_had(part, part.modifier.matching.labels))
+
+    walk(parse(text), look)
+    return wrong
+
+
+def _not_exposed(selector: VectorSelector) -> Iterator[str]:
+    if selector.name not in LABELS:
+        yield f"no metric {selector.name}"
+        return
+    for matcher in selector.matchers.matchers:
+        if matcher.name in LABELS[selector.name]:
+            never = (value for value in _alternatives(matcher) if not _ever(matcher.name, value))
+            yield from (f"{matcher.name} is never {value}" for value in never)
+        else:
+            yield f"{selector.name} has no {matcher.name}"
+
+
+def _not_had(node: Expr, labels: Iterable[str]) -> Iterator[str]:
+    for selector in selectors(node):
+        missing = set(labels) - LABELS.get(selector.name or "", set())
+        yield from (f"{selector.name} has no {label}" for label in sorted(missing))
+
+
+def _alternatives(matcher: Matcher) -> list[str]:
+    """Patterns, each of which has to be good for something: `a|b`, and `x(a|b)`."""
+    if matcher.op in (MatchOp.Equal, MatchOp.NotEqual):
+        return [re.escape(matcher.value)]
+    if grouped := re.fullmatch(r"(.*)\((.*)\)", matcher.value):
+        return [grouped[1] + one for one in grouped[2].split("|")]
+    return matcher.value.split("|")
+
+
+def _ever(label: str, pattern: str) -> bool:
+    return any(re.fullmatch(pattern, value) for value in VALUES.get(label, set()))
+
+
+def labels_left(node: Expr) -> set[str]:
+    """Those that the result of an expression has."""
+    match node:
+        case AggregateExpr(modifier=None):
+            return set()
+        case AggregateExpr(modifier=modifier) if modifier and modifier.type == AggModifierType.By:
+            return set(modifier.labels)
+        case BinaryExpr() if str(node.op) == "or":
+            return labels_left(node.lhs) & labels_left(node.rhs)
+        case BinaryExpr():
+            return labels_left(node.lhs) or labels_left(node.rhs)
+        case Call() if node.func.name == "absent":
+            return {matcher.name for matcher in node.args[0].matchers.matchers if matcher.op == MatchOp.Equal}
+        case Call():
+            return {label for argument in node.args for label in labels_left(argument)} - {"le"}
+        case ParenExpr():
+            return labels_left(node.expr)
+        case MatrixSelector():
+            return labels_left(node.vector_selector)
+        case VectorSelector():
+            return LABELS[node.name or ""]
+    return set()
+
+
+def taken(selector: VectorSelector, samples: Iterable[Sample]) -> list[float]:
+    """Values of the series that a selector takes."""
+    of_name = (sample for sample in samples if sample.name == selector.name)
+    return [sample.value for sample in of_name if all(_fits(m, sample.labels) for m in selector.matchers.matchers)]
+
+
+def _fits(matcher: Matcher, labels: dict[str, str]) -> bool:
+    pattern = re.escape(matcher.value) if matcher.op in (MatchOp.Equal, MatchOp.NotEqual) else matcher.value
+    found = re.fullmatch(pattern, labels.get(matcher.name, "")) is not None
+    return found == (matcher.op in (MatchOp.Equal, MatchOp.Re))

@@ -1,0 +1,182 @@
+"""The alerting rules name nothing but what Tocsin exposes, and say what to do."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jsonschema
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families as read_text
+from promql_parser import AggregateExpr, BinaryExpr, NumberLiteral, VectorSelector, parse
+
+from shared.telemetry import Level, configure_telemetry, measure, metrics, set_levels, stop_telemetry
+from shared.telemetry.export import collect
+from shared.telemetry.exposition import expose
+from tests.contract.telemetry import document
+from tests.support.promql import LABELS, LATE_ONLY, SCRAPED, Sample, labels_left, selectors, taken, unknown
+
+ROOT = Path(__file__).parents[2]
+RULE_FILE = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text())
+RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in RULE_FILE["groups"] for rule in group["rules"]}
+ON_LEVELS = [
+    "TocsinPagesOverdue",
+    "TocsinTimersLate",
+    "TocsinOutboxOld",
+    "TocsinConsumerStopped",
+    "TocsinNotReady",
+    "TocsinPolicyRefused",
+]
+
+Scrape: TypeAlias = Callable[[Callable[[], None]], list[Sample]]
+
+
+def exactly(required: str, **properties: Any) -> dict[str, Any]:
+    """Of a JSON schema: an object with these keys and no others."""
+    keys = required.split()
+    return {"type": "object", "required": keys, "properties": properties, "additionalProperties": False}
+
+
+TEXT = {"type": "string", "minLength": 1}
+DURATION = {"type": "string", "pattern": r"^\d+[smh]$"}
+RULE = exactly(
+    "alert expr for labels annotations",
+    alert={"type": "string", "pattern": "^Tocsin[A-Z][A-Za-z]+$"},
+    expr=TEXT,
+    labels=exactly("severity", severity={"enum": ["page", "ticket"]}),
+    annotations=exactly("summary description runbook", summary=TEXT, description=TEXT, runbook=TEXT),
+    **{"for": DURATION},
+)
+GROUP = exactly("name rules", name=TEXT, rules={"type": "array", "minItems": 1, "items": RULE})
+SCHEMA = exactly("groups", groups={"type": "array", "minItems": 1, "items": GROUP})
+"""What we use of Prometheus' rule files, and all that each rule of ours has to have."""
+
+
+def anchors(page: str) -> set[str]:
+    """Of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_file_is_one_of_rules() -> None:
+    jsonschema.validate(RULE_FILE, SCHEMA)
+    groups = [group["name"] for group in RULE_FILE["groups"]]
+    assert len(set(groups)) == len(groups)
+    assert len(RULES) == sum(len(group["rules"]) for group in RULE_FILE["groups"]), "each has a name of its own"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_names_what_is_exposed(name: str) -> None:
+    assert unknown(RULES[name]["expr"]) == []
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_labels_that_a_rule_tells_of_are_left_when_it_fires(name: str) -> None:
+    told = set(re.findall(r"\$labels\.(\w+)", " ".join(RULES[name]["annotations"].values())))
+    assert told <= labels_left(parse(RULES[name]["expr"]))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_leads_to_a_section_that_there_is(name: str) -> None:
+    path, _, section = RULES[name]["annotations"]["runbook"].partition("#")
+    assert section in anchors((ROOT / path).read_text())
+
+
+@pytest.mark.parametrize(
+    ("expression", "wrong"),
+    [
+        ("tocsin_pages > 0", "no metric tocsin_pages"),
+        ("rate(tocsin_page_delay_seconds[5m]) > 0", "no metric tocsin_page_delay_seconds"),
+        ('tocsin_problems{component="wake"} > 0', "tocsin_problems has no component"),
+        ("sum by (job, topic) (tocsin_consumer_lag) > 0", "tocsin_consumer_lag has no topic"),
+        ("up > on (job, tocsin_policy) tocsin_policy_faults", "up has no tocsin_policy"),
+        ('tocsin_pages_total{tocsin_result=~"retry|lost"} > 0', "tocsin_result is never lost"),
+        ('tocsin_pages_total{tocsin_result!="lost"} > 0', "tocsin_result is never lost"),
+        ('up{job=~"tocsin-(intake|paging)"} == 0', "job is never tocsin-paging"),
+        ('tocsin_problems{tocsin_component!~"relay|waker"} > 0', "tocsin_component is never waker"),
+        ('http_server_request_duration_seconds_count{http_route=~"/v2/.+"} > 0', "http_route is never /v2/.+"),
+    ],
+)
+def test_what_nobody_exposes_is_found(expression: str, wrong: str) -> None:
+    assert unknown(expression) == [wrong]
+
+
+def test_names_are_those_of_the_documentation() -> None:
+    page = document()
+    assert [name for name in LABELS if f"`{re.sub('_(bucket|sum|count)$', '', name)}`" not in page] == ["up"]
+
+
+def test_each_rule_finds_its_series_when_all_goes_wrong(scraped: Scrape) -> None:
+    samples = scraped(all_goes_wrong)
+    asked = {str(selector): selector for rule in RULES.values() for selector in selectors(parse(rule["expr"]))}
+    assert [text for text, selector in asked.items() if not taken(selector, samples)] == []
+
+
+def test_rules_on_levels_fire_when_all_goes_wrong_and_not_when_all_is_well(scraped: Scrape) -> None:
+    bad, good = scraped(all_goes_wrong), scraped(all_is_well)
+    for name in ON_LEVELS:
+        assert (name, fires(RULES[name]["expr"], bad)) == (name, True)
+        assert (name, fires(RULES[name]["expr"], good)) == (name, False)
+
+
+def fires(text: str, samples: list[Sample]) -> bool:
+    """Whether a level is above its limit somewhere."""
+    match parse(text):
+        case BinaryExpr(op=op, lhs=AggregateExpr(expr=VectorSelector() as level), rhs=NumberLiteral(val=limit)):
+            assert str(op) == ">"
+            return any(value > limit for value in taken(level, samples))
+    raise AssertionError(f"{text} does not compare a level with a number")
+
+
+def all_goes_wrong() -> None:
+    """Each service takes of this what it has figures for."""
+    levels(late=300, wrong=2)
+    measure(metrics.PAGES, 1, "failed", "webhook")
+    measure(metrics.DEAD_LETTERS, 1, "timer")
+    measure(metrics.GAUGE_FAILURES, 1)
+    for status in (401, 503):
+        measure(metrics.REQUESTS, 0.1, "POST", "/v1/signals", status)
+    measure(metrics.CANARY_ROUNDS, 1, "not_paged")
+    measure(metrics.CANARY_LATENCY, 9, "page")
+
+
+def all_is_well() -> None:
+    """But for what is only late."""
+    levels(late=0, wrong=0)
+
+
+def levels(late: float, wrong: int) -> None:
+    found = [
+        *(Level(metric, late) for metric in (metrics.PAGES_LATE, metrics.TIMERS_LATE, metrics.OUTBOX_AGE)),
+        Level(metrics.STOPPED, wrong),
+        Level(metrics.LAG, 1000 * wrong, ("tocsin.intake.v1", "0")),
+        Level(metrics.PROBLEMS, wrong, ("consumption",)),
+        *(Level(metrics.PROBLEMS, 1, (part,)) for part in LATE_ONLY),
+        Level(metrics.POLICY_FAULTS, wrong, ("teams.yaml",)),
+        Level(metrics.CANARY_LAST_SUCCESS, 1_772_000_000),
+    ]
+    set_levels({level.metric for level in found}, found)
+
+
+@pytest.fixture
+def scraped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scrape]:
+    """What Prometheus has of everybody, after the same happened to each."""
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    yield lambda happen: [sample for service in SCRAPED for sample in scrape(service, happen)]
+    stop_telemetry()
+
+
+def scrape(service: str, happen: Callable[[], None]) -> Iterator[Sample]:
+    configure_telemetry(service)
+    happen()
+    data = collect()
+    assert data is not None
+    text = expose(data, "text/plain")[0].decode()
+    stop_telemetry()
+    target = {"job": f"tocsin-{service}", "instance": service}
+    yield Sample("up", target, 1)
+    for family in read_text(text):
+        yield from (Sample(found.name, {**found.labels, **target}, found.value) for found in family.samples)
