@@ -13,7 +13,7 @@ from services.escalation.batch import Batch
 from services.escalation.delivery import Claim, settle
 from services.escalation.handlers import CurrentTeams
 from services.escalation.outcome import Failure
-from services.escalation.slots import FEW, Slots
+from services.escalation.slots import ONE, Slots
 from shared.clock import Clock
 from shared.db import UNAVAILABLE, Connection, Database
 from shared.trace_context import TraceContext
@@ -104,7 +104,7 @@ class Sender:
         if self._stopping or self._slots.free <= 0:
             return [], None  # a slot that becomes free wakes
         lease_ends = now + self._attempts.timeout + _LEASE_SLACK
-        claims = await ledger.claim_deliveries(connection, now, lease_ends, self._slots.room(), FEW, self._slots.free)
+        claims = await ledger.claim_deliveries(connection, now, lease_ends, self._slots.room(), ONE, self._slots.free)
         return claims, await ledger.cut_abandoned(connection, now)
 
     async def _send(self, claim: Claim) -> None:

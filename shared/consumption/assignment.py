@@ -21,6 +21,8 @@ from shared.db import Database
 from shared.telemetry import Level, measure
 from shared.telemetry.metrics import DEAD_LETTERS, LAG, STOPPED
 
+_REPORT_SECONDS = 0.2
+
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     """Follows one Kafka consumer through its life. `consumer` gives it, or None before it exists."""
@@ -35,6 +37,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._look = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._unreported: dict[Place, int] = {}
+        self._reporting: asyncio.Task[None] | None = None
+        self._closing = False
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Own nothing from now on. What is being worked on may finish: its rows tell whether it still counts."""
@@ -119,12 +124,29 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             partition.stop(self._consumer(), f"{reason}; setting the row past its producer's batch steps over it")
 
     async def report(self, positions: Mapping[Place, int]) -> None:
-        """Tell Kafka where rows stand, as far as their partitions are still owned."""
-        owned = {
-            partition.handle: positions[partition.place]
-            for partition in self._partitions.values()
-            if partition.place in positions
-        }
+        """Have Kafka told soon where rows stand, as far as their partitions are still owned then.
+
+        Not batch by batch: that would be a sixth of all that a broker is asked for. What a kill loses of it matters to
+        a disk that is put back to within that time, and to nothing else.
+        """
+        self._unreported |= positions
+        if self._closing:
+            await self._tell()
+        elif self._reporting is None or self._reporting.done():
+            self._reporting = asyncio.create_task(self._tell_soon(), name="report")
+
+    async def close(self) -> None:
+        """Tell Kafka now, and from here on at once: its consumer is about to stop."""
+        self._closing = True
+        await self._tell()
+
+    async def _tell_soon(self) -> None:
+        await asyncio.sleep(_REPORT_SECONDS)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        positions, self._unreported = self._unreported, {}
+        owned = {p.handle: positions[p.place] for p in self._partitions.values() if p.place in positions}
         if owned:
             await commit(self._consumer(), owned)
 

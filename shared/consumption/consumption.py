@@ -84,6 +84,7 @@ class Consumption:
                 self._unconnected = f"not connected to Kafka ({type(error).__qualname__})"
                 log.warning("cannot start consuming", extra={"error": type(error).__qualname__})
             finally:
+                await self._assignment.close()
                 with suppress(KafkaError, OSError):
                     await broker.stop()
                 self._assignment.on_partitions_revoked(set())

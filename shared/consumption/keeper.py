@@ -63,7 +63,8 @@ class Keeper:
         # the commit look ahead of the row, nor the row look ahead of the log.
         commits = await asyncio.gather(*(self._consumer.committed(partition.handle) for partition in partitions))
         rows = await self._rows(partitions)
-        ahead = [p for p, at in zip(partitions, commits, strict=True) if (at or 0) > _next(rows.get(p.place))]
+        told = [max(at or 0, _next(p.row)) for p, at in zip(partitions, commits, strict=True)]
+        ahead = [p for p, at in zip(partitions, told, strict=True) if at > _next(rows.get(p.place))]
         if ahead:
             await self._put_back(ahead, rows)
         await _all(self._start(partition, rows.get(partition.place)) for partition in partitions)
@@ -77,7 +78,7 @@ class Keeper:
             partition.start(self._consumer, row, beginning)
 
     async def _put_back(self, ahead: Sequence[Partition], rows: Mapping[Place, Position]) -> None:
-        """The database is older than what it once told Kafka: what it hands out from now on must not look old."""
+        """The database is older than what it told Kafka or us: what it hands out from now on must not look old."""
         async with self._database.transaction() as connection:
             epoch = await raise_epoch(connection)
         log.critical(

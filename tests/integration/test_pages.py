@@ -264,21 +264,23 @@ async def test_c65_a_page_whose_sender_died_is_sent_again_once_after_its_lease(i
 async def test_a_result_that_comes_after_its_lease_changes_nothing(it: World, people: People) -> None:
     arrived, release = asyncio.Event(), asyncio.Event()
 
-    async def first_hangs(_: Hit) -> web.Response:
-        if len(people.webhooks.hits) == 1:
+    async def second_hangs(_: Hit) -> web.Response:
+        if len(people.webhooks.hits) == 2:
             arrived.set()
             await release.wait()
             return web.Response(status=404)
         return web.Response()
 
-    people.webhooks.answer = first_hangs
+    people.webhooks.answer = second_hangs
     async with sending(it):
+        await it.triaged(1041)
+        await it.page("sent")
         await it.triaged(1042)
         await arrived.wait()
         await it.jump(seconds=11)
         await it.page("sent", attempts=2)
         release.set()
-    assert [(row["status"], row["last_error"]) for row in await it.ledger()] == [("sent", None)]
+    assert [(row["status"], row["last_error"]) for row in await it.ledger()] == [("sent", None)] * 2
     assert not await it.told("PageFailed")
 
 

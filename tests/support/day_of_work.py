@@ -15,6 +15,7 @@ import asyncpg
 import orjson
 from aiokafka import TopicPartition
 
+from services.escalation import figures
 from services.escalation import store as escalation_store
 from services.escalation.links import Links
 from services.escalation.policy import read_teams
@@ -181,6 +182,9 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
     system.clock.jump(minutes=2)
     await _timers_work(system, "escalation", Steps(lambda: teams, system.clock).fire)
     await _sender_works(system, world)
+    with system.plans.during("escalation's gauge"):
+        async with database.connection() as connection:
+            assert await figures.look(connection, system.clock())
     (_, number), (second, _), *others = [(UUID((key or b"").decode()), number) for key, number in incidents]
     with system.plans.during("people act"):
         await world.act(number, "acknowledge")
