@@ -108,7 +108,7 @@ async def run_service(
 
 
 def _server(app: FastAPI) -> Server:
-    options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off"}
+    options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "proxy_headers": False}
     return Server(uvicorn.Config(app, http=BoundedHttp, timeout_graceful_shutdown=_GRACE_SECONDS, **options))
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import orjson
 from pydantic import field_validator
 
 from services.escalation.policy import EscalationPolicy, Method, Schedule, Step, Teams
@@ -38,7 +40,12 @@ class Snapshot(Model):
     @classmethod
     def _as_kept(cls, value: Any) -> Any:
         # In a file an unknown key is a slip; in a row it is what a newer version of this program kept.
-        return EscalationPolicy.model_validate(value, extra="ignore") if isinstance(value, dict) else value
+        return _policy(orjson.dumps(value)) if isinstance(value, dict) else value
+
+
+@lru_cache(maxsize=256)  # thousands of incidents are kept with the same few
+def _policy(kept: bytes) -> EscalationPolicy:
+    return EscalationPolicy.model_validate(orjson.loads(kept), extra="ignore")
 
 
 @dataclass(frozen=True, slots=True)
