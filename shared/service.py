@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -71,12 +72,15 @@ async def run_service(
     components: Mapping[str, Component],
     stop: asyncio.Event | None = None,
     looks: Sequence[Look] = (),
+    niceness: int = 0,
 ) -> None:
     """Serve until SIGTERM or SIGINT: then stop taking requests, finish those in flight, end the loops, close up.
 
     `stop` is set when the stop begins, for answers that would never end by themselves (streams).
-    `looks` read the levels of the service's own tables.
+    `looks` read the levels of the service's own tables. `niceness` is how far the process gives way to others where
+    processors are short (see nice(2)).
     """
+    os.nice(niceness)
     configure_telemetry(name)
     add_health(app, database, components)
     add_metrics(app)

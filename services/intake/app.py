@@ -26,6 +26,9 @@ from shared.wake import Wake
 log = logging.getLogger(__name__)
 NAME = "intake"
 _PRUNE_EVERY_SECONDS = 600
+# Where processors are short, what was taken in is paged before more is taken in: senders wait a little longer for their
+# answer, instead of thousands of pages each waiting for seconds.
+_NICENESS = 3
 
 
 async def run(settings: Settings) -> None:
@@ -56,7 +59,7 @@ async def run(settings: Settings) -> None:
         "wake": wake,
         "prune": Prune(database, lambda: policy.current.content, clock),
     }
-    await run_service(NAME, settings, app, database, components)
+    await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 
 
 class Prune:

@@ -1,7 +1,6 @@
 """Where reporting's objects are built."""
 
 import asyncio
-import os
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -25,7 +24,7 @@ from shared.topics import REDRIVE
 from shared.wake import Wake
 
 _LINGER_SECONDS = 0.2
-_NICENESS = 10  # where processors are short, pages leave first and are reported on later
+_NICENESS = 15  # where processors are short, pages leave first and are reported on later
 
 
 def build_app(
@@ -41,7 +40,6 @@ def build_app(
 
 async def run(settings: Settings) -> None:
     """Serve until told to stop."""
-    os.nice(_NICENESS)
     dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
     database = Database(dsn, application=f"tocsin-{NAME}")
     wake = Wake(dsn, NAME)
@@ -65,4 +63,4 @@ async def run(settings: Settings) -> None:
     traces = Traces(settings.traces_api) if settings.traces_api else None
     app = build_app(database, clock, live, settings.trace_url, traces)
     components: dict[str, Component] = {"consumption": consumption, "relay": relay, "wake": wake, "live": live}
-    await run_service(NAME, settings, app, database, components, stop)
+    await run_service(NAME, settings, app, database, components, stop, niceness=_NICENESS)
