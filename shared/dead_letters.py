@@ -19,6 +19,11 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__qualname__}: {error}"[:_MAX_REASON].encode(errors="replace").decode()
 
 
+def count_from(origin: str) -> None:
+    """Begin the count of an origin at 0: for Prometheus a series that begins at 1 has not risen."""
+    measure(DEAD_LETTERS, 0, origin)
+
+
 def dead_letter(
     service: str, reason: str, origin: str, now: datetime, trace: TraceContext | None = None, **where: Any
 ) -> OutboxMessage:

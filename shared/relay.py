@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 from shared.backoff import Backoff
 from shared.clock import Clock
 from shared.db import UNAVAILABLE
-from shared.dead_letters import dead_letter
+from shared.dead_letters import count_from, dead_letter
 from shared.leadership import PING_SECONDS, Leadership, compete
 from shared.outbox import OutboxRow, delete_outbox, list_outbox, load_oldest_outbox, replace_outbox
 from shared.telemetry import batch_span
@@ -73,6 +73,7 @@ class Relay:
 
     async def run(self) -> None:
         """Compete, lead, and compete again, until cancelled."""
+        count_from("outbox")
         backoff = Backoff()
         while True:
             try:

@@ -12,7 +12,7 @@ from shared.backoff import Backoff
 from shared.clock import Clock
 from shared.consumption.isolation import isolate
 from shared.db import UNAVAILABLE, Conflict, Connection, Database
-from shared.dead_letters import dead_letter, reason_of
+from shared.dead_letters import count_from, dead_letter, reason_of
 from shared.outbox import insert_outbox
 from shared.trace_context import TraceContext, parse_trace
 from shared.wake import wait_at_most
@@ -101,6 +101,7 @@ class Ticker:
 
     async def run(self) -> None:
         """Fire and sleep until cancelled."""
+        count_from("timer")
         backoff = Backoff()
         while True:
             try:

@@ -18,8 +18,9 @@ from shared.consumption.offsets import Place
 from shared.consumption.partition import Partition, Phase, Slice
 from shared.consumption.records import read_record
 from shared.db import Database
-from shared.telemetry import Level, measure
-from shared.telemetry.metrics import DEAD_LETTERS, LAG, STOPPED
+from shared.dead_letters import count_from
+from shared.telemetry import Level
+from shared.telemetry.metrics import LAG, STOPPED
 
 _REPORT_SECONDS = 0.2
 
@@ -66,7 +67,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             # Any position will do: with one, aiokafka does not go and look for a committed offset.
             consumer.seek(handle, 0)
         for topic in {handle.topic.removeprefix(self._prefix) for handle in assigned}:
-            measure(DEAD_LETTERS, 0, topic)  # for Prometheus a series that begins at 1 has not risen
+            count_from(topic)
         keeper = Keeper(self._database, consumer, list(self._partitions.values()), self._look)
         self._keeping = asyncio.create_task(keeper.run(), name="keeper")
 

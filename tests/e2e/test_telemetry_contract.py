@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from shared.telemetry.metrics import GAUGE_FAILURES, OUTBOX_AGE, POLICY_FAULTS, STAGES
+from shared.telemetry.metrics import DEAD_LETTERS, GAUGE_FAILURES, OUTBOX_AGE, POLICY_FAULTS, STAGES
 from shared.telemetry.spans import REPORT
 from tests.support.declared import (
     families_of,
@@ -68,6 +68,10 @@ async def test_what_leaves_is_what_is_declared(
         examples = {s.exemplar.labels["trace_id"] for s in stages.samples if s.exemplar}
         assert examples, "a histogram shows the trace of one incident in the bucket"
         await eventually("which can be looked up", lambda: known(telemetry, examples))
+
+    letters = {family.name: family for family in scraped["escalation"]}[DEAD_LETTERS.prometheus]
+    begun = {sample.labels["tocsin_origin"] for sample in letters.samples if sample.value == 0}
+    assert begun > {"timer", "outbox"}, "what has not failed yet counts from 0: else its first failure is no rise"
 
     assert list(undeclared_spans(telemetry.spans)) == []
     for service in SERVICES:
