@@ -32,6 +32,7 @@ _BATCH = 1000
 # After publishing, the next rows are left to gather: a transaction costs the broker, its readers and their databases
 # the same for one message as for fifty, and what they have no time for makes a page later than this does.
 _GATHER_SECONDS = 0.02
+_MOST_GATHER_SECONDS = 0.2
 _TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
 _REQUEST_MILLISECONDS = 15_000
 _STOP_SECONDS = 2
@@ -123,8 +124,9 @@ class Relay:
             await self._during(leadership, self._publish(producer, rows))
             await delete_outbox(leadership.connection, rows)
             if len(rows) < limit:
-                # As long again as it took: what is short of time sends less often, and more at once.
-                await asyncio.sleep(max(self._gather, monotonic() - began))
+                # As long again as it took: what is short of time sends less often, and more at once. But not as long
+                # as Kafka was away.
+                await asyncio.sleep(min(max(self._gather, monotonic() - began), _MOST_GATHER_SECONDS))
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
         if not rows:
             await leadership.wait()

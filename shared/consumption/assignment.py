@@ -142,8 +142,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._tell()
 
     async def _tell_soon(self) -> None:
-        await asyncio.sleep(_REPORT_SECONDS)
-        await self._tell()
+        while self._unreported:  # what came while Kafka was told as well: perhaps no other batch follows
+            await asyncio.sleep(_REPORT_SECONDS)
+            await self._tell()
 
     async def _tell(self) -> None:
         positions, self._unreported = self._unreported, {}

@@ -19,7 +19,7 @@ _MAX_CONFLICTS = 10
 
 Handler = Callable[[Connection, Sequence[Record]], Awaitable[None]]
 """Works on records of one topic inside the plumbing's transaction; raises on a bad record; publishes through the
-outbox only. May be called again for the same records under a new savepoint."""
+outbox only. May be called again for the same records, in a new transaction or under a new savepoint."""
 
 
 @dataclass(slots=True)

@@ -103,8 +103,6 @@ def read_fact(record: Record, *wanted: FactClass) -> Event | None:
 
     Raises Malformed when the record breaks the contract.
     """
-    if wanted and record.value and not any(fact.type.encode() in record.value for fact in wanted):
-        return None
     envelope = from_record(record)
     fact = Fact.registry.get(envelope.type)
     if fact is None or (wanted and fact not in wanted):
