@@ -1,5 +1,7 @@
 """What is decided about records, rows and logs, without either Kafka or Postgres."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,13 +11,15 @@ import pytest
 from aiokafka import TopicPartition
 from asyncpg.exceptions._base import DataError as RefusedArgument
 
+from shared.consumption.assignment import Assignment
 from shared.consumption.batch import plan
 from shared.consumption.isolation import never_poison
 from shared.consumption.offsets import Place, Position, mismatch
 from shared.consumption.partition import Partition, Slice
 from shared.consumption.records import links_of, read_record
-from shared.db import Conflict
+from shared.db import Conflict, Database
 from shared.record import Record
+from tests.support.running import eventually
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
 PLACE = Place("things", 0)
@@ -112,6 +116,46 @@ def test_a_log_is_proven_by_the_last_record_that_was_read(first: int, same: bool
     partition.start(Consumer(), Position(10, 8, NOON), 0)
 
     assert (partition.prove(record(first)) is None) is same
+
+
+class SlowKafka(Consumer):
+    """Takes a commit when it is let go, and never answers what is committed."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+        self.let_go = asyncio.Event()
+
+    def pause(self, *_: TopicPartition) -> None:
+        """Stand still."""
+
+    async def committed(self, _: TopicPartition) -> None:
+        """Does not come."""
+        await asyncio.Event().wait()
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Hear where rows stand."""
+        self.told += offsets.values()
+        await self.let_go.wait()
+
+
+async def test_what_is_done_while_kafka_is_told_is_told_after_it_though_nothing_follows() -> None:
+    kafka = SlowKafka()
+    assignment = Assignment(Database("postgresql://nowhere"), lambda: kafka, "")
+    assignment.on_partitions_assigned({TopicPartition(*PLACE)})
+
+    async def told() -> list[int]:
+        return kafka.told
+
+    await assignment.report({PLACE: 7})
+    await eventually("Kafka hears of the first", told)
+    await assignment.report({PLACE: 9})
+    kafka.let_go.set()
+
+    async def told_all() -> bool:
+        return kafka.told == [7, 9]
+
+    await eventually("Kafka hears of the last", told_all, seconds=5)
+    assignment.on_partitions_revoked(set())
 
 
 @dataclass
