@@ -9,7 +9,7 @@ import uvicorn
 
 _BACKLOG = 2048
 _LOOK_SECONDS = 0.01
-_LOOKS = 100
+_LOOKS = 300  # a caller on a busy machine may take a second from connecting to sending
 
 
 def listen(host: str, port: int) -> socket.socket:

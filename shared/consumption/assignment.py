@@ -68,7 +68,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.seek(handle, 0)
         for topic in {handle.topic.removeprefix(self._prefix) for handle in assigned}:
             count_from(topic)
-        keeper = Keeper(self._database, consumer, list(self._partitions.values()), self._look)
+        keeper = Keeper(self._database, consumer, list(self._partitions.values()), self._look, self.report)
         self._keeping = asyncio.create_task(keeper.run(), name="keeper")
 
     async def take(self, raw: Sequence[Any]) -> list[Slice]:

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from shared.consumption.consumer import Consumer, commit
+from shared.consumption.consumer import Consumer
 from shared.consumption.offsets import Place, Position, load_positions, mismatch, skip_markers
 from shared.consumption.partition import Partition, Phase
 from shared.db import UNAVAILABLE, Database
@@ -20,15 +20,24 @@ _WATCH_SECONDS = 5
 
 
 class Keeper:
-    """Runs as long as one assignment lasts: cancelled, it touches nothing any more. `look` wakes it early."""
+    """Runs as long as one assignment lasts: cancelled, it touches nothing any more. `look` wakes it early.
+
+    `report` has Kafka told where rows stand. All do that by it, so that nothing older is told after something newer.
+    """
 
     def __init__(
-        self, database: Database, consumer: Consumer, partitions: Sequence[Partition], look: asyncio.Event
+        self,
+        database: Database,
+        consumer: Consumer,
+        partitions: Sequence[Partition],
+        look: asyncio.Event,
+        report: Callable[[Mapping[Place, int]], Awaitable[None]],
     ) -> None:
         self._database = database
         self._consumer = consumer
         self._partitions = partitions
         self._look = look
+        self._report = report
 
     async def run(self) -> None:
         """Load what is to be loaded; otherwise, now and then, look whether all logs are still whole."""
@@ -85,8 +94,10 @@ class Keeper:
             "the database was put back to an earlier state: reading again from its rows, under a new epoch",
             extra={"epoch": epoch, "partitions": [f"{p.place.topic}/{p.place.partition}" for p in ahead]},
         )
-        # So that the next assignment does not raise it again.
-        await commit(self._consumer, {p.handle: _next(rows.get(p.place)) for p in ahead})
+        # So that neither another try to start from there nor the next assignment raises it again.
+        for partition in ahead:
+            partition.row = rows.get(partition.place, Position(0))
+        await self._report({p.place: _next(p.row) for p in ahead})
 
     async def _watch(self, partition: Partition) -> None:
         """Stop it when its log no longer reaches its position; step over markers at the log's end."""
@@ -113,7 +124,7 @@ class Keeper:
             moved = await skip_markers(connection, partition.place, cursor, position)
         if moved and partition.cursor == cursor:
             partition.cursor = position
-            await commit(self._consumer, {partition.handle: position})
+            await self._report({partition.place: position})
 
     async def _compare(self) -> None:
         """Load again where a row moved back with its database, or was mended by hand for a stopped partition."""
@@ -123,6 +134,8 @@ class Keeper:
             row = rows.get(partition.place)
             mended = partition.phase is Phase.STOPPED and row != before
             put_back = partition.phase is Phase.READING and _next(row) < _next(before)
+            if mended:
+                partition.row = row or Position(0)  # an order to go back is no database that was put back
             if mended or put_back:
                 partition.reload(self._consumer)
                 self._look.set()

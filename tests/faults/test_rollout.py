@@ -3,11 +3,13 @@
 import asyncio
 import itertools
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
+import orjson
 import pytest
 
 from tests.faults.world import World
@@ -107,6 +109,12 @@ async def roll(world: World, service: str, clients: list[Client]) -> None:
     await eventually("requests to all", busy)
 
 
+def unanswered(world: World) -> set[str]:
+    """Pages that this very process did not answer in time: they are repeated on any day, with a rollout or without."""
+    lines = map(orjson.loads, world.stack.parts["escalation"].log.read_bytes().splitlines())
+    return {line["attempt_key"] for line in lines if line["message"] == "a page did not arrive"}
+
+
 async def test_a_rollout_fails_no_request_and_repeats_no_page(world: World) -> None:
     clients = [Client(world, service, f"rolled {service} {number}") for service in SERVICES for number in range(5)]
     pages = len(world.receiver.received)
@@ -118,5 +126,6 @@ async def test_a_rollout_fails_no_request_and_repeats_no_page(world: World) -> N
 
     print(f"{sum(c.done for c in clients)} requests, of which {sum(c.retried for c in clients)} were tried once more")
     assert [failed for client in clients for failed in client.failed] == []
-    keys = [page.webhook_id for page in world.receiver.received[pages:]]
-    assert len(keys) == len(set(keys)), "who ends well has waited for the pages on their way"
+    arrived = Counter(page.webhook_id for page in world.receiver.received[pages:])
+    repeated = {key for key, times in arrived.items() if times > 1}
+    assert repeated <= unanswered(world), "who ends well has waited for the pages on their way"

@@ -158,6 +158,7 @@ async def test_a_recreated_topic_stops_the_partition(
         await eventually("it is well again", lambda: is_reading(service, 1))
 
     assert await diary.values() == things(100) + things(length, 1000)
+    assert await epoch(diary) == 0, "an order to go back is no database that was put back"
 
 
 async def test_a_topic_recreated_under_a_running_service_stops_the_partition(
