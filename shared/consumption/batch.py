@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from shared.clock import Clock
@@ -18,8 +19,9 @@ log = logging.getLogger(__name__)
 _MAX_CONFLICTS = 10
 
 Handler = Callable[[Connection, Sequence[Record]], Awaitable[None]]
-"""Works on records of one topic inside the plumbing's transaction; raises on a bad record; publishes through the
-outbox only. May be called again for the same records, in a new transaction or under a new savepoint."""
+"""Works on records inside the plumbing's transaction; raises on a bad record; publishes through the outbox only. May be
+called again for the same records, in a new transaction or under a new savepoint. One that is given for several topics
+gets their records of a batch together, topic after topic."""
 
 
 @dataclass(slots=True)
@@ -55,7 +57,9 @@ class Worker:
 
     def __init__(self, database: Database, handlers: Mapping[str, Handler], service: str, clock: Clock) -> None:
         self._database = database
-        self._handlers = handlers
+        self._topics: dict[Handler, list[str]] = {}
+        for topic, handler in handlers.items():
+            self._topics.setdefault(handler, []).append(topic)
         self._service = service
         self._clock = clock
 
@@ -78,19 +82,21 @@ class Worker:
         async with self._database.transaction() as connection:
             rows = await lock_positions(connection, [piece.partition.place for piece in slices], new)
             planned = plan(slices, rows)
-            for topic, handler in self._handlers.items():
-                records = [record for record in planned.records if record.topic == topic]
-                await self._handle(connection, topic, handler, records, isolation)
+            for handler, topics in self._topics.items():
+                by_topic = {topic: [record for record in planned.records if record.topic == topic] for topic in topics}
+                await self._handle(connection, handler, by_topic, isolation)
             await save_positions(connection, planned.positions)
         return planned
 
     async def _handle(
-        self, connection: Connection, topic: str, handler: Handler, records: Sequence[Record], isolation: Isolation
+        self, connection: Connection, handler: Handler, by_topic: Mapping[str, Sequence[Record]], isolation: Isolation
     ) -> None:
-        if not records:
-            return
-        with batch_span("process", topic, len(records), links_of(records)):
-            await isolation(connection, records, handler, self._bury)
+        with ExitStack() as spans:
+            for topic, records in by_topic.items():
+                if records:
+                    spans.enter_context(batch_span("process", topic, len(records), links_of(records)))
+            if together := [record for records in by_topic.values() for record in records]:
+                await isolation(connection, together, handler, self._bury)
 
     async def _bury(self, connection: Connection, record: Record, error: Exception) -> None:
         log.error(

@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from shared.clock import system_clock
 from shared.consumption import consumption
+from shared.consumption.batch import Handler, Worker
 from shared.consumption.consumer import Consumer, Owner
+from shared.consumption.offsets import Place
+from shared.consumption.partition import Partition, Slice
 from shared.db import Conflict, Connection
 from shared.record import Record
 from tests.support.consuming import (
@@ -52,18 +57,40 @@ async def test_what_a_transaction_took_back_is_not_read(kafka: str, topic_prefix
 async def test_several_topics_each_go_to_their_handler(kafka: str, topic_prefix: str, diary: Diary) -> None:
     seen: dict[str, list[bytes | None]] = {"cats": [], "dogs": []}
 
-    async def note(connection: Connection, records: Sequence[Record]) -> None:
-        seen[records[0].topic] += [record.value for record in records]
-        await diary.write(connection, records)
+    def noting(animal: str) -> Handler:
+        async def note(connection: Connection, records: Sequence[Record]) -> None:
+            seen[animal] += [record.value for record in records]
+            await diary.write(connection, records)
+
+        return note
 
     for topic in seen:
         await make_topic(kafka, topic_prefix + topic)
         await publish(kafka, topic_prefix + topic, [topic.encode()] * 5)
 
-    async with diary.service(kafka, topic_prefix, handlers={"cats": note, "dogs": note}):
+    async with diary.service(kafka, topic_prefix, handlers={topic: noting(topic) for topic in seen}):
         await diary.reaches(10)
 
     assert seen == {"cats": [b"cats"] * 5, "dogs": [b"dogs"] * 5}
+
+
+async def test_a_handler_of_several_topics_gets_a_batch_together(diary: Diary) -> None:
+    calls = []
+
+    async def note(connection: Connection, records: Sequence[Record]) -> None:
+        calls.append([(record.topic, record.offset) for record in records])
+        await diary.write(connection, records)
+
+    def piece(topic: str, start: int) -> Slice:
+        partition = Partition(TopicPartition(topic, 0), Place(topic, 0))
+        records = [Record(topic, 0, start + n, datetime.now(UTC), None, b"", ()) for n in range(2)]
+        return Slice(partition, start, start + 2, records)
+
+    async with diary.database() as database:
+        work = Worker(database, {"cats": note, "birds": diary.write, "dogs": note}, SERVICE, system_clock)
+        await work.work([piece("dogs", 0), piece("cats", 5)])
+
+    assert calls == [[("cats", 5), ("cats", 6), ("dogs", 0), ("dogs", 1)]]
 
 
 async def test_members_come_and_go_while_records_flow(kafka: str, topic_prefix: str, diary: Diary) -> None:

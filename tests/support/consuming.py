@@ -158,18 +158,26 @@ class Diary:
         self, kafka: str, prefix: str, handler: Handler | None = None, **options: Any
     ) -> AsyncIterator[Consumption]:
         """The service, consuming; stopped gracefully at the end."""
+        options = {"handlers": {TOPIC: handler or self.write}, "group": SERVICE, **options}
+        async with self.database() as database:
+            consumption = Consumption(database, bootstrap=kafka, clock=system_clock, topic_prefix=prefix, **options)
+            task = asyncio.create_task(consumption.run())
+            try:
+                yield consumption
+                assert not task.done(), task
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """The service's own connections."""
         separator = "&" if "?" in self._dsn else "?"
         database = Database(self._dsn + separator + urlencode(self.settings))
-        options = {"handlers": {TOPIC: handler or self.write}, "group": SERVICE, **options}
-        consumption = Consumption(database, bootstrap=kafka, clock=system_clock, topic_prefix=prefix, **options)
-        task = asyncio.create_task(consumption.run())
         try:
-            yield consumption
-            assert not task.done(), task
+            yield database
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             await database.close()
 
 
