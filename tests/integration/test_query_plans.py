@@ -6,9 +6,12 @@ is added later is judged as well, and a function of a store that nothing here ru
 
 import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from types import CodeType
 
+import asyncpg
 import pytest
 
 from services.escalation import ledger
@@ -17,10 +20,12 @@ from services.intake import store as intake_store
 from services.reporting.store import audit, incidents, reads
 from services.triage import store as triage_store
 from shared import outbox, timers
+from shared.clock import system_clock
 from shared.consumption import offsets
 from tests.support import many_rows, stack
 from tests.support.day_of_work import tocsin, work_for_a_day
-from tests.support.plans import BIG, Plan, calls_noted, list_big_tables, tell_plans
+from tests.support.plans import BIG, Plan, Plans, WatchedDatabase, calls_noted, list_big_tables, tell_plans
+from tests.support.stack import runtime_dsn
 
 MOST_READ = 2 * BIG
 """Rows that a statement may look at. With a partial index of 10,000 at hand, it is as well read as looked up in."""
@@ -56,6 +61,54 @@ async def test_no_statement_reads_a_big_table_from_end_to_end(year: str, plan_ca
     assert not faults, "\n".join(sorted(faults))
     unused = [code.co_qualname for code in functions_with_sql() if code not in called]
     assert not unused, f"these were not run: add them to the day's work: {unused}"
+
+
+@pytest.mark.parametrize("plan_cache_mode", ["force_custom_plan", "force_generic_plan"])
+async def test_the_backlog_of_one_person_is_not_read_to_send_its_first_pages(
+    postgres: str, template: str, plan_cache_mode: str
+) -> None:
+    """The planner knows nothing of how many are wanted, and that all that waits is for her."""
+    async with backlog_of_ana(postgres, template, 3 * BIG) as dsn:
+        await tell_plans(dsn, plan_cache_mode)
+        plans, now = Plans(), system_clock()
+        database = WatchedDatabase(runtime_dsn(dsn, "escalation"), plans)
+        async with database.transaction() as connection:
+            lease = now + timedelta(minutes=1)
+            claims = await ledger.claim_deliveries(connection, now, lease, {("ana", "webhook"): 8}, 1, 200)
+            assert await ledger.cut_abandoned(connection, now)
+            assert await ledger.load_next_due(connection)
+        await database.close()
+    assert len(claims) == 8
+    heard = [plan for plan in plans.heard if "deliveries" in plan.statement]
+    assert len(heard) == 3
+    assert [plan for plan in heard if plan.rows_read() > 200] == []
+
+
+@asynccontextmanager
+async def backlog_of_ana(postgres: str, template: str, pages: int) -> AsyncIterator[str]:
+    """Admin DSN of a database where so many pages to one person are due."""
+    dsn = await stack.clone_database(postgres, template)
+    admin = await asyncpg.connect(dsn, server_settings={"search_path": "escalation"})
+    try:
+        await admin.execute(
+            """
+            WITH incident AS (
+                INSERT INTO incidents
+                SELECT gen_random_uuid(), n, 'triggered', 1, $2::jsonb, 'none', NULL, now()
+                FROM generate_series(1, $1::bigint) AS n RETURNING id, number
+            )
+            INSERT INTO deliveries (attempt_key, incident_id, user_id, method, step, round, why, due_at, created_at)
+            SELECT id || '.1.1.ana.webhook', id, 'ana', 'webhook', 1, 1, '[]', now() - number * interval '1 ms', now()
+            FROM incident
+            """,
+            pages,
+            many_rows.response_template(),
+        )
+        await admin.execute("VACUUM (ANALYZE) incidents, deliveries")
+        yield dsn
+    finally:
+        await admin.close()
+        await stack.drop_database(postgres, stack.name_of(dsn))
 
 
 def functions_with_sql() -> list[CodeType]:

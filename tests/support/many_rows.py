@@ -18,11 +18,11 @@ FEW = ROWS // 10
 RARE_TEAM = "rare"
 """Has three incidents, all of them old, and no open one: what is found last by looking through others."""
 
-# What all tables know of incident n. `waits`: a page about it has not been sent, for its receiver is slow.
+# What all tables know of incident n. The page about an open one has not been sent, for its receiver is slow.
 _VIEWS = f"""
     CREATE TEMP VIEW year AS
     SELECT n, md5('incident ' || n)::uuid AS id, now() - interval '365 days' * (1 - n / {ROWS}.0) AS opened_at,
-           n % 10 = 0 AS open, n % 10 = 0 AND n <= {FEW} AS waits, 'service-' || n * 7 % 300 AS service,
+           n % 10 = 0 AS open, 'service-' || n * 7 % 300 AS service,
            CASE WHEN n IN (7, 77, 777) THEN '{RARE_TEAM}' ELSE 'team-' || n * 7 % 40 END AS team,
            '00-' || md5(n::text) || '-00f067aa0ba902b7-01' AS traceparent
     FROM generate_series(1, {ROWS}) AS n;
@@ -58,7 +58,7 @@ _ESCALATION = (
     """
     INSERT INTO incidents
     SELECT id, n, CASE WHEN open THEN 'triggered' ELSE 'resolved' END, 1,
-           CASE WHEN waits THEN jsonb_set(template, '{response,incident_id}', to_jsonb(id)) ELSE '{}' END,
+           CASE WHEN open THEN jsonb_set(template, '{response,incident_id}', to_jsonb(id)) ELSE '{}' END,
            traceparent, NULL, opened_at
     FROM year, (SELECT current_setting('tests.template')::jsonb AS template) AS given
     """,
@@ -66,7 +66,7 @@ _ESCALATION = (
     """
     INSERT INTO deliveries
     SELECT id || '.1.1.user', id, 'user-' || n / 10 % 40, CASE WHEN n % 20 = 0 THEN 'email' ELSE 'webhook' END,
-           1, 1, '[]', CASE WHEN NOT waits THEN 'sent' WHEN n % 200 = 0 THEN 'sending' ELSE 'pending' END,
+           1, 1, '[]', CASE WHEN NOT open THEN 'sent' WHEN n % 200 = 0 THEN 'sending' ELSE 'pending' END,
            1, now() + (n % 600 - 300) * interval '1 s', NULL, false, opened_at, opened_at, opened_at, NULL, NULL
     FROM year
     """,
@@ -133,7 +133,7 @@ async def _fill_schema(admin_dsn: str, service: str, statements: tuple[str, ...]
         await prepare(connection)
         # As a replica it checks no foreign keys, row by row.
         await connection.execute(f"SET search_path = {service}; SET session_replication_role = replica; {_VIEWS}")
-        await connection.execute("SELECT set_config('tests.template', $1, false)", _response_template())
+        await connection.execute("SELECT set_config('tests.template', $1, false)", response_template())
         await connection.execute(_WITHOUT_INDEXES)
         tables = await connection.fetchval(_TABLES_OF_SCHEMA)
         for statement in (*statements, f"REINDEX SCHEMA {service}", f"VACUUM (ANALYZE) {tables}"):
@@ -142,7 +142,7 @@ async def _fill_schema(admin_dsn: str, service: str, statements: tuple[str, ...]
         await connection.close()
 
 
-def _response_template() -> str:
+def response_template() -> str:
     """An incident as escalation keeps it."""
     policy = EscalationPolicy.model_validate({"steps": [{"targets": ["user:ana"], "wait": "1h"}]})
     response = Response(
