@@ -84,7 +84,7 @@ async def _integration(keys: KeyRing, request: Request) -> str:
 
 
 def _server_span(request: Request) -> AbstractContextManager[TraceContext | None]:
-    return span(spans.RECEIVE, trace_in(request.headers), {METHOD: "POST", ROUTE: request.url.path})
+    return span(spans.RECEIVE, trace_in(request.headers), {METHOD: "POST", ROUTE: request.scope["path"]})
 
 
 async def _read_events(request: Request, integration: str, clock: Clock, trace: TraceContext | None) -> list[Signal]:

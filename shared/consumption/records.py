@@ -31,7 +31,7 @@ def read_record(raw: Any, topic: str) -> Record:
         timestamp=_moment(raw.timestamp),
         key=raw.key,
         value=raw.value,
-        headers=tuple((name, value if value is not None else b"") for name, value in raw.headers),
+        headers=tuple([(name, value or b"") for name, value in raw.headers]),
     )
 
 
