@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.local.process import spawn, stop
 from shared.listening import listen
 
-_STOP_SECONDS = 6.0
+_STOP_SECONDS = 10.0
 
 
 class Server:

@@ -27,6 +27,7 @@ _LONGEST_SLEEP = 30.0
 _LOCKED_SLEEP = 0.05
 _PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 3.0
+_LAST_SECONDS = 2.0
 
 Result = tuple[Claim, Failure | None, TraceContext]
 
@@ -66,9 +67,13 @@ class Sender:
                 async with asyncio.timeout(_GRACE_SECONDS):
                     await asyncio.wait({turn})
                     await asyncio.gather(*self._sending)
-                    await self._turn()
             for task in self._sending:
                 task.cancel()
+            # Also when one hangs: of those that arrived meanwhile, whatever is not recorded would be sent again.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await asyncio.wait({turn})
+                    await self._turn()
             await self._attempts.close()
 
     async def _turn(self) -> float:

@@ -1,4 +1,4 @@
-"""What reporting does with a batch of one topic: every record into the audit log, facts also into the projection.
+"""What reporting does with a batch: every record into the audit log, facts also into the projection.
 
 A crash at any await rolls the whole batch back, and it is read again.
 """

@@ -36,7 +36,8 @@ class Consumption:
     """Consumes topics for one service until cancelled; the loss of Kafka or Postgres is waited out.
 
     `group` is the service's name; the consumer group is that with `topic_prefix` before it, as are the topics.
-    `handlers` maps topics, named without prefix, to what works on them, in this order within a batch.
+    `handlers` maps topics, named without prefix, to what works on them; in a batch the handlers follow each other in
+    this order, and one that stands there for several topics gets their records together.
     `linger` (seconds) lets records gather at the broker, for fewer and larger batches.
     `instance_id`, unique among live processes and the same after a restart, lets a killed process have its partitions
     back at once instead of after the session time-out of 10 s. Without `kafka_required` the service has work that goes

@@ -134,8 +134,6 @@ class Keeper:
             row = rows.get(partition.place)
             mended = partition.phase is Phase.STOPPED and row != before
             put_back = partition.phase is Phase.READING and _next(row) < _next(before)
-            if mended:
-                partition.row = row or Position(0)  # an order to go back is no database that was put back
             if mended or put_back:
                 partition.reload(self._consumer)
                 self._look.set()

@@ -158,7 +158,13 @@ PROCESSED = Metric(
     "messages worked on, those of a batch that failed included",
     _BATCH,
 )
-PROCESSING = Metric("messaging.process.duration", "histogram", "s", "work on a batch from Kafka", _BATCH)
+PROCESSING = Metric(
+    "messaging.process.duration",
+    "histogram",
+    "s",
+    "work on a batch from Kafka; on several topics at a time, it counts for each",
+    _BATCH,
+)
 SENT = Metric(
     "messaging.client.sent.messages",
     "counter",

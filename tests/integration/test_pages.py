@@ -284,6 +284,25 @@ async def test_a_result_that_comes_after_its_lease_changes_nothing(it: World, pe
     assert not await it.told("PageFailed")
 
 
+async def test_a_sender_that_stops_records_what_arrived_although_another_page_hangs(it: World, people: People) -> None:
+    hangs, arrives = asyncio.Event(), asyncio.Event()
+
+    async def answer(hit: Hit) -> web.Response:
+        if hit.data["incident"] != "INC-1041":
+            await (hangs if hit.data["incident"] == "INC-1042" else arrives).wait()
+        return web.Response()
+
+    people.webhooks.answer = answer
+    async with sending(it, timeout=60):
+        await it.triaged(1041)
+        await it.page("sent")
+        await it.triaged(1042, 1043)
+        await eventually("both are on their way", lambda: _count(people.webhooks, "/ana", 3))
+        asyncio.get_running_loop().call_later(0.5, arrives.set)  # by then the sender has been told to stop
+    hangs.set()
+    assert sorted(row["status"] for row in await it.ledger()) == ["sending", "sent", "sent"]
+
+
 async def test_a_sender_that_was_frozen_does_not_send_what_it_claimed_before(it: World, people: People) -> None:
     await it.triaged(1042)
     async with it.database.transaction() as connection:
