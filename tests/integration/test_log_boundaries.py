@@ -175,6 +175,24 @@ async def test_a_topic_recreated_under_a_running_service_stops_the_partition(
     assert await diary.values() == things(100)
 
 
+async def test_a_topic_that_is_gone_keeps_nobody_from_seeing_to_the_others(
+    kafka: str, topic_prefix: str, topic: str, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumption, "_METADATA_SECONDS", 0.5)
+    monkeypatch.setattr(keeper, "_TOGETHER_SECONDS", 0.2)
+    await make_topic(kafka, topic_prefix + "others")
+    async with diary.service(kafka, topic_prefix, handlers={TOPIC: diary.write, "others": diary.write}) as service:
+        await diary.reaches(100)
+        await delete_topic(kafka, topic_prefix + "others")
+        await eventually("it says so", lambda: has_problem(service, "others: the topic is gone"))
+        await publish(kafka, topic, things(5, 2000), transaction=topic, abort=True)
+
+        async def at_the_end() -> bool:
+            return bool(await diary.admin.fetchval("SELECT next_offset = 106 FROM offsets WHERE topic = $1", TOPIC))
+
+        await eventually("the row is past the marker", at_the_end)
+
+
 async def test_a_database_put_back_under_a_stopped_partition_has_a_new_epoch(
     kafka: str, topic_prefix: str, topic: str, diary: Diary
 ) -> None:
