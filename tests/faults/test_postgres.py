@@ -35,7 +35,7 @@ async def test_connections_that_are_cut_in_a_transaction_lose_nothing(world: Wor
         return Truth(number > 0, f"{number} cut")
 
     async with world.load("cut"):
-        for _ in range(100 if world.long else 15):
+        for _ in range(100 if world.long else 8):
             await asyncio.sleep(dice.uniform(0.05, 0.3))
             await eventually("a transaction is cut", some_are_busy)
             if dice.random() < 0.3:
