@@ -42,6 +42,15 @@ async def commit_to_kafka(kafka: str, prefix: str, offset: int) -> None:
         await tool.commit({partition: offset})
 
 
+async def read_past_a_backup(kafka: str, prefix: str, topic: str, diary: Diary) -> None:
+    """The topic's 100 records, and after a backup 100 more."""
+    async with diary.service(kafka, prefix):
+        await diary.reaches(100)
+        await diary.back_up()
+        await publish(kafka, topic, things(100, 100))
+        await diary.reaches(200)
+
+
 async def epoch(diary: Diary) -> int:
     """The high part of the sequences that the service hands out."""
     value: int = await diary.admin.fetchval("SELECT epoch FROM installation")
@@ -66,11 +75,7 @@ async def test_a_group_that_was_rewound_in_kafka_starts_from_the_row(
 async def test_a_database_put_back_reads_again_under_a_new_epoch(
     kafka: str, topic_prefix: str, topic: str, diary: Diary
 ) -> None:
-    async with diary.service(kafka, topic_prefix):
-        await diary.reaches(100)
-        await diary.back_up()
-        await publish(kafka, topic, things(100, 100))
-        await diary.reaches(200)
+    await read_past_a_backup(kafka, topic_prefix, topic, diary)
     await diary.put_back()
     assert await diary.values() == things(100)
 
@@ -197,11 +202,7 @@ async def test_a_database_put_back_under_a_stopped_partition_has_a_new_epoch(
     kafka: str, topic_prefix: str, topic: str, diary: Diary
 ) -> None:
     """It looks like a mend by hand; and Kafka, which was told more, forgot that with the topic."""
-    async with diary.service(kafka, topic_prefix):
-        await diary.reaches(100)
-        await diary.back_up()
-        await publish(kafka, topic, things(100, 100))
-        await diary.reaches(200)
+    await read_past_a_backup(kafka, topic_prefix, topic, diary)
     await delete_topic(kafka, topic)
     await make_topic(kafka, topic)
     await publish(kafka, topic, things(30, 1000))
