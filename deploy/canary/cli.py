@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.commands import refused
-from shared.logs import configure_logs
-from shared.policy_files import Duration
+from shared.policy.files import Duration
+from shared.runtime.commands import refused
+from shared.runtime.logs import configure_logs
 
 if TYPE_CHECKING:
     from deploy.canary.round import Report
@@ -44,7 +44,7 @@ def canary(
     """Go round until told to stop, or once. The first round begins after ten seconds."""
     from deploy.canary.run import run_every, run_once  # heavy, and every `tocsin` command loads this module
     from deploy.canary.settings import CanarySettings
-    from shared.settings import read_settings
+    from shared.runtime.settings import read_settings
 
     settings = read_settings(CanarySettings)
     configure_logs("canary", "CRITICAL" if once else settings.log_level)

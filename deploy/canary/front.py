@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from shared.trace_context import TraceContext
+from shared.events.trace_context import TraceContext
 
 Json = dict[str, Any]
 _MAX_PROBLEM, _MAX_WORDS = 4096, 300

@@ -11,8 +11,8 @@ from typing import Literal, TypeVar
 
 from deploy.canary.front import UNHEARD, Front, Json, NotYet
 from deploy.canary.receiver import Arrived, Pages
+from shared.events.trace_context import TraceContext, new_trace
 from shared.telemetry import span, spans
-from shared.trace_context import TraceContext, new_trace
 
 Stage = Literal["accept", "page", "acknowledge", "resolve"]
 Result = Literal["passed", "not_accepted", "not_paged", "not_acknowledged", "not_synthetic", "not_resolved"]

@@ -14,7 +14,7 @@ from deploy.canary.metrics import count
 from deploy.canary.receiver import MAX_BYTES, Pages
 from deploy.canary.round import Canary, Report
 from deploy.canary.settings import CanarySettings
-from shared.listening import listen_or_inherit
+from shared.http.server import listen_or_inherit
 from shared.telemetry import configure_telemetry, stop_telemetry
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose

@@ -5,7 +5,7 @@ import socket
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class CanarySettings(Settings):

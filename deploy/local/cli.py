@@ -18,8 +18,8 @@ from deploy.local.process import end_leftover, stop
 from deploy.local.rolling import roll
 from deploy.local.state import AlreadyUp, Secrets, State, only_supervisor
 from deploy.local.supervisor import end_leftovers, tail
-from shared.db import UNAVAILABLE
-from shared.migrate import MigrationError
+from shared.postgres.errors import UNAVAILABLE
+from shared.postgres.migrate import MigrationError
 
 app = typer.Typer(no_args_is_help=True)
 console = Console()

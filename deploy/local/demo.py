@@ -17,7 +17,7 @@ from deploy.local.demo_checks import Check, judge, reasons
 from deploy.local.demo_outage import FAILURES, REPEATS, Evidence, Outage, Script
 from deploy.local.environment import build
 from deploy.local.state import Secrets, State
-from services.reporting.terminal import story
+from services.reporting.timeline.terminal import story
 
 _LOOK_SECONDS = 0.1
 
@@ -94,7 +94,7 @@ async def _poll(step: str, check: Callable[[], Awaitable[Any]], seconds: float) 
 
 async def _audit(variables: Mapping[str, str]) -> Check:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "shared.cli", "audit", "verify"),
+        *(sys.executable, "-m", "shared.runtime.cli", "audit", "verify"),
         env={**os.environ, **variables},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

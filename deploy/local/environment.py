@@ -38,8 +38,8 @@ def build(state: State, secrets: Secrets, jars: Sequence[Path] = ()) -> Stack:
     variables = _variables(state.ports, secrets, kafka, postgres)
     inherited = {**os.environ, **variables}
     commands = {"inbox": ["deploy.local.inbox"]}
-    commands |= {name: ["shared.cli", name, "serve"] for name in installed_services()}
-    commands["canary"] = ["shared.cli", "canary"]
+    commands |= {name: ["shared.runtime.cli", name, "serve"] for name in installed_services()}
+    commands["canary"] = ["shared.runtime.cli", "canary"]
     servers = [
         Server(name, arguments, state.ports[name], inherited, LOGS / f"{name}.log")
         for name, arguments in commands.items()

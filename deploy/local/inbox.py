@@ -23,7 +23,7 @@ from jinja2 import Environment, FileSystemLoader
 from pydantic import BaseModel
 
 from deploy.signatures import Verifier
-from shared.listening import inherit
+from shared.http.server import inherit
 
 _KEPT = 1000
 _MAX_BYTES = 256 * 1024

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.process import spawn, stop
-from shared.listening import listen
+from shared.http.server import listen
 
 _STOP_SECONDS = 10.0
 

@@ -18,8 +18,8 @@ from deploy.local.greeting import greet
 from deploy.local.paths import JARS, KAFKA, LOGS, SECRETS, STATE
 from deploy.local.state import Record, Secrets, State
 from deploy.local.supervisor import Supervisor, end_leftovers
-from shared.migrate import migrate
-from shared.topics import apply_topics
+from shared.kafka.topics import apply_topics
+from shared.postgres.migrate import migrate
 
 _READY_SECONDS = 60.0
 
@@ -106,7 +106,7 @@ def _start_servers(console: Console, supervisor: Supervisor, stack: Stack) -> No
 
 
 def _create_key(variables: Mapping[str, str]) -> str:
-    command = [sys.executable, "-m", "shared.cli", "intake", "keys", "create", "local"]
+    command = [sys.executable, "-m", "shared.runtime.cli", "intake", "keys", "create", "local"]
     done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
     key = next((word for word in done.stdout.split() if word.startswith("tocsin_")), None)
     if done.returncode or key is None:

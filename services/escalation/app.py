@@ -3,27 +3,30 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from services.escalation import api, figures, links_page
-from services.escalation.attempt import Attempts
-from services.escalation.channels import Channel, MailChannel, WebhookChannel
-from services.escalation.egress import webhook_check
+from services.escalation.delivery.attempts import Attempts
+from services.escalation.delivery.channels.both import Channel, MailChannel, WebhookChannel
+from services.escalation.delivery.domain.egress import webhook_check
+from services.escalation.delivery.sender import Sender
 from services.escalation.handlers import Handlers
-from services.escalation.links import Links
-from services.escalation.policy import FILE, Method, read_teams
-from services.escalation.sender import Sender
+from services.escalation.links import http as links_page
+from services.escalation.links.domain import Links
+from services.escalation.people.policy import Method
+from services.escalation.policies.policy import FILE, read_teams
+from services.escalation.response import figures
+from services.escalation.response import http as api
 from services.escalation.ticker import Steps
-from shared.clock import Clock, system_clock
-from shared.consumption import Consumption
-from shared.db import Database
 from shared.events import commands, triage
-from shared.http import create_app
-from shared.policy_watch import PolicyWatch
-from shared.redrive import with_redrive
-from shared.relay import Relay
-from shared.service import Component, run_service
-from shared.settings import Settings, SettingsError
-from shared.timers import Ticker
-from shared.wake import Wake
+from shared.http.app import create_app
+from shared.kafka.consumption import Consumption
+from shared.kafka.redrive import with_redrive
+from shared.policy.watch import PolicyWatch
+from shared.postgres.database import Database
+from shared.postgres.relay import Relay
+from shared.postgres.timers import Ticker
+from shared.postgres.wake import Wake
+from shared.runtime.clock import Clock, system_clock
+from shared.runtime.service import Component, run_service
+from shared.runtime.settings import Settings, SettingsError
 
 NAME = "escalation"
 _GATHER_SECONDS = 0.1  # pages do not leave by Kafka: what is told of them may wait for more to tell

@@ -8,11 +8,11 @@ from urllib.parse import quote
 import aiohttp
 import typer
 
-from services.escalation.links import Action
-from shared.commands import refused, service_commands
-from shared.settings import load_settings
+from services.escalation.response.domain import Action
+from shared.runtime.commands import refused, service_commands
+from shared.runtime.settings import load_settings
 
-app = service_commands("escalation", "Get a human, and keep the response's state.")
+app = service_commands("services.escalation", "Get a human, and keep the response's state.")
 incidents = typer.Typer(no_args_is_help=True, help="Incidents: look at them and act on them.")
 mounts: dict[str, typer.Typer] = {"incidents": incidents}
 

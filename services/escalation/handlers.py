@@ -1,29 +1,25 @@
 """Subscriptions: triage's facts and other systems' commands. Load, decide, save."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from services.escalation import domain
-from services.escalation.batch import Batch
-from services.escalation.links import Action
-from services.escalation.policy import Teams
-from services.escalation.respond import act
-from shared.clock import Clock, seconds_since
-from shared.db import Connection
+from services.escalation.policies.policy import CurrentTeams
+from services.escalation.response import domain
+from services.escalation.response.batch import Batch
+from services.escalation.response.domain import Action
+from services.escalation.response.respond import act
 from shared.events.cloudevents import CloudEvent, Malformed, from_record
 from shared.events.commands import AcknowledgeIncident, Command, ResolveIncident
 from shared.events.escalation import ResponseStarted
 from shared.events.facts import Event, first_problem, read_fact
+from shared.events.trace_context import TraceContext, new_trace
 from shared.events.triage import IncidentSubsided, TriageFact
-from shared.policy_files import PolicyFile
-from shared.record import Record
+from shared.kafka.record import Record
+from shared.postgres.connection import Connection
+from shared.runtime.clock import Clock, seconds_since
 from shared.telemetry import measure, metrics, span, spans
 from shared.telemetry.attributes import INCIDENT_ID
-from shared.trace_context import TraceContext, new_trace
-
-CurrentTeams = Callable[[], PolicyFile[Teams]]
-"""The teams file as it is now."""
 
 _COMMANDS: dict[str, tuple[type[Command], Action]] = {
     AcknowledgeIncident.type: (AcknowledgeIncident, "acknowledge"),

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from services.escalation import domain
-from services.escalation.batch import Batch
-from services.escalation.handlers import CurrentTeams
-from shared.clock import Clock
-from shared.db import Connection
+from services.escalation.policies.policy import CurrentTeams
+from services.escalation.response import domain
+from services.escalation.response.batch import Batch
+from shared.postgres.connection import Connection
+from shared.postgres.timers import Timer
+from shared.runtime.clock import Clock
 from shared.telemetry import span, spans
 from shared.telemetry.attributes import INCIDENT_ID, STEP
-from shared.timers import Timer
 
 
 class Steps:

@@ -4,24 +4,25 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from services.intake import store
-from services.intake.api import create_api
-from services.intake.group_commit import GroupCommit
+from services.intake.gateways.http import create_api
 from services.intake.handlers import Intake
-from services.intake.keys import KeyRing
-from services.intake.policy import FILE, IntakePolicy, read_intake_policy
-from shared.clock import Clock, system_clock
-from shared.consumption import Consumption
-from shared.db import UNAVAILABLE, Database
+from services.intake.incidents import store
+from services.intake.incidents.policy import FILE, IntakePolicy, read_intake_policy
+from services.intake.keys.key_ring import KeyRing
+from services.intake.signals.group_commit import GroupCommit
 from shared.events import escalation
-from shared.policy_watch import PolicyWatch
-from shared.redrive import with_redrive
-from shared.relay import Relay
-from shared.service import Component, run_service
-from shared.settings import Settings
-from shared.timers import Ticker
-from shared.topics import SIGNALS
-from shared.wake import Wake
+from shared.kafka.consumption import Consumption
+from shared.kafka.redrive import with_redrive
+from shared.kafka.topics import SIGNALS
+from shared.policy.watch import PolicyWatch
+from shared.postgres.database import Database
+from shared.postgres.errors import UNAVAILABLE
+from shared.postgres.relay import Relay
+from shared.postgres.timers import Ticker
+from shared.postgres.wake import Wake
+from shared.runtime.clock import Clock, system_clock
+from shared.runtime.service import Component, run_service
+from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 NAME = "intake"

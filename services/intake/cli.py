@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.intake import store
-from services.intake.keys import create_key
-from services.intake.store import StoredKey
-from shared.clock import system_clock
-from shared.commands import refused, service_commands
-from shared.db import Database
-from shared.settings import load_settings
+from services.intake.incidents import store
+from services.intake.incidents.store import StoredKey
+from services.intake.keys.key_ring import create_key
+from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
+from shared.runtime.commands import refused, service_commands
+from shared.runtime.settings import load_settings
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ async def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
         await database.close()
 
 
-app = service_commands("intake", "Identify and log: signals in, incidents out.")
+app = service_commands("services.intake", "Identify and log: signals in, incidents out.")
 keys = typer.Typer(no_args_is_help=True, help="Integration keys: who may send signals.")
 app.add_typer(keys, name="keys")
 

@@ -10,17 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.intake import store
-from services.intake.domain.absorb import absorb, numbers_needed
-from services.intake.domain.ending import close, expire, release, successor, swallows
-from services.intake.domain.state import Incident, Outcome, Told
-from services.intake.policy import IntakePolicy
-from services.intake.signals import Alert, AlertData, ChangeData, RequestData, Signal, as_alert, read_signal
-from shared.clock import Clock, seconds_since
-from shared.db import Connection
+from services.intake.incidents import store
+from services.intake.incidents.domain.ending import close, expire, release, successor, swallows
+from services.intake.incidents.domain.fold import absorb, numbers_needed
+from services.intake.incidents.domain.state import Incident, Outcome, Told
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.signals.domain import Alert, AlertData, ChangeData, RequestData, Signal, as_alert, read_signal
 from shared.events.cloudevents import CloudEvent, Malformed, from_record
 from shared.events.escalation import IncidentResolved
 from shared.events.facts import Event, Fact, event_messages, new_event, read_fact
+from shared.events.ids import derived_id
 from shared.events.intake import (
     Change,
     ChangeRecorded,
@@ -31,15 +30,16 @@ from shared.events.intake import (
     ServiceRequest,
 )
 from shared.events.rejections import SignalRejected
-from shared.ids import derived_id
-from shared.installation import load_epoch
-from shared.outbox import insert_outbox
-from shared.record import Record
+from shared.events.trace_context import TraceContext, new_trace
+from shared.kafka.record import Record
+from shared.postgres.connection import Connection
+from shared.postgres.installation import load_epoch
+from shared.postgres.outbox import insert_outbox
+from shared.postgres.timers import Timer, insert_timers
+from shared.runtime.clock import Clock, seconds_since
 from shared.telemetry import measure, metrics, span, spans
 from shared.telemetry.attributes import INCIDENT_ID, INCIDENT_NUMBER
 from shared.telemetry.spans import Span
-from shared.timers import Timer, insert_timers
-from shared.trace_context import TraceContext, new_trace
 
 TOPIC_INTEGRATION = "topic"
 UPDATE = "update"

@@ -7,21 +7,21 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from services.reporting import NAME
-from services.reporting.api import api
-from services.reporting.console import console
+from services.reporting.console.http import console
+from services.reporting.console.live import Live
 from services.reporting.handlers import PROJECTED, RECORDED, Reporting
-from services.reporting.live import Live
-from services.reporting.store.incidents import CHANNEL
-from services.reporting.traces import Traces
-from shared.clock import Clock, system_clock
-from shared.consumption import Consumption
-from shared.db import Database
-from shared.http import create_app
-from shared.relay import Relay
-from shared.service import Component, run_service
-from shared.settings import Settings
-from shared.topics import REDRIVE
-from shared.wake import Wake
+from services.reporting.timeline.http import api
+from services.reporting.timeline.store import CHANNEL
+from services.reporting.traces.backend import Traces
+from shared.http.app import create_app
+from shared.kafka.consumption import Consumption
+from shared.kafka.topics import REDRIVE
+from shared.postgres.database import Database
+from shared.postgres.relay import Relay
+from shared.postgres.wake import Wake
+from shared.runtime.clock import Clock, system_clock
+from shared.runtime.service import Component, run_service
+from shared.runtime.settings import Settings
 
 _LINGER_SECONDS = 0.2
 _NICENESS = 15  # where processors are short, pages leave first and are reported on later
@@ -34,7 +34,7 @@ def build_app(
     app = create_app("Tocsin reporting")
     app.include_router(api(database, clock, trace_template))
     app.include_router(console(database, clock, live, trace_template, traces))
-    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "console" / "static"))
     return app
 
 

@@ -10,13 +10,13 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.reporting import NAME
-from services.reporting.terminal import incident_table, story, verdict_table
-from services.reporting.verification import Verdict, verify_chains
-from shared.commands import refused, service_commands
-from shared.db import Database
-from shared.settings import Settings, load_settings
+from services.reporting.audit.verification import Verdict, verify_chains
+from services.reporting.timeline.terminal import incident_table, story, verdict_table
+from shared.postgres.database import Database
+from shared.runtime.commands import refused, service_commands
+from shared.runtime.settings import Settings, load_settings
 
-app = service_commands(NAME, "Learn and prove: timelines, figures, the console and the audit log.")
+app = service_commands("services.reporting", "Learn and prove: timelines, figures, the console and the audit log.")
 incidents = typer.Typer(no_args_is_help=True, help="Incidents: look at them and act on them.")
 audit = typer.Typer(no_args_is_help=True, help="The audit log.")
 mounts: dict[str, typer.Typer] = {"incidents": incidents, "audit": audit}

@@ -7,11 +7,11 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from services.reporting import NAME
-from services.reporting.audit import extend
-from services.reporting.domain.state import Incident, absorb, state_in, summarise, synthetic_services
-from services.reporting.domain.timeline import entry
-from services.reporting.store.audit import insert_audit, load_heads
-from services.reporting.store.incidents import (
+from services.reporting.audit.domain import extend
+from services.reporting.audit.store import insert_audit, load_heads
+from services.reporting.timeline.domain.state import Incident, absorb, state_in, summarise, synthetic_services
+from services.reporting.timeline.domain.timeline import entry
+from services.reporting.timeline.store import (
     insert_changes,
     insert_timeline,
     load_synthetic_services,
@@ -20,18 +20,18 @@ from services.reporting.store.incidents import (
     save_synthetic_services,
     update_incidents,
 )
-from shared.clock import Clock
-from shared.consumption.isolation import isolate
-from shared.consumption.records import dead_letter
-from shared.db import Connection
 from shared.events import commands, escalation, intake, rejections, triage
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
 from shared.events.reporting import IncidentState, IncidentSummary
-from shared.installation import load_epoch
-from shared.outbox import insert_outbox
-from shared.record import Record
-from shared.redrive import given_back
-from shared.topics import SIGNALS
+from shared.kafka.consumption.records import dead_letter
+from shared.kafka.record import Record
+from shared.kafka.redrive import given_back
+from shared.kafka.topics import SIGNALS
+from shared.postgres.connection import Connection
+from shared.postgres.installation import load_epoch
+from shared.postgres.isolation import isolate
+from shared.postgres.outbox import insert_outbox
+from shared.runtime.clock import Clock
 
 RECORDED = (SIGNALS, commands.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)
 """Topics that the audit log takes, and nothing else."""

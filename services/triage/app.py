@@ -1,17 +1,17 @@
 """Composition root of triage: the only place where its objects are built."""
 
+from services.triage.catalogue.policy import FILE, read_catalogue
 from services.triage.handlers import Triage
-from services.triage.policy import FILE, read_catalogue
-from shared.clock import system_clock
-from shared.consumption import Consumption
-from shared.db import Database
 from shared.events import intake
-from shared.http import create_app
-from shared.policy_watch import PolicyWatch
-from shared.redrive import with_redrive
-from shared.relay import Relay
-from shared.service import Component, run_service
-from shared.settings import Settings
+from shared.http.app import create_app
+from shared.kafka.consumption import Consumption
+from shared.kafka.redrive import with_redrive
+from shared.policy.watch import PolicyWatch
+from shared.postgres.database import Database
+from shared.postgres.relay import Relay
+from shared.runtime.clock import system_clock
+from shared.runtime.service import Component, run_service
+from shared.runtime.settings import Settings
 
 NAME = "triage"
 

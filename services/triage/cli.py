@@ -1,5 +1,5 @@
 """`tocsin triage`."""
 
-from shared.commands import service_commands
+from shared.runtime.commands import service_commands
 
-app = service_commands("triage", "Prioritise incidents and find their owner.")
+app = service_commands("services.triage", "Prioritise incidents and find their owner.")

@@ -7,21 +7,21 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from uuid import UUID
 
-from services.triage import store
-from services.triage.domain import State, decide, route
-from services.triage.policy import Catalogue
-from shared.clock import Clock, seconds_since
-from shared.db import Connection
+from services.triage.catalogue.policy import Catalogue
+from services.triage.priority import store
+from services.triage.priority.domain import State, decide, route
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
 from shared.events.intake import IncidentNews, RequestLogged
+from shared.events.trace_context import TraceContext
 from shared.events.triage import IncidentTriaged, TriageFact
-from shared.installation import load_epoch
-from shared.outbox import insert_outbox
-from shared.policy_files import PolicyFile
-from shared.record import Record
+from shared.kafka.record import Record
+from shared.policy.files import PolicyFile
+from shared.postgres.connection import Connection
+from shared.postgres.installation import load_epoch
+from shared.postgres.outbox import insert_outbox
+from shared.runtime.clock import Clock, seconds_since
 from shared.telemetry import measure, metrics, span, spans
 from shared.telemetry.attributes import INCIDENT_ID, PRIORITY, TEAM
-from shared.trace_context import TraceContext
 
 
 class Triage:

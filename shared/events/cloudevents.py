@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from shared.record import Record
-from shared.text import shorten
-from shared.trace_context import TraceContext, trace_in
+from shared.events.text import shorten
+from shared.events.trace_context import TraceContext, trace_in
+from shared.kafka.record import Record
 
 MAX_EVENT_BYTES = 512 * 1024
 _MAX_ATTRIBUTE = 1024

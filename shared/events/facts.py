@@ -10,10 +10,10 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.events.cloudevents import CloudEvent, Malformed, from_record, to_structured, type_in
-from shared.ids import uuid7
-from shared.outbox import OutboxMessage
-from shared.record import Record
-from shared.trace_context import TraceContext
+from shared.events.ids import uuid7
+from shared.events.message import OutboxMessage
+from shared.events.trace_context import TraceContext
+from shared.kafka.record import Record
 
 _EPOCH_SHIFT = 40
 

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Literal
 
+from shared.events.trace_context import TraceContext
 from shared.telemetry.attributes import BATCH_COUNT, OPERATION, OPERATION_TYPE, SYSTEM, TOPIC
 from shared.telemetry.metrics import PROCESSED, PROCESSING, SENDING, SENT
 from shared.telemetry.recording import measure_now
 from shared.telemetry.spans import PROCESS, SEND
 from shared.telemetry.tracing import span
-from shared.trace_context import TraceContext
 
 Operation = Literal["send", "process"]
 _OF = {"send": (SEND, SENT, SENDING), "process": (PROCESS, PROCESSED, PROCESSING)}

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from shared.events.trace_context import TraceContext
 from shared.telemetry.metrics import METRICS, Metric
 from shared.telemetry.tracing import recorded_place
-from shared.trace_context import TraceContext
 
 Values: TypeAlias = tuple[str | int, ...]
 """Of a metric's attributes, in their order."""

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
+from shared.events.trace_context import TraceContext
 from shared.telemetry.attributes import ERROR, Attribute
 from shared.telemetry.spans import Kind, Span
-from shared.trace_context import TraceContext
 
 SAMPLER = ALWAYS_ON
 """Incidents are few and each counts: what the publisher decided for its own spans does not matter here."""

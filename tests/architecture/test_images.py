@@ -27,8 +27,8 @@ def test_a_service_stands_alone(service: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    commands = run("-c", f"import services.{service}.app; from shared.cli import main; main()", "--help")
+    commands = run("-c", f"import services.{service}.app; from shared.runtime.cli import main; main()", "--help")
     assert service in commands
     others = [name for name in SERVICES if name != service and f" {name} " in commands]
     assert others == []
-    assert "serve" in run("-m", "shared.cli", service, "--help")
+    assert "serve" in run("-m", "shared.runtime.cli", service, "--help")

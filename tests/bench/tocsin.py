@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from shared.topics import SIGNALS
+from shared.kafka.topics import SIGNALS
 from tests.bench.cost import Cost
 from tests.bench.figures import Figures, Receipt, figures
 from tests.bench.generator import Job, Sent

@@ -4,7 +4,7 @@ from datetime import timedelta
 from inspect import getdoc
 from typing import Any
 
-from shared.topics import TOPICS, Topic
+from shared.kafka.topics import TOPICS, Topic
 from tests.contract.kinds import EVENTS, SERVICES, Kind
 
 _DRAFT = "application/schema+json;version=draft-2020-12"

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from services.escalation.api import make_router
-from services.intake.api import create_api
-from services.reporting.api import api
-from shared.http import create_app
+from services.escalation.response.http import make_router
+from services.intake.gateways.http import create_api
+from services.reporting.timeline.http import api
+from shared.http.app import create_app
 from tests.contract import telemetry
 from tests.contract.asyncapi import asyncapi
 from tests.contract.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_manifest, render_json

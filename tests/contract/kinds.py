@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import shared.kafka.topics  # noqa: F401 - registers every fact
 from pydantic import BaseModel
 
-import shared.topics  # noqa: F401 - registers every fact
-from services.intake.signals import KINDS
+from services.intake.signals.domain import KINDS
 from shared.events import commands, escalation, intake, rejections, reporting, triage
 from shared.events.facts import Fact
-from shared.topics import REDRIVE, SIGNALS
+from shared.kafka.topics import REDRIVE, SIGNALS
 
 COMMANDS: Mapping[str, type[commands.Command]] = {c.type: c for c in commands.Command.__subclasses__()}
 FACTS: Mapping[str, type[Fact]] = dict(sorted(Fact.registry.items()))

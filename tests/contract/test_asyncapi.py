@@ -13,7 +13,7 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 
-from shared.topics import TOPICS
+from shared.kafka.topics import TOPICS
 from tests.contract.asyncapi import channel_name
 from tests.contract.files import ROOT, load, sample_files
 from tests.contract.kinds import EVENTS, SERVICES

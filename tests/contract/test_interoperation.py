@@ -13,13 +13,13 @@ from cloudevents.core.bindings.kafka import KafkaMessage
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from services.intake.api import create_api
+from services.intake.gateways.http import create_api
 from services.intake.handlers import Taken
-from services.intake.keys import KeyRing
-from services.intake.signals import Signal, read_signal
+from services.intake.keys.key_ring import KeyRing
+from services.intake.signals.domain import Signal, read_signal
 from shared.events.cloudevents import from_record
 from shared.events.facts import event_message, read_fact
-from shared.record import Record
+from shared.kafka.record import Record
 from tests.contract.files import load, sample_files
 from tests.contract.kinds import FACTS
 from tests.support.http import served

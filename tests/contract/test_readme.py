@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from services.intake.signals import read_signal
+from services.intake.signals.domain import read_signal
 from shared.events.cloudevents import from_binary, from_record, from_structured
-from shared.record import Record
-from shared.topics import TOPICS, apply_topics
+from shared.kafka.record import Record
+from shared.kafka.topics import TOPICS, apply_topics
 from tests.contract.files import ROOT, load
 from tests.support.reading import reading
 

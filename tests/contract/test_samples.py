@@ -9,10 +9,10 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from services.intake.signals import KINDS, read_signal
+from services.intake.signals.domain import KINDS, read_signal
 from shared.events.cloudevents import Malformed, from_record, from_structured
 from shared.events.facts import event_message, read_fact
-from shared.record import Record
+from shared.kafka.record import Record
 from tests.contract.files import load, sample_files
 from tests.contract.kinds import COMMANDS, EVENTS, FACTS
 from tests.contract.schemas import data_schemas

@@ -10,7 +10,7 @@ from time import time
 
 import pytest
 
-from shared.trace_context import new_trace
+from shared.events.trace_context import new_trace
 from tests.support.jaeger import Jaeger, edges, jaeger, publishing
 from tests.support.running import TOKEN, Receiver, Truth, eventually
 from tests.support.tracing import CLEARED, WAY, about, fault, let_time_pass, paged, resolved, tocsin

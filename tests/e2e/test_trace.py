@@ -5,8 +5,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from shared.events.trace_context import TraceContext, new_trace
 from shared.telemetry.attributes import ATTRIBUTES
-from shared.trace_context import TraceContext, new_trace
 from tests.support.otlp import Backend
 from tests.support.running import SECRET, TOKEN, Receiver, Running, eventually
 from tests.support.tracing import (

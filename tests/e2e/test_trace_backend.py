@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka.structs import ConsumerRecord
 
-from shared.trace_context import new_trace
+from shared.events.trace_context import new_trace
 from tests.support.reading import reading
 from tests.support.running import SERVICES, Receiver
 from tests.support.tracing import about, fault, paged, resolved, tocsin

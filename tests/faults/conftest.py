@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from shared.topics import SIGNALS
+from shared.kafka.topics import SIGNALS
 from tests.faults.storm import Storm
 from tests.faults.supervised import supervised
 from tests.faults.world import World

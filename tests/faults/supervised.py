@@ -19,8 +19,8 @@ from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
 from deploy.local.server import Server
 from deploy.local.state import State
 from deploy.local.supervisor import Part, Supervisor
-from shared.migrate import migrate
-from shared.topics import TOPICS, apply_topics
+from shared.kafka.topics import TOPICS, apply_topics
+from shared.postgres.migrate import migrate
 from tests.support.policies import policy_files
 from tests.support.running import SERVICES, Receiver, Running, Truth, eventually, prepared
 
@@ -75,7 +75,7 @@ class Supervised:
         port = self.tocsin.ports[service] if instance == "first" else ports.choose(1)[0]
         name = service if instance == "first" else f"{service} {instance}"
         environment = self.tocsin.environment | {"TOCSIN_INSTANCE": f"{service}-{instance}"}
-        return Server(name, ["shared.cli", service, "serve"], port, environment, self.folder / f"{name}.log")
+        return Server(name, ["shared.runtime.cli", service, "serve"], port, environment, self.folder / f"{name}.log")
 
     def pid(self, name: str) -> int:
         """Of the process that a part is now."""

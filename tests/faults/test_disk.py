@@ -13,8 +13,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
-from shared.migrate import migrate
-from shared.topics import SIGNALS
+from shared.kafka.topics import SIGNALS
+from shared.postgres.migrate import migrate
 from tests.faults.conftest import responding
 from tests.faults.storm import Storm
 from tests.support.checker import complaints

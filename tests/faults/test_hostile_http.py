@@ -10,14 +10,15 @@ import aiohttp
 import orjson
 import pytest
 
-from services.intake.api import create_api
-from services.intake.group_commit import GroupCommit
+from services.intake.gateways.http import create_api
 from services.intake.handlers import Intake
-from services.intake.keys import KeyRing, create_key
-from services.intake.policy import IntakePolicy
-from shared import http, http_protocol
-from shared.clock import system_clock
-from shared.db import Database
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.keys.key_ring import KeyRing, create_key
+from services.intake.signals.group_commit import GroupCommit
+from shared.http import app as http
+from shared.http import protocol as http_protocol
+from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
 from tests.support.http import served
 from tests.support.running import alert
 from tests.support.stack import runtime_dsn

@@ -5,7 +5,7 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
-from shared.topics import SIGNALS, TOPICS, apply_topics
+from shared.kafka.topics import SIGNALS, TOPICS, apply_topics
 from tests.support.running import Truth, alert, eventually, prepared
 
 

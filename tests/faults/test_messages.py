@@ -16,10 +16,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 
 from shared.events import commands, escalation, intake, triage
+from shared.events.ids import derived_id
 from shared.events.rejections import DEAD_LETTERS, REJECTIONS
-from shared.ids import derived_id
-from shared.letters import read_letters
-from shared.topics import REDRIVE, SIGNALS
+from shared.kafka.dead_letters.reading import read_letters
+from shared.kafka.topics import REDRIVE, SIGNALS
 from tests.support.evidence import SUBSCRIPTIONS, Evidence, checking
 from tests.support.poison import LARGE, Message, odd, poison
 from tests.support.policies import policy_files
@@ -186,7 +186,7 @@ async def test_a_command_that_came_before_its_incident_is_given_back(
 
 async def letters_command(tocsin: Running, *arguments: str) -> str:
     """What `tocsin dead-letters ...` prints."""
-    command = [sys.executable, "-m", "shared.cli", "dead-letters", *arguments]
+    command = [sys.executable, "-m", "shared.runtime.cli", "dead-letters", *arguments]
     environment = tocsin.environment | {"COLUMNS": "240"}
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
     out, errors = await process.communicate()

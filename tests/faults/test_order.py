@@ -20,7 +20,7 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from shared.events import escalation, intake, triage
-from shared.topics import SIGNALS
+from shared.kafka.topics import SIGNALS
 from tests.support.evidence import Checker, checking
 from tests.support.policies import policy_files
 from tests.support.running import Receiver, Running, alert, eventually, running

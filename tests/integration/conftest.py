@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from shared.db import Database
+from shared.postgres.database import Database
 from tests.support.browser import Browser, chromium, tab
 from tests.support.consuming import Diary, open_diary
 from tests.support.escalating import Receiver, receiver, recorded_spans

@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
+from services.reporting.audit.verification import Verdict, verify_chains
 from services.reporting.cli import audit
-from services.reporting.verification import Verdict, verify_chains
-from shared.db import Database
 from shared.events import escalation, intake
-from shared.record import Record
-from shared.topics import SIGNALS
+from shared.kafka.record import Record
+from shared.kafka.topics import SIGNALS
+from shared.postgres.database import Database
 from tests.support.feeding import Feed
 from tests.support.outage import OPENED, Outage
 

@@ -8,15 +8,15 @@ import aiohttp
 import pytest
 
 from services.reporting.app import build_app
-from services.reporting.live import Live
-from services.reporting.store.incidents import CHANNEL
-from shared.clock import system_clock
-from shared.db import Database
+from services.reporting.console.live import Live
+from services.reporting.timeline.store import CHANNEL
 from shared.events.facts import new_event
+from shared.events.ids import uuid7
 from shared.events.intake import RequestLogged, ServiceRequest
-from shared.ids import uuid7
-from shared.trace_context import new_trace
-from shared.wake import Wake
+from shared.events.trace_context import new_trace
+from shared.postgres.database import Database
+from shared.postgres.wake import Wake
+from shared.runtime.clock import system_clock
 from tests.support.browser import LEAST_CONTRAST, Browser
 from tests.support.console import HOSTILE, needs_browser, page
 from tests.support.feeding import Feed

@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 
 from services.reporting.app import build_app
-from services.reporting.live import Live
-from services.reporting.traces import Traces
-from shared.clock import system_clock
-from shared.db import Database
+from services.reporting.console.live import Live
+from services.reporting.traces.backend import Traces
+from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
 from tests.support.browser import LEAST_CONTRAST, Browser
 from tests.support.console import HOSTILE, needs_browser, page
 from tests.support.feeding import Feed

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from shared.clock import system_clock
-from shared.consumption import consumption
-from shared.consumption.batch import Handler, Worker
-from shared.consumption.consumer import Consumer, Owner
-from shared.consumption.offsets import Place
-from shared.consumption.partition import Partition, Slice
-from shared.db import Conflict, Connection
-from shared.record import Record
+from shared.kafka.consumption import consumption
+from shared.kafka.consumption.batch import Worker
+from shared.kafka.consumption.consumer import Consumer, Owner
+from shared.kafka.consumption.offsets import Place
+from shared.kafka.consumption.partition import Partition, Slice
+from shared.kafka.handler import Handler
+from shared.kafka.record import Record
+from shared.postgres.connection import Connection
+from shared.postgres.errors import Conflict
+from shared.runtime.clock import system_clock
 from tests.support.consuming import (
     SERVICE,
     TOPIC,

@@ -12,10 +12,11 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from shared.consumption import keeper
-from shared.consumption.isolation import isolate
-from shared.db import Connection, Database
-from shared.record import Record
+from shared.kafka.consumption import keeper
+from shared.kafka.record import Record
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.postgres.isolation import isolate
 from tests.support.consuming import SERVICE, TOPIC, Diary, has_problem, make_topic, publish
 from tests.support.running import eventually
 from tests.support.stack import runtime_dsn

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from shared.events.cloudevents import CloudEvent, Malformed
+from shared.events.trace_context import new_trace
 from shared.events.triage import IncidentSubsided, IncidentTriaged, TriageConfirmed
-from shared.trace_context import new_trace
 from tests.support.escalating import World, world
 
 

@@ -12,9 +12,10 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from services.escalation import api, links_page
-from services.escalation.links import Link
-from shared.http import create_app
+from services.escalation.links import http as links_page
+from services.escalation.links.domain import Link
+from services.escalation.response import http as api
+from shared.http.app import create_app
 from tests.support.escalating import World, world
 from tests.support.http import served
 from tests.support.running import TOKEN
@@ -161,7 +162,7 @@ async def tocsin(outside: Outside, *arguments: str, token: str = TOKEN) -> tuple
     process = await subprocess.create_subprocess_exec(
         sys.executable,
         "-m",
-        "shared.cli",
+        "shared.runtime.cli",
         *arguments,
         env=environment,
         stdout=subprocess.PIPE,

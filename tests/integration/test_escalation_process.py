@@ -20,11 +20,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from shared.events import commands, escalation, triage
 from shared.events.cloudevents import CloudEvent, to_structured
 from shared.events.facts import event_message, new_event
+from shared.events.ids import uuid7
 from shared.events.rejections import DEAD_LETTERS
+from shared.events.trace_context import new_trace
 from shared.events.triage import IncidentTriaged
-from shared.ids import uuid7
-from shared.topics import TOPICS, apply_topics
-from shared.trace_context import new_trace
+from shared.kafka.topics import TOPICS, apply_topics
 from tests.support.escalating import TEAMS, Hit, Receiver, World, world
 from tests.support.running import SECRET, TOKEN, eventually, free_port
 from tests.support.stack import runtime_dsn
@@ -47,7 +47,14 @@ class Installation:
         """The service, ready; ended without mercy."""
         with self.log.open("ab") as log:
             process = await create_subprocess_exec(
-                sys.executable, "-m", "shared.cli", "escalation", "serve", env=self.environment, stdout=log, stderr=log
+                sys.executable,
+                "-m",
+                "shared.runtime.cli",
+                "escalation",
+                "serve",
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
         try:
             await eventually("ready", lambda: self._ready(process), 60)

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from shared.events.trace_context import new_trace
 from shared.events.triage import IncidentSubsided
-from shared.trace_context import new_trace
 from tests.support.escalating import Receiver, World, sending, world
 
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from shared.db import Database
 from shared.events.facts import next_sequence
-from shared.installation import check_identity, load_epoch, raise_epoch
+from shared.postgres.database import Database
+from shared.postgres.installation import check_identity, load_epoch, raise_epoch
 from tests.support.stack import clone_database, drop_database, name_of, runtime_dsn
 
 

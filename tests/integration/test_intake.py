@@ -13,16 +13,17 @@ import asyncpg
 import orjson
 import pytest
 
-from services.intake import store
-from services.intake.api import create_api
-from services.intake.group_commit import GroupCommit
+from services.intake.gateways.http import create_api
 from services.intake.handlers import Intake
-from services.intake.keys import KeyRing, create_key
-from services.intake.policy import IntakePolicy
-from services.intake.signals import AlertData, Signal
-from shared.db import UNAVAILABLE, Conflict, Database
-from shared.record import Record
-from shared.timers import claim_timers
+from services.intake.incidents import store
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.keys.key_ring import KeyRing, create_key
+from services.intake.signals.domain import AlertData, Signal
+from services.intake.signals.group_commit import GroupCommit
+from shared.kafka.record import Record
+from shared.postgres.database import Database
+from shared.postgres.errors import UNAVAILABLE, Conflict
+from shared.postgres.timers import claim_timers
 from tests.support.http import served
 from tests.support.resolving import resolution
 from tests.support.running import alert

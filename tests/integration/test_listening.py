@@ -7,7 +7,7 @@ from functools import partial
 import uvicorn
 from fastapi import FastAPI
 
-from shared.listening import Server, inherit, listen
+from shared.http.server import Server, inherit, listen
 from tests.support.running import eventually
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: tests\r\n\r\n"

@@ -4,7 +4,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from shared.consumption import consumption, keeper
+from shared.kafka.consumption import consumption, keeper
 from tests.support.consuming import (
     SERVICE,
     TOPIC,

@@ -8,7 +8,7 @@ from importlib import resources
 import asyncpg
 import pytest
 
-from shared.migrate import Migration, MigrationError, list_migrations, migrate
+from shared.postgres.migrate import Migration, MigrationError, list_migrations, migrate
 from tests.support.stack import drop_database, name_of, on_database, runtime_dsn
 
 NOTES = Migration("intake/0001_notes.sql", "CREATE TABLE notes (id integer PRIMARY KEY, body text)")

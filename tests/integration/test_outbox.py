@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from shared.clock import system_clock
-from shared.db import Database
-from shared.outbox import OutboxMessage, delete_outbox, insert_outbox, list_outbox
-from shared.wake import Wake
+from shared.events.message import OutboxMessage
+from shared.postgres.database import Database
+from shared.postgres.outbox import delete_outbox, insert_outbox, list_outbox
+from shared.postgres.wake import Wake
+from shared.runtime.clock import system_clock
 
 
 def message(number: int) -> OutboxMessage:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from services.escalation.ledger import claim_deliveries
+from services.escalation.delivery.store import claim_deliveries
 from tests.support.escalating import Hit, Mailbox, Receiver, World, mail_server, receiver, sending, world
 from tests.support.running import SECRET, eventually
 

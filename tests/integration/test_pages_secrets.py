@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from shared.logs import JsonFormatter
+from shared.runtime.logs import JsonFormatter
 from tests.support.escalating import receiver, sending, world
 from tests.support.running import free_port
 

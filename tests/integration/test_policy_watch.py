@@ -8,10 +8,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.triage.policy import FILE, Catalogue, read_catalogue
-from shared.db import Database
-from shared.policy_files import InvalidPolicy
-from shared.policy_watch import PolicyWatch
+from services.triage.catalogue.policy import FILE, Catalogue, read_catalogue
+from shared.policy.files import InvalidPolicy
+from shared.policy.watch import PolicyWatch
+from shared.postgres.database import Database
 from tests.support.running import eventually
 from tests.support.stack import name_of, runtime_dsn
 

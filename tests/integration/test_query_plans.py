@@ -14,14 +14,16 @@ from types import CodeType
 import asyncpg
 import pytest
 
-from services.escalation import ledger
-from services.escalation import store as escalation_store
-from services.intake import store as intake_store
-from services.reporting.store import audit, incidents, reads
-from services.triage import store as triage_store
-from shared import outbox, timers
-from shared.clock import system_clock
-from shared.consumption import offsets
+from services.escalation.delivery import store as ledger
+from services.escalation.response import store as escalation_store
+from services.intake.incidents import store as intake_store
+from services.reporting.audit import store as audit
+from services.reporting.timeline import reads
+from services.reporting.timeline import store as incidents
+from services.triage.priority import store as triage_store
+from shared.kafka.consumption import offsets
+from shared.postgres import outbox, timers
+from shared.runtime.clock import system_clock
 from tests.support import many_rows, stack
 from tests.support.day_of_work import tocsin, work_for_a_day
 from tests.support.plans import BIG, Plan, Plans, WatchedDatabase, calls_noted, list_big_tables, tell_plans

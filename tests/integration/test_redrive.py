@@ -13,26 +13,28 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
 from services.intake.handlers import Intake
-from services.intake.policy import IntakePolicy
+from services.intake.incidents.policy import IntakePolicy
+from services.reporting.audit.verification import verify_chains
 from services.reporting.handlers import PROJECTED, RECORDED, Reporting
-from services.reporting.verification import verify_chains
+from services.triage.catalogue.policy import read_catalogue
 from services.triage.handlers import Triage
-from services.triage.policy import read_catalogue
-from shared.clock import system_clock
-from shared.consumption import Consumption, Handler
-from shared.consumption.records import dead_letter as dead_record
-from shared.db import Connection, Database
-from shared.dead_letters import dead_letter
 from shared.events import intake
 from shared.events.facts import event_message
+from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
-from shared.letters import Letter, give_back, read_letters
-from shared.letters_cli import app
-from shared.outbox import OutboxMessage
-from shared.record import Record
-from shared.redrive import HEADER, with_redrive
-from shared.relay import Relay
-from shared.topics import REDRIVE, SIGNALS, Topic, apply_topics
+from shared.kafka.consumption import Consumption
+from shared.kafka.consumption.records import dead_letter as dead_record
+from shared.kafka.dead_letters.cli import app
+from shared.kafka.dead_letters.reading import Letter, give_back, read_letters
+from shared.kafka.dead_letters.writing import dead_letter
+from shared.kafka.handler import Handler
+from shared.kafka.record import Record
+from shared.kafka.redrive import HEADER, with_redrive
+from shared.kafka.topics import REDRIVE, SIGNALS, Topic, apply_topics
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.postgres.relay import Relay
+from shared.runtime.clock import system_clock
 from tests.support.consuming import SERVICE, TOPIC, Diary, publish
 from tests.support.outage import Outage
 from tests.support.running import alert, eventually

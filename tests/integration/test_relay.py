@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from shared import leadership
-from shared.clock import Clock, system_clock
-from shared.db import Database
+from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
-from shared.outbox import OutboxMessage, insert_outbox
-from shared.relay import Relay
-from shared.topics import Topic, apply_topics
+from shared.kafka.topics import Topic, apply_topics
+from shared.postgres import leadership
+from shared.postgres.database import Database
+from shared.postgres.outbox import insert_outbox
+from shared.postgres.relay import Relay
+from shared.runtime.clock import Clock, system_clock
 from tests.support.reading import reading
 from tests.support.running import eventually, free_port
 

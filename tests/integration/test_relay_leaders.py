@@ -10,11 +10,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shared.clock import system_clock
-from shared.db import Database
-from shared.outbox import OutboxMessage, insert_outbox
-from shared.relay import Relay
-from shared.topics import Topic, apply_topics
+from shared.events.message import OutboxMessage
+from shared.kafka.topics import Topic, apply_topics
+from shared.postgres.database import Database
+from shared.postgres.outbox import insert_outbox
+from shared.postgres.relay import Relay
+from shared.runtime.clock import system_clock
 from tests.support.reading import reading
 from tests.support.running import eventually
 

@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 
 from services.reporting.app import build_app
 from services.reporting.cli import incidents
-from services.reporting.live import Live
-from shared.db import Database
+from services.reporting.console.live import Live
 from shared.events import reporting as states
 from shared.events.facts import Event, new_event
+from shared.events.ids import uuid7
 from shared.events.intake import RequestLogged, ServiceRequest
+from shared.events.trace_context import new_trace
 from shared.events.triage import RequestRouted
-from shared.ids import uuid7
-from shared.trace_context import new_trace
+from shared.postgres.database import Database
 from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import OPENED, Outage, change

@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shared.db import Database
 from shared.events import reporting as states
 from shared.events.facts import Event, event_message
-from shared.topics import SIGNALS, apply_topics
+from shared.kafka.topics import SIGNALS, apply_topics
+from shared.postgres.database import Database
 from tests.support.outage import Outage
 from tests.support.reading import reading
 from tests.support.running import Running, eventually, free_port
@@ -75,7 +75,7 @@ async def test_from_the_topics_to_the_compacted_topic(service: Running, kafka: s
     await eventually("all that was published is recorded", recorded)
     await database.close()
     verify = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "shared.cli", "audit", "verify"),
+        *(sys.executable, "-m", "shared.runtime.cli", "audit", "verify"),
         env=service.environment,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -11,13 +11,13 @@ import aiohttp
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from services.escalation import api
-from services.escalation.channels import MailChannel, WebhookChannel
-from services.escalation.outcome import NotDelivered
-from services.escalation.pages import Notice
-from shared import http
-from shared.db import Database
-from shared.http import create_app
+from services.escalation.delivery.channels.both import MailChannel, WebhookChannel
+from services.escalation.delivery.domain.outcome import NotDelivered
+from services.escalation.delivery.domain.pages import Notice
+from services.escalation.response import http as api
+from shared.http import app as http
+from shared.http.app import create_app
+from shared.postgres.database import Database
 from tests.support.escalating import LOOPBACK, Mailbox, receiver, sending, world
 from tests.support.http import served
 from tests.support.running import SECRET

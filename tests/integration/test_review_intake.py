@@ -10,16 +10,17 @@ import asyncpg
 import orjson
 import pytest
 
-from services.intake import store as intake_store
-from services.intake.api import create_api
-from services.intake.group_commit import GroupCommit
+from services.intake.gateways.http import create_api
 from services.intake.handlers import Intake, Taken
-from services.intake.keys import KeyRing, create_key
-from services.intake.policy import IntakePolicy
-from services.intake.signals import AlertData, Signal
-from shared.db import Connection, Database
-from shared.installation import raise_epoch
-from shared.record import Record
+from services.intake.incidents import store as intake_store
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.keys.key_ring import KeyRing, create_key
+from services.intake.signals.domain import AlertData, Signal
+from services.intake.signals.group_commit import GroupCommit
+from shared.kafka.record import Record
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.postgres.installation import raise_epoch
 from tests.support.http import served
 from tests.support.resolving import resolution
 from tests.support.running import alert

@@ -8,9 +8,9 @@ import pytest
 from yarl import URL
 
 from services.reporting.app import build_app
-from services.reporting.live import Live
-from shared.clock import system_clock
-from shared.db import Database
+from services.reporting.console.live import Live
+from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
 from tests.support.http import served
 from tests.support.stack import runtime_dsn
 

@@ -12,13 +12,16 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from shared.db import Conflict, Connection, Database
+from shared.events.ids import uuid7
+from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
-from shared.ids import uuid7
-from shared.outbox import OutboxMessage, insert_outbox
-from shared.timers import Fire, Ticker, Timer, insert_timers
-from shared.trace_context import new_trace
-from shared.wake import Wake
+from shared.events.trace_context import new_trace
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.postgres.errors import Conflict
+from shared.postgres.outbox import insert_outbox
+from shared.postgres.timers import Fire, Ticker, Timer, insert_timers
+from shared.postgres.wake import Wake
 from tests.support.running import eventually
 from tests.support.stack import runtime_dsn
 
@@ -122,7 +125,7 @@ async def test_a_timer_that_came_due_while_nothing_ran_fires_on_the_start(world:
 async def test_a_timer_that_comes_due_just_after_the_look_is_not_taken_for_another_replicas(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.timers._TAKEN_SECONDS", 3600)
+    monkeypatch.setattr("shared.postgres.timers._TAKEN_SECONDS", 3600)
     await world.set(timer := step())
     looks = iter([NINE - timedelta(milliseconds=1)])
     ticker = Ticker(world.database, page, lambda: next(looks, NINE), asyncio.Event())

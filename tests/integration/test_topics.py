@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from shared.topics import TOPICS, Topic, apply_topics
+from shared.kafka.topics import TOPICS, Topic, apply_topics
 
 
 async def test_topics_are_made_once_and_grow(kafka: str, topic_prefix: str) -> None:

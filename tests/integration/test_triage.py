@@ -9,15 +9,15 @@ from uuid import UUID
 import orjson
 import pytest
 
+from services.triage.catalogue.policy import Catalogue, read_catalogue
 from services.triage.handlers import Triage
-from services.triage.policy import Catalogue, read_catalogue
-from shared.db import Database
 from shared.events.facts import Fact, event_message, new_event
 from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated, RequestLogged, ServiceRequest
-from shared.installation import raise_epoch
-from shared.policy_files import PolicyFile
-from shared.record import Record
-from shared.trace_context import new_trace
+from shared.events.trace_context import new_trace
+from shared.kafka.record import Record
+from shared.policy.files import PolicyFile
+from shared.postgres.database import Database
+from shared.postgres.installation import raise_epoch
 from tests.support.stack import runtime_dsn
 from tests.unit.triage.test_domain import incident
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from shared.wake import Wake
+from shared.postgres.wake import Wake
 from tests.support.running import eventually
 from tests.support.stack import drop_database, on_database, runtime_dsn
 

@@ -48,7 +48,7 @@ class Flock:
     async def once(self, tocsin: Running, name: str, patience: str = "60s", **more: str) -> tuple[int, str]:
         """One round: the command's exit status, and what it printed."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "shared.cli", "canary", "--once", "--patience", patience),
+            *(sys.executable, "-m", "shared.runtime.cli", "canary", "--once", "--patience", patience),
             env=self.environment(tocsin, name, **more),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -61,7 +61,7 @@ class Flock:
         """Its address, while it goes round; it has to stop well when it is told to."""
         log = (tocsin.logs / f"{name}.log").open("ab")
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "shared.cli", "canary", "--every", every, "--patience", "60s"),
+            *(sys.executable, "-m", "shared.runtime.cli", "canary", "--every", every, "--patience", "60s"),
             env=self.environment(tocsin, name),
             stdout=log,
             stderr=log,

@@ -12,11 +12,13 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from shared.clock import system_clock
-from shared.consumption import Consumption, Handler
-from shared.db import Connection, Database
 from shared.events.rejections import DEAD_LETTERS
-from shared.record import Record
+from shared.kafka.consumption import Consumption
+from shared.kafka.handler import Handler
+from shared.kafka.record import Record
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
 from tests.support.running import eventually
 from tests.support.stack import runtime_dsn
 

@@ -14,34 +14,35 @@ import aiohttp
 import asyncpg
 import orjson
 from aiokafka import TopicPartition
+from services.escalation.policies.policy import read_teams
 
-from services.escalation import figures
-from services.escalation import store as escalation_store
-from services.escalation.links import Links
-from services.escalation.policy import read_teams
+from services.escalation.links.domain import Links
+from services.escalation.response import figures
+from services.escalation.response import store as escalation_store
 from services.escalation.ticker import Steps
-from services.intake import store as intake_store
 from services.intake.handlers import Intake
-from services.intake.keys import KeyRing, create_key
-from services.intake.policy import IntakePolicy
+from services.intake.incidents import store as intake_store
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.keys.key_ring import KeyRing, create_key
 from services.reporting.app import build_app
+from services.reporting.audit.verification import verify_chains
+from services.reporting.console.live import Live
 from services.reporting.handlers import PROJECTED, Reporting
-from services.reporting.live import Live
-from services.reporting.verification import verify_chains
+from services.triage.catalogue.policy import read_catalogue
 from services.triage.handlers import Triage
-from services.triage.policy import read_catalogue
-from shared import outbox, timers
-from shared.consumption import offsets
-from shared.consumption.batch import Handler, Worker
-from shared.consumption.offsets import Place
-from shared.consumption.partition import Partition, Slice
-from shared.db import Connection
 from shared.events import escalation, intake, triage
 from shared.events.cloudevents import CloudEvent
-from shared.ids import uuid7
-from shared.record import Record
-from shared.topics import SIGNALS
-from shared.wake import Wake
+from shared.events.ids import uuid7
+from shared.kafka.consumption import offsets
+from shared.kafka.consumption.batch import Worker
+from shared.kafka.consumption.offsets import Place
+from shared.kafka.consumption.partition import Partition, Slice
+from shared.kafka.handler import Handler
+from shared.kafka.record import Record
+from shared.kafka.topics import SIGNALS
+from shared.postgres import outbox, timers
+from shared.postgres.connection import Connection
+from shared.postgres.wake import Wake
 from tests.support import many_rows
 from tests.support.escalating import KEY, TEAMS, JumpingClock, World
 from tests.support.http import served

@@ -17,28 +17,30 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from services.escalation.policies.policy import Teams, read_teams
 
-from services.escalation.attempt import Attempts
-from services.escalation.channels import Channel, MailChannel, WebhookChannel
-from services.escalation.egress import Network
+from services.escalation.delivery.attempts import Attempts
+from services.escalation.delivery.channels.both import Channel, MailChannel, WebhookChannel
+from services.escalation.delivery.domain.egress import Network
+from services.escalation.delivery.sender import Sender
 from services.escalation.handlers import Handlers
-from services.escalation.links import Links
-from services.escalation.policy import Method, Teams, read_teams
-from services.escalation.respond import Answer, respond
-from services.escalation.sender import Sender
+from services.escalation.links.domain import Links
+from services.escalation.people.policy import Method
+from services.escalation.response.respond import Answer, respond
 from services.escalation.ticker import Steps
-from shared.db import Connection, Database
 from shared.events.cloudevents import CloudEvent, to_structured
 from shared.events.facts import Fact, event_message, new_event
+from shared.events.ids import uuid7
 from shared.events.intake import ReportedIncident, Severity
+from shared.events.trace_context import TraceContext, new_trace
 from shared.events.triage import IncidentSubsided, IncidentTriaged, Priority, TriagedIncident
-from shared.ids import uuid7
-from shared.policy_files import PolicyFile
-from shared.record import Record
+from shared.kafka.record import Record
+from shared.policy.files import PolicyFile
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.postgres.timers import claim_timers
+from shared.postgres.wake import Wake
 from shared.telemetry import tracing
-from shared.timers import claim_timers
-from shared.trace_context import TraceContext, new_trace
-from shared.wake import Wake
 from tests.support.http import listening
 from tests.support.running import SECRET, eventually
 from tests.support.stack import runtime_dsn

@@ -11,10 +11,11 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from services.reporting.verification import verify_chains
-from shared.db import Connection, prepare
+from services.reporting.audit.verification import verify_chains
 from shared.events import commands, escalation, intake, reporting, triage
-from shared.topics import REDRIVE, SIGNALS, TOPICS
+from shared.kafka.topics import REDRIVE, SIGNALS, TOPICS
+from shared.postgres.connection import Connection
+from shared.postgres.database import prepare
 from tests.support.running import SERVICES, Received, Truth
 from tests.support.stack import runtime_dsn
 

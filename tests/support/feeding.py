@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from services.reporting.handlers import PROJECTED, Reporting
-from shared.clock import system_clock
-from shared.consumption.offsets import Place, Position, lock_positions, save_positions
-from shared.db import Database
 from shared.events.facts import Event, event_message
-from shared.record import Record
+from shared.kafka.consumption.offsets import Place, Position, lock_positions, save_positions
+from shared.kafka.record import Record
+from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
 
 
 class Feed:

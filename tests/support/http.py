@@ -8,7 +8,7 @@ import uvicorn
 from aiohttp import web
 from fastapi import FastAPI
 
-from shared.http_protocol import BoundedHttp
+from shared.http.protocol import BoundedHttp
 
 
 @asynccontextmanager

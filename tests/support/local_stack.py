@@ -27,7 +27,7 @@ class Stack:
 
     def tocsin(self, *arguments: str, code: int | None = 0) -> str:
         """What a command prints. It must end with `code`; None takes any. It finds the stack by itself."""
-        command = [sys.executable, "-m", "shared.cli", *arguments]
+        command = [sys.executable, "-m", "shared.runtime.cli", *arguments]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120, check=False)
         assert code in (None, done.returncode), f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout

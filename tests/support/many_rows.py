@@ -3,14 +3,15 @@
 import asyncio
 
 import asyncpg
+from services.escalation.policies.policy import EscalationPolicy
 
-from services.escalation.domain import Incident as Responding
-from services.escalation.plan import Snapshot
-from services.escalation.policy import EscalationPolicy
-from shared.clock import system_clock
-from shared.db import Connection, prepare
+from services.escalation.policies.domain import Snapshot
+from services.escalation.response.domain import Incident as Responding
 from shared.events.escalation import Response
 from shared.events.triage import Priority
+from shared.postgres.connection import Connection
+from shared.postgres.database import prepare
+from shared.runtime.clock import system_clock
 
 ROWS = 1_000_000
 FEW = ROWS // 10

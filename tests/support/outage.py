@@ -8,8 +8,8 @@ from uuid import UUID
 
 from shared.events import escalation, intake, triage
 from shared.events.facts import Event, Fact, new_event
-from shared.ids import uuid7
-from shared.trace_context import TraceContext, new_trace
+from shared.events.ids import uuid7
+from shared.events.trace_context import TraceContext, new_trace
 
 OPENED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 

@@ -11,7 +11,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from shared.db import Connection, Database
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
 from tests.support.stack import name_of
 
 BIG = 10_000

@@ -20,10 +20,10 @@ from promql_parser import (
     walk,
 )
 
-from services.intake.api import create_api
-from services.intake.keys import KeyRing
-from shared.clock import system_clock
-from shared.service import _LATE_ONLY
+from services.intake.gateways.http import create_api
+from services.intake.keys.key_ring import KeyRing
+from shared.runtime.clock import system_clock
+from shared.runtime.service import _LATE_ONLY
 from shared.telemetry.attributes import ATTRIBUTES, COMPONENT, ROUTE, STATUS, Attribute
 from shared.telemetry.metrics import ANY, CANARY, METRICS, Metric
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from shared.events.escalation import IncidentResolved, Response
 from shared.events.facts import event_message, new_event
 from shared.events.triage import Priority
-from shared.record import Record
+from shared.kafka.record import Record
 
 
 def resolution(incident_id: UUID, number: int, seen: int, at: datetime) -> Record:

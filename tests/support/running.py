@@ -15,10 +15,10 @@ import aiohttp
 from aiohttp import web
 
 from deploy.local.ports import choose
-from services.intake.keys import create_key
-from shared.clock import system_clock
-from shared.db import Database
-from shared.topics import TOPICS, apply_topics
+from services.intake.keys.key_ring import create_key
+from shared.kafka.topics import TOPICS, apply_topics
+from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
 from tests.support.http import listening
 from tests.support.stack import runtime_dsn
 
@@ -112,7 +112,7 @@ class Running:
         instance = f"{service}-{replica}"
         name = instance if replica else service
         own = {"TOCSIN_HTTP_PORT": str(self.ports.setdefault(name, free_port())), "TOCSIN_INSTANCE": instance}
-        command = [sys.executable, "-m", "shared.cli", service, "serve"]
+        command = [sys.executable, "-m", "shared.runtime.cli", service, "serve"]
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = await asyncio.create_subprocess_exec(
                 *command, env=self.environment | own, stdout=log, stderr=log

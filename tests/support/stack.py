@@ -19,7 +19,7 @@ from deploy.local import jars, ports
 from deploy.local.kafka import Kafka
 from deploy.local.paths import JARS
 from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
-from shared.migrate import migrate
+from shared.postgres.migrate import migrate
 
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from shared.trace_context import TraceContext
+from shared.events.trace_context import TraceContext
 from tests.support.policies import policy_files
 from tests.support.running import Received, Receiver, Running, alert, eventually, running
 

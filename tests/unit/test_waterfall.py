@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from services.reporting.domain.trace import NotATrace, Span, read_trace
-from services.reporting.domain.waterfall import COLOURS, MOST_SPANS, Bar, draw
-from services.reporting.domain.words import precise
+from services.reporting.timeline.domain.words import precise
+from services.reporting.traces.domain.trace import NotATrace, Span, read_trace
+from services.reporting.traces.domain.waterfall import COLOURS, MOST_SPANS, Bar, draw
 
 MILLISECOND, SECOND = 1000, 1_000_000
 

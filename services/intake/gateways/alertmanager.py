@@ -19,11 +19,11 @@ from pydantic import (
     WrapValidator,
 )
 
-from services.intake.signals import AlertData, Signal, known_time
+from services.intake.signals.domain import AlertData, Signal, known_time
 from shared.events.cloudevents import Malformed
 from shared.events.facts import first_problem
-from shared.ids import uuid7
-from shared.trace_context import TraceContext
+from shared.events.ids import uuid7
+from shared.events.trace_context import TraceContext
 
 _MAX_ALERTS = 10_000
 _MAX_KEY = 255

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from services.escalation.domain import Decision, Incident, on_triage
-from services.escalation.policy import Teams, read_teams
+from services.escalation.policies.policy import Teams, read_teams
+
+from services.escalation.response.domain import Decision, Incident, on_triage
 from shared.events.facts import Event, new_event
 from shared.events.intake import ReportedIncident, Severity
 from shared.events.triage import IncidentSubsided, IncidentTriaged, Priority, TriageConfirmed, TriagedIncident
-from shared.policy_files import PolicyFile
+from shared.policy.files import PolicyFile
 
 INCIDENT = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 

@@ -5,7 +5,8 @@ from itertools import permutations
 
 import pytest
 
-from services.escalation.domain import (
+from services.escalation.policies.domain import RETRY, SLOW_ROUND
+from services.escalation.response.domain import (
     Decision,
     Incident,
     acknowledge,
@@ -14,7 +15,6 @@ from services.escalation.domain import (
     page_failed_for_good,
     resolve,
 )
-from services.escalation.plan import RETRY, SLOW_ROUND
 from shared.events.escalation import IncidentAcknowledged, IncidentEscalated, IncidentResolved, ResponseStarted
 from shared.events.triage import Priority
 from tests.unit.escalation.builders import (

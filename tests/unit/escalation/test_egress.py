@@ -4,10 +4,16 @@ import socket
 from ipaddress import ip_network
 
 import pytest
+from services.escalation.policies.policy import read_teams
 
-from services.escalation.egress import EgressRefused, guarded_socket, host_permitted, permitted, webhook_check
-from services.escalation.policy import read_teams
-from shared.policy_files import InvalidPolicy
+from services.escalation.delivery.domain.egress import (
+    EgressRefused,
+    guarded_socket,
+    host_permitted,
+    permitted,
+    webhook_check,
+)
+from shared.policy.files import InvalidPolicy
 
 PRIVATE = [
     "127.0.0.1",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.escalation.links import LIFETIME, BadLink, Link, Links
+from services.escalation.links.domain import LIFETIME, BadLink, Link, Links
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LINKS = Links("a key of thirty-two bytes or more for tests", "https://tocsin.example/")

@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from services.escalation.pages import Notice, mail, webhook_body
+from services.escalation.delivery.domain.pages import Notice, mail, webhook_body
 
 
 def notice(summary: str = "disk full") -> Notice:

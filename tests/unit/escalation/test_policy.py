@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from services.escalation.policies.policy import check, read_teams
 
-from services.escalation.policy import check, read_teams
-from shared.policy_files import InvalidPolicy
+from shared.policy.files import InvalidPolicy
 from tests.unit.escalation.builders import TEAMS, teams
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "local" / "policy"

@@ -6,10 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.escalation.oncall.policy import WEEKDAYS, HandoffTime, Hours, Schedule
 
-from services.escalation.policy import Hours, Schedule
-from services.escalation.schedule import next_opening, on_call, turn_at, window_at
-from services.escalation.values import WEEKDAYS, HandoffTime
+from services.escalation.oncall.domain import next_opening, on_call, turn_at, window_at
 
 ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu"]
 

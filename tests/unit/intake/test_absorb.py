@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from services.intake.domain.absorb import absorb, numbers_needed
-from services.intake.domain.ending import close, expire, release
-from services.intake.domain.state import Incident, Member, Outcome
-from services.intake.policy import IntakePolicy
-from services.intake.signals import Alert, AlertData, Signal, as_alert
+from services.intake.incidents.domain.ending import close, expire, release
+from services.intake.incidents.domain.fold import absorb, numbers_needed
+from services.intake.incidents.domain.state import Incident, Member, Outcome
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.signals.domain import Alert, AlertData, Signal, as_alert
 from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated, Severity
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

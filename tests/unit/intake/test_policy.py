@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from services.intake.policy import check, read_intake_policy
+from services.intake.incidents.policy import check, read_intake_policy
 from shared.events.intake import Severity
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "local" / "policy"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from services.intake.domain.absorb import absorb
 from services.intake.gateways.alertmanager import read_webhook
-from services.intake.policy import IntakePolicy
-from services.intake.signals import AlertData, Signal, as_alert, read_signal
+from services.intake.incidents.domain.fold import absorb
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.signals.domain import AlertData, Signal, as_alert, read_signal
 from shared.events.cloudevents import Malformed, from_structured
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

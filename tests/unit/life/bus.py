@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from shared.events import escalation, intake, triage
 from shared.events.facts import Event, event_message, read_fact
-from shared.record import Record
+from shared.kafka.record import Record
 
 READS = {
     "intake": [escalation.TOPIC],

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable
 from uuid import UUID
 
-from services.intake.domain.ending import successor
-from services.reporting.domain.state import summarise
+from services.intake.incidents.domain.ending import successor
+from services.reporting.timeline.domain.state import summarise
 from shared.events import escalation, intake, triage
 from shared.events.facts import Event
 from tests.unit.life.policies import INTAKE

@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from services.escalation.policy import Teams, read_teams
-from services.intake.policy import IntakePolicy
-from services.triage.policy import Catalogue
+from services.escalation.policies.policy import Teams, read_teams
+
+from services.intake.incidents.policy import IntakePolicy
+from services.triage.catalogue.policy import Catalogue
 from shared.events.intake import Severity
-from shared.policy_files import PolicyFile
+from shared.policy.files import PolicyFile
 
 _TEAMS = """
 default_policy: payments

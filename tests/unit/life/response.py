@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.escalation import domain
-from services.escalation.delivery import Claim, settle
-from services.escalation.domain import Decision, Incident
-from services.escalation.outcome import Failure
-from services.escalation.plan import PageOrder
-from services.escalation.policy import Teams
+from services.escalation.policies.policy import Teams
+
+from services.escalation.delivery.domain.outcome import Failure
+from services.escalation.delivery.domain.settlement import Claim, settle
+from services.escalation.policies.domain import PageOrder
+from services.escalation.response import domain
+from services.escalation.response.domain import Decision, Incident
 from shared.events.facts import Event, new_event, next_sequence
-from shared.policy_files import PolicyFile
-from shared.timers import Timer
+from shared.policy.files import PolicyFile
+from shared.postgres.timers import Timer
 
 
 @dataclass(frozen=True, slots=True)

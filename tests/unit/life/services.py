@@ -9,19 +9,19 @@ from datetime import datetime
 from itertools import count, islice
 from uuid import UUID
 
-from services.intake.domain.absorb import absorb, numbers_needed
-from services.intake.domain.ending import close, expire, release, swallows
-from services.intake.domain.state import Incident, Member, Told
-from services.intake.policy import IntakePolicy
-from services.intake.signals import Alert
-from services.reporting.domain import state as reporting
-from services.triage.domain import State, decide
-from services.triage.policy import Catalogue
+from services.intake.incidents.domain.ending import close, expire, release, swallows
+from services.intake.incidents.domain.fold import absorb, numbers_needed
+from services.intake.incidents.domain.state import Incident, Member, Told
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.signals.domain import Alert
+from services.reporting.timeline.domain import state as reporting
+from services.triage.catalogue.policy import Catalogue
+from services.triage.priority.domain import State, decide
 from shared.events.escalation import IncidentResolved
 from shared.events.facts import Event, new_event, next_sequence
 from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated
-from shared.policy_files import PolicyFile
-from shared.timers import Timer
+from shared.policy.files import PolicyFile
+from shared.postgres.timers import Timer
 
 UPDATE, EXPIRY = "update", "expiry"
 Publish = Callable[[Event], None]

@@ -6,10 +6,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from services.escalation.oncall.policy import HandoffTime, Hours, Schedule
 
-from services.escalation.policy import Hours, Schedule
-from services.escalation.schedule import on_call, window_at
-from services.escalation.values import HandoffTime
+from services.escalation.oncall.domain import on_call, window_at
 
 _ZONES = sorted(available_timezones())
 _HOUR = timedelta(hours=1)

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.intake.signals import AlertData, fingerprint
+from services.intake.signals.domain import AlertData, fingerprint
 
 names = st.text("ab\x1f ,", min_size=1, max_size=3)
 labels = st.dictionaries(names, st.text("ab\x1f ,", max_size=3), max_size=3)

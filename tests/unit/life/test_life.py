@@ -9,9 +9,9 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from services.escalation.outcome import Failure
-from services.intake.signals import Alert, AlertData, Signal, as_alert
-from services.reporting.domain.state import Incident, absorb
+from services.escalation.delivery.domain.outcome import Failure
+from services.intake.signals.domain import Alert, AlertData, Signal, as_alert
+from services.reporting.timeline.domain.state import Incident, absorb
 from tests.unit.life.bus import READS
 from tests.unit.life.checks import Witness, check_always, check_quiet
 from tests.unit.life.policies import CATALOGUES, INTAKE, TEAMS

@@ -4,11 +4,11 @@ from itertools import product
 
 import pytest
 
-from services.triage.domain import triage
-from services.triage.policy import Catalogue, CatalogueService
+from services.triage.catalogue.policy import Catalogue, CatalogueService
+from services.triage.priority.domain import triage
 from shared.events.intake import Severity
 from shared.events.triage import Priority
-from shared.policy_files import PolicyFile
+from shared.policy.files import PolicyFile
 from tests.unit.triage.test_domain import incident
 
 

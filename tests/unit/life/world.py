@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.intake.signals import Alert
+from services.intake.signals.domain import Alert
 from shared.events import intake
 from shared.events.facts import Event
 from tests.unit.life.bus import READS, START, Bus

@@ -6,8 +6,8 @@ from hashlib import sha256
 
 import pytest
 
-from services.reporting.audit import digest, extend, genesis
-from shared.record import Record
+from services.reporting.audit.domain import digest, extend, genesis
+from shared.kafka.record import Record
 from tests.support.outage import OPENED
 
 RECORD = Record("tocsin.signals.v1", 2, 7, OPENED, b"key", b"value", (("a", b"1"), ("b", b"")))

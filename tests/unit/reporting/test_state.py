@@ -7,10 +7,10 @@ from functools import reduce
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reporting.domain.state import Incident, absorb, summarise
-from services.reporting.domain.story import tell
-from services.reporting.domain.timeline import entry
-from services.reporting.domain.words import apart, duration
+from services.reporting.timeline.domain.state import Incident, absorb, summarise
+from services.reporting.timeline.domain.story import tell
+from services.reporting.timeline.domain.timeline import entry
+from services.reporting.timeline.domain.words import apart, duration
 from shared.events.facts import Event
 from tests.support.outage import OPENED, Outage, change
 

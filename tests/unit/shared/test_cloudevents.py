@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events.cloudevents import MAX_EVENT_BYTES, Malformed, from_record, from_structured, load_json, to_structured
-from shared.record import Record
+from shared.kafka.record import Record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GOOD = {"specversion": "1.0", "id": "1", "source": "/probe", "type": "t", "data": {"a": 1}}

@@ -11,14 +11,15 @@ import pytest
 from aiokafka import TopicPartition
 from asyncpg.exceptions._base import DataError as RefusedArgument
 
-from shared.consumption.assignment import Assignment
-from shared.consumption.batch import plan
-from shared.consumption.isolation import never_poison
-from shared.consumption.offsets import Place, Position, mismatch
-from shared.consumption.partition import Partition, Slice
-from shared.consumption.records import links_of, read_record
-from shared.db import Conflict, Database
-from shared.record import Record
+from shared.kafka.consumption.assignment import Assignment
+from shared.kafka.consumption.batch import plan
+from shared.kafka.consumption.offsets import Place, Position, mismatch
+from shared.kafka.consumption.partition import Partition, Slice
+from shared.kafka.consumption.records import links_of, read_record
+from shared.kafka.record import Record
+from shared.postgres.database import Database
+from shared.postgres.errors import Conflict
+from shared.postgres.isolation import never_poison
 from tests.support.running import eventually
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)

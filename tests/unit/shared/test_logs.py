@@ -4,7 +4,7 @@ import logging
 
 import orjson
 
-from shared.logs import JsonFormatter
+from shared.runtime.logs import JsonFormatter
 
 
 def line(record: logging.LogRecord) -> dict[str, object]:

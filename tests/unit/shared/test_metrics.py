@@ -11,6 +11,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from shared.events.trace_context import TraceContext
 from shared.telemetry import (
     Level,
     configure_telemetry,
@@ -25,7 +26,6 @@ from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
 from shared.telemetry.metrics import DEAD_LETTERS, LAG, OUTBOX_ROWS, PAGES, SENT, STAGES, STOPPED, TIME_TO_PAGE, Metric
 from shared.telemetry.recording import measure_now
-from shared.trace_context import TraceContext
 
 OPENMETRICS, TEXT = "application/openmetrics-text; version=1.0.0", "text/plain"
 SAMPLED = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None)

@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from shared.policy_files import (
-    Duration,
-    Finding,
-    InvalidPolicy,
-    PolicyFile,
-    PolicyModel,
-    keys_of,
-    read_policy,
-)
-from shared.policy_tree import MAX_BYTES
+from shared.policy.files import Duration, Finding, InvalidPolicy, PolicyFile, PolicyModel, keys_of, read_policy
+from shared.policy.tree import MAX_BYTES
 
 
 class Bell(PolicyModel):

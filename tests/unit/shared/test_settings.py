@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from shared.settings import SettingsError, load_settings
+from shared.runtime.settings import SettingsError, load_settings
 
 
 def test_each_service_has_the_dsn_of_its_own_role(monkeypatch: pytest.MonkeyPatch) -> None:

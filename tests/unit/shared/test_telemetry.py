@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from shared.events.trace_context import TraceContext, new_trace
 from shared.telemetry import batch_span, batches, configure_telemetry, export, span, spans, stop_telemetry, tracing
 from shared.telemetry.attributes import PAGE_METHOD
 from shared.telemetry.spans import PAGE, REPORT
-from shared.trace_context import TraceContext, new_trace
 
 UNSAMPLED = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", "vendor=1")
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from services.triage.domain import MATRIX, State, decide, route, triage
-from services.triage.policy import Catalogue
+from services.triage.catalogue.policy import Catalogue
+from services.triage.priority.domain import MATRIX, State, decide, route, triage
 from shared.events.intake import (
     IncidentCleared,
     IncidentReported,
@@ -23,7 +23,7 @@ from shared.events.triage import (
     Priority,
     TriageConfirmed,
 )
-from shared.policy_files import PolicyFile
+from shared.policy.files import PolicyFile
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CATALOGUE = PolicyFile(

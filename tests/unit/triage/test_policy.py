@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.triage.policy import check
+from services.triage.catalogue.policy import check
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "local" / "policy"
 CATALOGUE = """\

@@ -1,0 +1,1 @@
+"""Delivery: the ledger of pages, the sender and its channels."""

@@ -1,0 +1,1 @@
+"""Signed one-click links."""

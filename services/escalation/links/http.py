@@ -1,0 +1,120 @@
+"""The page behind a signed link. Looking at it changes nothing, since mail scanners follow links: its button does."""
+
+import base64
+import hashlib
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment
+
+from services.escalation.links.domain import BadLink, Link, Links
+from services.escalation.response import store
+from services.escalation.response.respond import respond
+from shared.postgres.database import Database
+from shared.runtime.clock import Clock
+
+_STYLE = """
+:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
+body{max-width:34rem;margin:12vh auto;padding:0 1.25rem}
+h1{font-size:1.35rem;line-height:1.3;margin:.25rem 0 .5rem}
+p{margin:.5rem 0}
+.fine{opacity:.75;font-size:.875rem}
+button{font:inherit;font-weight:600;padding:.75rem 1.5rem;margin:1rem 0;border:0;border-radius:.4rem;
+background:#0b57d0;color:#fff;cursor:pointer}
+button:focus-visible{outline:3px solid #f9ab00;outline-offset:2px}
+"""
+
+_PAGE = Environment(autoescape=True).from_string(
+    """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{{ title }} · Tocsin</title>
+<style>{{ style | safe }}</style>
+</head>
+<body>
+<main>
+{% if incident %}
+<p class="fine">{{ incident.priority }} · INC-{{ incident.number }} · {{ incident.service or "unknown service" }}</p>
+<h1>{{ incident.summary }}</h1>
+{% else %}
+<h1>{{ title }}</h1>
+{% endif %}
+{% if said %}<p role="status">{{ said }}</p>{% endif %}
+{% for line in cut %}<p class="fine">Cut: {{ line }}</p>{% endfor %}
+{% if button %}<form method="post"><button type="submit">{{ button }}</button></form>
+<p class="fine">You act as {{ user }}.</p>{% endif %}
+</main>
+</body>
+</html>
+"""
+)
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; style-src 'sha256-"
+        + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+        + "'"
+    ),
+    # The address of this page is the credential: it must not travel on, nor be kept.
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex, nofollow",
+    "X-Content-Type-Options": "nosniff",
+}
+_GONE = "There is no such incident here any more."
+
+
+def make_router(database: Database, clock: Clock, links: Links) -> APIRouter:
+    """GET, HEAD and POST of /a/{token}."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route("/a/{token}", methods=["GET", "HEAD"])
+    async def look(token: str) -> HTMLResponse:
+        try:
+            link = links.read(token, clock())
+        except BadLink as error:
+            return _page("Link refused", 403, said=str(error))
+        async with database.connection() as connection:
+            if await store.find_incident(connection, link.incident_id) is None:
+                return _page("Not found", 404, said=_GONE)
+            stored, _ = await store.load_view(connection, link.incident_id)
+        response = stored.incident.response
+        button = None if _is_so(link, response.status) else f"{link.action.capitalize()} INC-{response.number}"
+        return _page(
+            link.action.capitalize(),
+            incident=response,
+            said=f"It is {response.status}" + _whose(response) + ".",
+            button=button,
+            user=link.user,
+        )
+
+    @router.post("/a/{token}")
+    async def press(token: str) -> HTMLResponse:
+        try:
+            link = links.read(token, clock())
+        except BadLink as error:
+            return _page("Link refused", 403, said=str(error))
+        answer = await respond(database, clock, link.incident_id, link.action, by=link.user, via="link")
+        if answer is None:
+            return _page("Not found", 404, said=_GONE)
+        said = f"It is {answer.said}." if not answer.acted else f"{answer.said.capitalize()}."
+        return _page(link.action.capitalize(), incident=answer.incident.response, said=said, cut=answer.cut)
+
+    return router
+
+
+def _is_so(link: Link, status: str) -> bool:
+    return status == "resolved" or (link.action == "acknowledge" and status == "acknowledged")
+
+
+def _whose(response: Any) -> str:
+    who = {"acknowledged": response.acknowledged_by, "resolved": response.resolved_by}.get(response.status)
+    return f" by {who}" if who else ""
+
+
+def _page(title: str, status: int = 200, **content: Any) -> HTMLResponse:
+    return HTMLResponse(_PAGE.render(title=title, style=_STYLE, **content), status, headers=_HEADERS)

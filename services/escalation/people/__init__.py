@@ -1,0 +1,1 @@
+"""People: users, teams and how they can be reached."""

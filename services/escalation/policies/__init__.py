@@ -1,0 +1,1 @@
+"""Escalation policies: which step pages whom, and when."""

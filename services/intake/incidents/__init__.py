@@ -1,0 +1,1 @@
+"""Incidents: folding alerts into incidents, and how incidents end."""

@@ -1,0 +1,1 @@
+"""Integration keys: who may send signals."""

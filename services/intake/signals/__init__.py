@@ -1,0 +1,1 @@
+"""Signals: what publishers say, checked, bounded and logged once."""

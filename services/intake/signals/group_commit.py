@@ -1,0 +1,131 @@
+"""Group commit: whatever queued while the last transaction ran goes into the next. No timer, so no wait when idle."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from services.intake.handlers import Intake, Taken
+from services.intake.signals.domain import Signal
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.postgres.errors import UNAVAILABLE, Conflict
+from shared.postgres.isolation import Isolation, isolate, never_poison, trust
+
+log = logging.getLogger(__name__)
+_MAX_BATCH = 1_000
+_MAX_QUEUED = 50_000
+_MAX_CONFLICTS = 5
+
+
+class Overloaded(Exception):
+    """More signals are waiting than this process will hold: the sender should come back later."""
+
+
+class Refused(Exception):
+    """The database would not take this request's signals, whatever else was in the batch."""
+
+
+@dataclass(slots=True)
+class _Request:
+    signals: Sequence[Signal]
+    answer: "asyncio.Future[dict[tuple[str, str], Taken]]"
+
+
+class GroupCommit:
+    """Takes the signals of HTTP requests into Postgres. A request is answered after the commit, never before.
+
+    Dying before the commit loses nothing that was promised; dying after it, before the answer, makes the sender
+    repeat signals that are known by their (source, id).
+    """
+
+    def __init__(self, database: Database, intake: Intake) -> None:
+        self._database = database
+        self._intake = intake
+        self._queue: deque[_Request] = deque()
+        self._queued = 0
+        self._woken = asyncio.Event()
+
+    async def submit(self, signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:
+        """Store signals; returns what became of each once that is committed.
+
+        Raises Overloaded, Refused, or one of UNAVAILABLE when Postgres cannot be reached.
+        """
+        if self._queued + len(signals) > _MAX_QUEUED:
+            raise Overloaded
+        request = _Request(signals, asyncio.get_running_loop().create_future())
+        self._queue.append(request)
+        self._queued += len(signals)
+        self._woken.set()
+        return await request.answer
+
+    def problems(self) -> list[str]:
+        """A queue that is full."""
+        return ["the queue of signals is full"] if self._queued >= _MAX_QUEUED else []
+
+    async def run(self) -> None:
+        """Commit batch after batch until cancelled; those still queued then fail, so that no answer is owed."""
+        try:
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                while self._queue:
+                    await self._commit(self._next_batch())
+        finally:
+            self._fail(list(self._queue), ConnectionError("intake is stopping"))
+
+    def _next_batch(self) -> list[_Request]:
+        batch, size = [], 0
+        while self._queue and size < _MAX_BATCH:
+            batch.append(self._queue.popleft())
+            size += len(batch[-1].signals)
+        self._queued -= size
+        return batch
+
+    async def _commit(self, batch: list[_Request]) -> None:
+        isolation: Isolation = trust
+        for _ in range(_MAX_CONFLICTS):
+            try:
+                taken, refused = await self._transaction(batch, isolation)
+            except (Conflict, asyncpg.TransactionRollbackError):  # the second: a deadlock, which took our side
+                continue
+            except UNAVAILABLE as error:
+                return self._fail(batch, error)
+            except BaseException as error:
+                if isinstance(error, Exception) and isolation is trust and not never_poison(error):
+                    isolation = isolate
+                    continue
+                self._fail(batch, ConnectionError("intake is stopping"))
+                raise
+            self._fail([request for request in batch if id(request) in refused], Refused())
+            for request in batch:
+                if not request.answer.done():
+                    request.answer.set_result(taken)
+            return None
+        return self._fail(batch, ConnectionError("lost the same race again and again"))
+
+    async def _transaction(
+        self, batch: list[_Request], isolation: Isolation
+    ) -> tuple[dict[tuple[str, str], Taken], set[int]]:
+        taken: dict[tuple[str, str], Taken] = {}
+        refused: set[int] = set()
+
+        async def work(connection: Connection, requests: Sequence[_Request]) -> None:
+            taken.update(await self._intake.take(connection, [s for request in requests for s in request.signals]))
+
+        async def on_poison(_: Connection, request: _Request, error: Exception) -> None:
+            log.error("a request's signals were refused", extra={"error": type(error).__qualname__})
+            refused.add(id(request))
+
+        async with self._database.transaction() as connection:
+            await isolation(connection, batch, work, on_poison)
+        return taken, refused
+
+    @staticmethod
+    def _fail(requests: Sequence[_Request], error: Exception) -> None:
+        for request in requests:
+            if not request.answer.done():  # a caller that hung up has cancelled it
+                request.answer.set_exception(error)

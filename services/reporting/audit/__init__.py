@@ -1,0 +1,1 @@
+"""The audit log: a hash chain per topic-partition, and its verification."""

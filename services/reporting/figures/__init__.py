@@ -1,0 +1,1 @@
+"""Figures over incidents: MTTA, MTTR and their definitions."""

@@ -1,0 +1,1 @@
+"""Timelines: an incident's state and its history."""

@@ -1,0 +1,1 @@
+"""Traces: read from a backend and drawn as a waterfall."""

@@ -1,0 +1,1 @@
+"""Priority: impact and urgency, each with its reasons."""

@@ -1,0 +1,1 @@
+"""HTTP: applications, the server, and bounds on what untrusted callers send."""

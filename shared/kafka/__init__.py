@@ -1,0 +1,1 @@
+"""Kafka: topics, consumption with offsets in Postgres, dead letters and their redrive."""

@@ -1,0 +1,195 @@
+"""One service's subscription: FastStream polls in batches, Postgres keeps the offsets."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
+
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaMessage
+
+from shared.kafka.consumption.assignment import Assignment
+from shared.kafka.consumption.batch import Worker
+from shared.kafka.consumption.consumer import Consumer
+from shared.kafka.consumption.partition import Slice
+from shared.kafka.handler import Handler
+from shared.postgres.database import Database
+from shared.postgres.isolation import never_poison
+from shared.runtime.backoff import Backoff
+from shared.runtime.clock import Clock
+from shared.telemetry import Level
+
+log = logging.getLogger(__name__)
+_MAX_RECORDS = 500
+_POLL_MILLISECONDS = 10  # how long FastStream sleeps after a poll that found nothing; how long one waits, see Consumer
+_LINGER_BYTES = 1 << 20
+_METADATA_SECONDS = 30.0  # after this a topic that was recreated, or has more partitions, is noticed
+_HEARTBEAT_MILLISECONDS = 1000  # a member learns of a rebalance, which waits for it, with its next heartbeat
+_GRACE_SECONDS = 8
+_RECONNECT_SECONDS = 1.0
+
+
+class Consumption:
+    """Consumes topics for one service until cancelled; the loss of Kafka or Postgres is waited out.
+
+    `group` is the service's name; the consumer group is that with `topic_prefix` before it, as are the topics.
+    `handlers` maps topics, named without prefix, to what works on them; in a batch the handlers follow each other in
+    this order, and one that stands there for several topics gets their records together.
+    `linger` (seconds) lets records gather at the broker, for fewer and larger batches.
+    `instance_id`, unique among live processes and the same after a restart, lets a killed process have its partitions
+    back at once instead of after the session time-out of 10 s. Without `kafka_required` the service has work that goes
+    on while Kafka is away: then only what is stopped counts as a problem.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        bootstrap: str,
+        group: str,
+        handlers: Mapping[str, Handler],
+        clock: Clock,
+        topic_prefix: str = "",
+        linger: float = 0.0,
+        instance_id: str | None = None,
+        kafka_required: bool = True,
+    ) -> None:
+        self._database = database
+        self._bootstrap = bootstrap
+        self._group = topic_prefix + group
+        self._topics = [topic_prefix + topic for topic in handlers]
+        self._prefix = topic_prefix
+        self._linger = linger
+        self._instance_id = instance_id
+        self._kafka_required = kafka_required
+        self._worker = Worker(database, handlers, group, clock)
+        self._assignment: Assignment | None = None
+        self._unconnected = "not connected to Kafka yet"
+        self._backoff = Backoff()
+
+    async def run(self) -> None:
+        """Consume until cancelled; then finish the batch in hand, for at most 8 s."""
+        while True:
+            broker, self._assignment = self._build()
+            try:
+                # FastStream has no public way to say which class reads.
+                builder = cast("partial[Any]", await broker.connect())
+                broker.config.broker_config.builder = partial(Consumer, self._assignment, **builder.keywords)
+                await broker.start()
+                self._unconnected = ""
+                await self._assignment.given_up.wait()
+            except (KafkaError, OSError) as error:
+                self._unconnected = f"not connected to Kafka ({type(error).__qualname__})"
+                log.warning("cannot start consuming", extra={"error": type(error).__qualname__})
+            finally:
+                await self._assignment.close()
+                with suppress(KafkaError, OSError):
+                    await broker.stop()
+                self._assignment.on_partitions_revoked(set())
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    def problems(self) -> list[str]:
+        """Why this service does not consume, or not all of it; empty when it does."""
+        if not self._kafka_required:
+            return self._assignment.stopped() if self._assignment else []
+        if self._unconnected or self._assignment is None:
+            return [self._unconnected]
+        return self._assignment.problems()
+
+    def health(self) -> dict[str, Any]:
+        """The problems, and the lag by partition."""
+        return {"problems": self.problems(), "lag": self._assignment.lag() if self._assignment else {}}
+
+    def levels(self) -> list[Level]:
+        """Of the partitions that this process owns."""
+        return self._assignment.levels() if self._assignment else []
+
+    def _build(self) -> tuple[KafkaBroker, Assignment]:
+        # Without types and logger FastStream does nothing per message. Topics are made on purpose, elsewhere.
+        broker = KafkaBroker(
+            self._bootstrap,
+            client_id=self._group,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            metadata_max_age_ms=int(_METADATA_SECONDS * 1000),
+            graceful_timeout=_GRACE_SECONDS,
+            apply_types=False,
+            logger=None,
+        )
+        assignment = Assignment(self._database, lambda: subscriber.consumer, self._prefix)
+        subscriber = broker.subscriber(
+            *self._topics,
+            batch=True,
+            max_records=_MAX_RECORDS,
+            batch_timeout_ms=_POLL_MILLISECONDS,
+            fetch_min_bytes=_LINGER_BYTES if self._linger else 1,
+            fetch_max_wait_ms=int(self._linger * 1000) or 500,
+            group_id=self._group,
+            group_instance_id=self._instance_id,
+            heartbeat_interval_ms=_HEARTBEAT_MILLISECONDS,
+            # Not "earliest": every position is sought, and one that the log does not hold must not be skipped silently.
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            listener=assignment,
+        )
+
+        # FastStream calls the parser in the same step in which the poll returned its records, with no suspension
+        # between: so this is where the stamp is true.
+        async def stamp(raw: Sequence[Any]) -> KafkaMessage:
+            return Batch(raw, await assignment.take(raw), assignment)
+
+        @subscriber(parser=stamp, decoder=_as_it_is)
+        async def on_batch(batch: Batch) -> None:
+            await self._work(batch, assignment)
+
+        return broker, assignment
+
+    async def _work(self, batch: "Batch", assignment: Assignment) -> None:
+        """Raises only when nothing was committed, so that the batch is read again."""
+        if not batch.slices:
+            return
+        try:
+            done = await self._worker.work(batch.slices)
+        except Exception as error:
+            assignment.failure = f"the last batch failed ({type(error).__qualname__})"
+            log.warning("a batch failed and will be read again", exc_info=None if never_poison(error) else error)
+            await asyncio.sleep(self._backoff.seconds())
+            raise
+        assignment.failure = ""
+        self._backoff.reset()
+        batch.done = {place: position.next_offset for place, position in done.positions.items()}
+        for piece in batch.slices:
+            piece.partition.row = done.positions.get(piece.partition.place, piece.partition.row)
+        for piece in done.misfits:
+            log.critical(
+                "the row of a partition is behind what was read",
+                extra={"topic": piece.partition.place.topic, "partition": piece.partition.place.partition},
+            )
+            assignment.reload(piece.partition)
+
+
+class Batch(KafkaMessage):
+    """A batch in FastStream's hands. Its acknowledgement reports to Kafka; its refusal reads the batch again."""
+
+    def __init__(self, raw: Sequence[Any], slices: list[Slice], assignment: Assignment) -> None:
+        super().__init__(raw_message=tuple(raw), body=b"", consumer=assignment)
+        self.slices = slices
+        self.done: dict[Any, int] = {}
+        self._assignment = assignment
+
+    async def ack(self) -> None:
+        """What was done is committed in Postgres; tell Kafka."""
+        await self._assignment.report(self.done)
+
+    async def nack(self) -> None:
+        """Nothing was done."""
+        self._assignment.rewind(self.slices)
+
+
+async def _as_it_is(batch: "Batch") -> "Batch":
+    return batch

@@ -1,0 +1,1 @@
+"""Policy files: YAML with checked models, errors with line numbers, reload on change."""

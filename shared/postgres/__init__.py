@@ -1,0 +1,1 @@
+"""Postgres: pools, migrations, the outbox and its relay, timers, leadership, notifications."""

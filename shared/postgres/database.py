@@ -1,0 +1,95 @@
+"""Postgres: one pool per process, one transaction per batch of work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+
+from shared.postgres.connection import Connection
+from shared.postgres.installation import check_identity
+from shared.telemetry import recorded_at_the_end
+
+_MAX_CONNECTIONS = 8
+
+
+class Database:
+    """A pool whose connections speak the service's own schema (the runtime role's search_path) and JSON as objects."""
+
+    def __init__(self, dsn: str, *, application: str = "tocsin") -> None:
+        self.dsn = dsn
+        self._application = application
+        self._pool: asyncpg.Pool[Any] | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect; raises one of UNAVAILABLE when Postgres cannot be reached."""
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self.dsn,
+                    min_size=1,
+                    max_size=_MAX_CONNECTIONS,
+                    init=_begin_session,
+                    reset=_keep_session,
+                    timeout=5,
+                    command_timeout=30,
+                    server_settings={"application_name": self._application},
+                )
+
+    async def close(self) -> None:
+        """Close all connections; those still busy after 5 s are cut."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(5):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A pooled connection outside a transaction (reads)."""
+        if self._pool is None:
+            await self.open()
+        assert self._pool is not None  # noqa: S101 - narrowed for the type checker
+        async with self._pool.acquire(timeout=5) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A pooled connection whose reads all see the database as it was at the first of them."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A pooled connection in a READ COMMITTED transaction: commits at the end, rolls back on any exception."""
+        with recorded_at_the_end():
+            async with self.connection() as connection, connection.transaction():
+                yield connection
+
+
+async def prepare(connection: Connection) -> None:
+    """Let a connection speak jsonb as Python objects: dataclasses, times and UUIDs (asyncpg's own too) included."""
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: orjson.dumps(value, default=str).decode(),
+        decoder=orjson.loads,
+    )
+
+
+async def _begin_session(connection: Connection) -> None:
+    await prepare(connection)
+    # With every new connection, not once a process: a database can be put back under services that keep running.
+    await check_identity(connection)
+
+
+async def _keep_session(_: Connection) -> None:
+    """No RESET between uses: it costs a round trip, and nothing here changes session state."""

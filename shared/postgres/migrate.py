@@ -1,0 +1,181 @@
+"""Brings a service's schema up to date: two roles, one schema, one transaction a file.
+
+Needs a direct DSN whose role may create roles and schemas. Roles belong to the whole Postgres cluster, everything else
+to the database, so services and databases may be migrated at the same time.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+import asyncpg
+
+from shared.postgres.connection import Connection
+from shared.runtime.discovery import service_packages
+
+_RUNTIME_SETTINGS = {
+    # No lock outlives its owner: one that hangs loses its session, one that waits gives up and tries again.
+    "idle_in_transaction_session_timeout": "5s",
+    "lock_timeout": "5s",
+    "statement_timeout": "15s",
+    "tcp_keepalives_idle": "10s",
+    "tcp_keepalives_interval": "5s",
+    "tcp_keepalives_count": "3",
+    # Plans are kept: one that was made while a table had ten pages would go on reading it from end to end as it grows.
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+_ATTEMPTS = 20
+
+
+class MigrationError(Exception):
+    """The schema cannot be brought to this version; the message names the file and the mend."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One SQL file; `name` is `<folder>/<file>` and is what the database remembers it by."""
+
+    name: str
+    sql: str
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the text, in hexadecimal digits."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def owner_role(service: str) -> str:
+    """The role that owns the schema; nobody logs in as it."""
+    return f"tocsin_{service}_owner"
+
+
+def runtime_role(service: str) -> str:
+    """The role that the service's processes log in as."""
+    return f"tocsin_{service}"
+
+
+def list_migrations(service: str) -> list[Migration]:
+    """The files of the plumbing, then those of the service, each in order of their names."""
+    return [
+        *_read("plumbing", resources.files("shared.postgres") / "plumbing"),
+        *_read(service, resources.files(service_packages()[service]) / "migrations"),
+    ]
+
+
+async def migrate(admin_dsn: str, service: str, migrations: Sequence[Migration] | None = None) -> list[str]:
+    """Make the roles and the schema, apply what is missing and return the names applied. Idempotent.
+
+    Raises MigrationError when a file was changed after it was applied, when the database is newer than these files,
+    or when a file fails (earlier files stay applied); one of UNAVAILABLE when Postgres cannot be reached.
+    """
+    wanted = list_migrations(service) if migrations is None else migrations
+    connection: Connection = await asyncpg.connect(admin_dsn, timeout=10)
+    try:
+        # Held to the end of the session: of several that start together, one migrates and the others find it done.
+        await connection.execute("SELECT pg_advisory_lock(hashtext('tocsin.migrate'))")
+        await _make_roles(connection, service)
+        await _make_schema(connection, service)
+        pending = _pending(service, wanted, await _list_applied(connection))
+        for migration in pending:
+            await _apply(connection, migration)
+        return [migration.name for migration in pending]
+    finally:
+        await connection.close()
+
+
+def _read(folder: str, directory: Traversable) -> list[Migration]:
+    if not directory.is_dir():
+        return []
+    files = sorted((file for file in directory.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [Migration(f"{folder}/{file.name}", file.read_text(encoding="utf-8")) for file in files]
+
+
+def _pending(service: str, wanted: Sequence[Migration], applied: Mapping[str, str]) -> list[Migration]:
+    if unknown := sorted(applied.keys() - {migration.name for migration in wanted}):
+        raise MigrationError(
+            f"{unknown[0]} was applied to schema {service!r} and is not part of this version: "
+            "the database is newer; run the version that brought the file, or a later one"
+        )
+    for migration in wanted:
+        if applied.get(migration.name, migration.checksum) != migration.checksum:
+            raise MigrationError(
+                f"{migration.name} was changed after it was applied to schema {service!r}: "
+                "put the file back as it was and make the change in a new file"
+            )
+    return [migration for migration in wanted if migration.name not in applied]
+
+
+async def _list_applied(connection: Connection) -> dict[str, str]:
+    return {row["name"]: row["checksum"] for row in await connection.fetch("SELECT * FROM schema_migrations")}
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", migration.name, migration.checksum
+            )
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"{migration.name} failed and left nothing behind: {error}") from error
+
+
+async def _make_roles(connection: Connection, service: str) -> None:
+    """Both roles, the runtime role's settings, and the right to act as the owner."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            async with connection.transaction():
+                await _ensure_role(connection, owner_role(service), login=False)
+                await _ensure_role(connection, runtime_role(service), login=True)
+                await _ensure_settings(connection, runtime_role(service), {"search_path": service, **_RUNTIME_SETTINGS})
+                if not await connection.fetchval("SELECT pg_has_role($1, 'SET')", owner_role(service)):
+                    await connection.execute(f"GRANT {owner_role(service)} TO CURRENT_USER")
+                return
+        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.InternalServerError):
+            # Somebody who migrates another database of the cluster was quicker: what they made is found next time.
+            # (InternalServerError is "tuple concurrently updated".)
+            if attempt == _ATTEMPTS - 1:
+                raise
+
+
+async def _ensure_role(connection: Connection, role: str, *, login: bool) -> None:
+    if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+        await connection.execute(f"CREATE ROLE {role} {'LOGIN' if login else 'NOLOGIN'}")
+
+
+async def _ensure_settings(connection: Connection, role: str, settings: Mapping[str, str]) -> None:
+    present = await connection.fetchval("SELECT rolconfig FROM pg_roles WHERE rolname = $1", role) or []
+    for name, value in settings.items():
+        if f"{name}={value}" not in present:
+            await connection.execute(f"ALTER ROLE {role} SET {name} = '{value}'")
+
+
+async def _make_schema(connection: Connection, service: str) -> None:
+    """The schema, its rights and the list of migrations; leaves the session acting as the schema's owner."""
+    owner, runtime = owner_role(service), runtime_role(service)
+    database = await connection.fetchval("SELECT quote_ident(current_database())")
+    await connection.execute(
+        f"""
+        CREATE SCHEMA IF NOT EXISTS {service} AUTHORIZATION {owner};
+        REVOKE ALL ON DATABASE {database} FROM PUBLIC;
+        REVOKE ALL ON SCHEMA public FROM PUBLIC;
+        GRANT CONNECT ON DATABASE {database} TO {runtime};
+        SET ROLE {owner};
+        SET search_path = {service};
+        -- A migration that waits for a lock holds up everybody behind it.
+        SET lock_timeout = '10s';
+        CREATE TABLE IF NOT EXISTS schema_migrations (
+            name       text        PRIMARY KEY,
+            checksum   text        NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT now()
+        );
+        GRANT USAGE ON SCHEMA {service} TO {runtime};
+        -- For what migrations make from here on; one that wants less for a table (an append-only one) revokes it.
+        ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {runtime};
+        ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT USAGE ON SEQUENCES TO {runtime};
+        """
+    )

@@ -1,0 +1,145 @@
+"""Things to do later, as rows: they survive any restart and fire once, on whichever replica is first."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from shared.events.trace_context import TraceContext, parse_trace
+from shared.kafka.dead_letters.writing import count_from, dead_letter, reason_of
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.postgres.errors import UNAVAILABLE, Conflict
+from shared.postgres.isolation import isolate
+from shared.postgres.outbox import insert_outbox
+from shared.postgres.wake import wait_at_most
+from shared.runtime.backoff import Backoff
+from shared.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+_LONGEST_SLEEP = 30.0
+_TAKEN_SECONDS = 1.0
+_TRIED_AGAIN = timedelta(minutes=5)
+_SOON = timedelta(seconds=2 * _LONGEST_SLEEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """`subject` is what it is about; `id` is None until it is stored. Nobody takes a timer back: one that has become
+    stale fires, and whoever handles it sees from the subject's state that nothing is to be done."""
+
+    kind: str
+    subject: UUID
+    due_at: datetime
+    payload: dict[str, Any] = field(default_factory=dict)
+    trace: TraceContext | None = None
+    id: int | None = None
+
+
+Fire = Callable[[Connection, Sequence[Timer]], Awaitable[None]]
+"""Does what due timers ask for, with all effects on the connection (a savepoint of the ticker's transaction)."""
+
+
+async def insert_timers(connection: Connection, timers: Sequence[Timer], now: datetime) -> None:
+    """Store timers, and wake the ticker when the transaction commits, if it might sleep past one of them."""
+    if not timers:
+        return
+    await connection.execute(
+        """
+        WITH inserted AS (
+            INSERT INTO timers (kind, subject, due_at, payload, traceparent, tracestate)
+            SELECT * FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::jsonb[], $5::text[], $6::text[])
+        )
+        SELECT pg_notify(current_schema || '.timers', '') WHERE $7
+        """,
+        [timer.kind for timer in timers],
+        [timer.subject for timer in timers],
+        [timer.due_at for timer in timers],
+        [timer.payload for timer in timers],
+        [timer.trace and timer.trace.traceparent for timer in timers],
+        [timer.trace and timer.trace.tracestate for timer in timers],
+        min(timer.due_at for timer in timers) < now + _SOON,
+    )
+
+
+async def claim_timers(connection: Connection, now: datetime, limit: int) -> list[Timer]:
+    """Take timers that are due, oldest first; they are gone when the transaction commits, and back when it does not."""
+    # An array, not IN: that is a join, which may read all timers to find these, or look for them twice.
+    rows = await connection.fetch(
+        """
+        DELETE FROM timers WHERE id = ANY (ARRAY(
+            SELECT id FROM timers WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+        )) RETURNING kind, subject, due_at, payload, traceparent, tracestate, id
+        """,
+        now,
+        limit,
+    )
+    timers = [Timer(row[0], row[1], row[2], row[3], trace=parse_trace(row[4], row[5]), id=row[6]) for row in rows]
+    return sorted(timers, key=lambda timer: (timer.due_at, timer.id))
+
+
+async def load_next_due(connection: Connection) -> datetime | None:
+    """When the first timer is due, also when another replica holds it."""
+    due: datetime | None = await connection.fetchval("SELECT min(due_at) FROM timers")
+    return due
+
+
+class Ticker:
+    """A component. Fires due timers in batches, each batch one transaction with its effects; a timer that fails by
+    itself is told of on the dead letters, and tried again after five minutes. `wake` (a subscription to `timers`) cuts
+    its sleep short."""
+
+    def __init__(self, database: Database, fire: Fire, clock: Clock, wake: asyncio.Event) -> None:
+        self._database = database
+        self._fire = fire
+        self._clock = clock
+        self._wake = wake
+        self._trouble: str | None = None
+
+    async def run(self) -> None:
+        """Fire and sleep until cancelled."""
+        count_from("timer")
+        backoff = Backoff()
+        while True:
+            try:
+                self._wake.clear()
+                seconds = await self._tick()
+                backoff.reset()
+                self._trouble = None
+            except (Conflict, *UNAVAILABLE) as error:
+                self._trouble, seconds = type(error).__qualname__, backoff.seconds()
+                log.warning("timers wait, trying again", extra={"error": self._trouble, "seconds": seconds})
+            await wait_at_most(seconds, self._wake)
+
+    def problems(self) -> list[str]:
+        """Why timers do not fire now."""
+        return [f"timers cannot fire: {self._trouble}"] if self._trouble else []
+
+    async def _tick(self) -> float:
+        """Fire one batch; how many seconds there is nothing to do for."""
+        now = self._clock()
+        async with self._database.transaction() as connection:
+            timers = await claim_timers(connection, now, _BATCH)
+            if timers:
+                await isolate(connection, timers, self._fire, self._bury)
+            due = await load_next_due(connection)
+        if due is None:
+            return _LONGEST_SLEEP
+        if due <= now and not timers:
+            return _TAKEN_SECONDS  # due, but claimed by another replica
+        # A sleep may end a little early: what came due since the look above is fired at once.
+        return min(max((due - self._clock()).total_seconds(), 0), _LONGEST_SLEEP)
+
+    async def _bury(self, connection: Connection, timer: Timer, error: Exception) -> None:
+        log.error("a timer failed", extra={"kind": timer.kind, "subject": str(timer.subject)}, exc_info=error)
+        service = await connection.fetchval("SELECT current_schema")
+        now = self._clock()
+        letter = dead_letter(service, reason_of(error), f"timer {timer.kind}", now, timer.trace, key=str(timer.subject))
+        await insert_outbox(connection, [letter], now)
+        # It may be all that moves its subject on, so it is kept until what is wrong has been mended.
+        await insert_timers(connection, [replace(timer, due_at=now + _TRIED_AGAIN)], now)

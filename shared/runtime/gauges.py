@@ -1,0 +1,120 @@
+"""Reads levels now and then, so that a scrape answers at once: what waits in the database, and what components know."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from shared.postgres.errors import UNAVAILABLE
+from shared.runtime.clock import Clock, seconds_since
+from shared.telemetry import Level, measure, set_levels
+from shared.telemetry.metrics import (
+    CPU,
+    GAUGE_FAILURES,
+    MEMORY,
+    METRICS,
+    OUTBOX_AGE,
+    OUTBOX_ROWS,
+    PROBLEMS,
+    TIMERS_LATE,
+)
+
+log = logging.getLogger(__name__)
+_PATIENCE_SECONDS = 5
+_COUNTED = 10_000
+_STATM = Path("/proc/self/statm")
+_LEVELS = [metric for metric in METRICS if metric.is_level]
+
+Look = Callable[[Connection, datetime], Awaitable[Sequence[Level]]]
+"""Reads levels that stand in a service's own tables: by an index, never a count of a table that may be large."""
+
+
+class Troubled(Protocol):
+    """A component as this module sees it."""
+
+    def problems(self) -> list[str]:
+        """Why it cannot do its work now."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A component that has levels to tell."""
+
+    def levels(self) -> Sequence[Level]:
+        """What they are, from memory."""
+
+
+class Gauges:
+    """A component. Every replica reads the same tables: of these levels take the maximum over replicas, not the sum."""
+
+    def __init__(
+        self,
+        database: Database,
+        components: Mapping[str, Troubled],
+        looks: Sequence[Look],
+        clock: Clock,
+        every_seconds: float,
+    ) -> None:
+        self._database = database
+        self._components = components
+        self._looks = looks
+        self._clock = clock
+        self._every_seconds = every_seconds
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            # What cannot be read is dropped: an old level would say that all is well.
+            set_levels(_LEVELS, [*_process(), *self._known(), *await self._stored()])
+            await asyncio.sleep(self._every_seconds)
+
+    def problems(self) -> list[str]:
+        """None: `tocsin.gauges.failures` tells."""
+        return []
+
+    def _known(self) -> Iterator[Level]:
+        for name, component in self._components.items():
+            yield Level(PROBLEMS, len(component.problems()), (name,))
+            if isinstance(component, Measured):
+                yield from component.levels()
+
+    async def _stored(self) -> list[Level]:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS), self._database.connection() as connection:
+                now = self._clock()
+                return [level for look in (_plumbing, *self._looks) for level in await look(connection, now)]
+        except UNAVAILABLE as error:
+            log.info("levels cannot be read", extra={"error": type(error).__qualname__})
+            measure(GAUGE_FAILURES, 1)
+            return []
+
+
+async def _plumbing(connection: Connection, now: datetime) -> list[Level]:
+    row = await connection.fetchrow(
+        """
+        SELECT (SELECT created_at FROM outbox ORDER BY id LIMIT 1),
+               (SELECT count(*) FROM (SELECT id FROM outbox ORDER BY id LIMIT $1) AS first),
+               (SELECT min(due_at) FROM timers)
+        """,
+        _COUNTED,
+    )
+    oldest, rows, due = row or (None, 0, None)
+    return [
+        Level(OUTBOX_AGE, seconds_since(oldest, now)),
+        Level(OUTBOX_ROWS, rows),
+        Level(TIMERS_LATE, seconds_since(due, now)),
+    ]
+
+
+def _process() -> Iterator[Level]:
+    used = os.times()
+    yield Level(CPU, used.user, ("user",))
+    yield Level(CPU, used.system, ("system",))
+    if _STATM.exists():
+        pages = int(_STATM.read_text().split()[1])
+        yield Level(MEMORY, pages * os.sysconf("SC_PAGE_SIZE"))

@@ -1,0 +1,135 @@
+"""Runs one service: its HTTP side, its loops, its health, and a graceful stop."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import uvicorn
+from fastapi import FastAPI
+
+from shared.http.app import JsonResponse
+from shared.http.protocol import BoundedHttp
+from shared.http.server import Server, listen_or_inherit
+from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
+from shared.runtime.gauges import Gauges, Look
+from shared.runtime.settings import Settings
+from shared.telemetry import configure_telemetry, stop_telemetry
+from shared.telemetry.requests import add_metrics
+
+log = logging.getLogger(__name__)
+_GRACE_SECONDS = 10
+_LATE_ONLY = frozenset({"relay", "wake"})
+
+
+class Component(Protocol):
+    """A loop of the service. It survives the loss of Kafka and Postgres by itself; an exception that leaves `run` is
+    a fault that ends the process, for whoever supervises it to start again."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+    def problems(self) -> list[str]:
+        """Why this component cannot do its work now; empty when it can."""
+
+
+def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
+    """`/livez` asks nobody; `/readyz` asks Postgres and every component.
+
+    Trouble of the relay and of notifications is told as `degraded`: the outbox keeps what they are late with, so it is
+    no reason to send the service no requests.
+    """
+
+    @app.get("/livez", include_in_schema=False)
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> JsonResponse:
+        trouble = {name: found for name, component in components.items() if (found := component.problems())}
+        problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
+        degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
+        try:
+            async with asyncio.timeout(2), database.connection() as connection:
+                await connection.execute("SELECT 1")
+        except Exception as error:
+            problems["postgres"] = [type(error).__qualname__]
+        return JsonResponse(
+            {"ready": not problems, "problems": problems, "degraded": degraded}, 503 if problems else 200
+        )
+
+
+async def run_service(
+    name: str,
+    settings: Settings,
+    app: FastAPI,
+    database: Database,
+    components: Mapping[str, Component],
+    stop: asyncio.Event | None = None,
+    looks: Sequence[Look] = (),
+    niceness: int = 0,
+) -> None:
+    """Serve until SIGTERM or SIGINT: then stop taking requests, finish those in flight, end the loops, close up.
+
+    `stop` is set when the stop begins, for answers that would never end by themselves (streams).
+    `looks` read the levels of the service's own tables. `niceness` is how far the process gives way to others where
+    processors are short (see nice(2)).
+    """
+    os.nice(niceness)
+    configure_telemetry(name)
+    add_health(app, database, components)
+    add_metrics(app)
+    gauges = Gauges(database, components, looks, system_clock, settings.gauges_seconds)
+    components = {**components, "gauges": gauges}
+    stop = stop or asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    server = _server(app)
+    listening = listen_or_inherit(settings.http_host, settings.http_port, settings.http_fd)
+    log.info("listening", extra={"port": listening.getsockname()[1]})
+    _collect_garbage_seldom()
+    tasks = {label: asyncio.create_task(component.run(), name=label) for label, component in components.items()}
+    http = asyncio.create_task(server.serve([listening]), name="http")
+    try:
+        await _until(stop, [*tasks.values(), http])
+    finally:
+        stop.set()
+        server.should_exit = True
+        # Requests in flight may need the loops (group commit), so the server ends first.
+        with contextlib.suppress(BaseException):
+            await asyncio.wait_for(asyncio.shield(http), _GRACE_SECONDS)
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await database.close()
+        stop_telemetry()
+        log.info("stopped")
+
+
+def _server(app: FastAPI) -> Server:
+    options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "proxy_headers": False}
+    return Server(uvicorn.Config(app, http=BoundedHttp, timeout_graceful_shutdown=_GRACE_SECONDS, **options))
+
+
+def _collect_garbage_seldom() -> None:
+    """What was imported lives as long as the process, and a batch makes thousands of objects that refer to no circle:
+    looking through them again and again took a tenth of the CPU."""
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
+async def _until(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for the stop. Raises SystemExit when a task ends before, which none should."""
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for task in done - {stopping}:
+        log.critical(
+            "a part of the service ended by itself", extra={"part": task.get_name()}, exc_info=task.exception()
+        )
+        raise SystemExit(1)
