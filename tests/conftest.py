@@ -31,7 +31,9 @@ def template(postgres: str) -> Iterator[str]:
 
 @pytest.fixture
 async def database(postgres: str, template: str) -> AsyncIterator[str]:
-    """Admin DSN of a database of this test's own; a service's own DSN is this with its runtime role as the user."""
+    """Admin DSN of a database of this test's own; a service's own DSN is this with its runtime role
+    as the user.
+    """
     dsn = await stack.clone_database(postgres, template)
     yield dsn
     await stack.drop_database(postgres, stack.name_of(dsn))

@@ -17,7 +17,9 @@ from shared.runtime.logs import configure_logs
 if TYPE_CHECKING:
     from deploy.canary.round import Report
 
-app = typer.Typer(help="Prove the whole way: a synthetic incident, from its signal to its resolution, on a schedule.")
+app = typer.Typer(
+    help="Prove the whole way: a synthetic incident, from its signal to its resolution, on a schedule."
+)
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 
 
@@ -37,12 +39,21 @@ def _span(about: str, default: str) -> Any:
 
 @app.callback(invoke_without_command=True)
 def canary(
-    every: Annotated[timedelta, _span("Between the beginnings of two rounds.", "1m")] = timedelta(minutes=1),
-    patience: Annotated[timedelta, _span("How long each stage of a round may take.", "30s")] = timedelta(seconds=30),
-    once: Annotated[bool, typer.Option("--once", help="One round, at once. Exit 1 when it fails.")] = False,
+    every: Annotated[timedelta, _span("Between the beginnings of two rounds.", "1m")] = timedelta(
+        minutes=1
+    ),
+    patience: Annotated[
+        timedelta, _span("How long each stage of a round may take.", "30s")
+    ] = timedelta(seconds=30),
+    once: Annotated[
+        bool, typer.Option("--once", help="One round, at once. Exit 1 when it fails.")
+    ] = False,
 ) -> None:
     """Go round until told to stop, or once. The first round begins after ten seconds."""
-    from deploy.canary.run import run_every, run_once  # heavy, and every `tocsin` command loads this module
+    from deploy.canary.run import (  # heavy, and every `tocsin` command loads this module
+        run_every,
+        run_once,
+    )
     from deploy.canary.settings import CanarySettings
     from shared.runtime.settings import read_settings
 
@@ -55,7 +66,9 @@ def canary(
         report = asyncio.run(run_once(settings, patience.total_seconds()))
     except OSError as error:
         where = f"{settings.http_host}:{settings.receiver_port}"
-        raise refused(f"the canary cannot listen on {where} ({error.strerror}); does one run already?") from None
+        raise refused(
+            f"the canary cannot listen on {where} ({error.strerror}); does one run already?"
+        ) from None
     Console().print(_table(report))
     if report.reason:
         raise refused(report.reason)
@@ -64,7 +77,9 @@ def canary(
 def _table(report: "Report") -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     passed = report.result == "passed"
-    table.add_row("result", Text(report.result.replace("_", " "), style="green" if passed else "red"))
+    table.add_row(
+        "result", Text(report.result.replace("_", " "), style="green" if passed else "red")
+    )
     table.add_row("incident", report.incident or "-")
     for stage, seconds in report.stages.items():
         table.add_row(stage, f"{seconds * 1000:,.0f} ms")

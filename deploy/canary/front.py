@@ -31,7 +31,9 @@ class Front:
     key: str
 
     async def send(self, events: Sequence[Json], trace: TraceContext) -> list[Json]:
-        """Send signals together; what became of each, once that is committed. Raises UNHEARD; safe to repeat."""
+        """Send signals together; what became of each, once that is committed. Raises UNHEARD; safe
+        to repeat.
+        """
         headers = {
             "Authorization": f"Bearer {self.key}",
             "Content-Type": "application/cloudevents-batch+json",
@@ -61,7 +63,9 @@ class Front:
 async def _refuse(answer: aiohttp.ClientResponse) -> None:
     if answer.status >= 300:
         # The path of a link is a credential: of what refused it only the host is said.
-        raise NotYet(f"{answer.url.origin()} answered {answer.status}{_words(await answer.content.read(_MAX_PROBLEM))}")
+        raise NotYet(
+            f"{answer.url.origin()} answered {answer.status}{_words(await answer.content.read(_MAX_PROBLEM))}"
+        )
 
 
 def _words(body: bytes) -> str:

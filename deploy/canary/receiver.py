@@ -51,7 +51,9 @@ class Pages:
         return self._awaited[summary]
 
     def take(self, headers: Mapping[str, str], body: bytes) -> int:
-        """The HTTP status to answer with. A page that nobody awaits is taken all the same: it did arrive."""
+        """The HTTP status to answer with. A page that nobody awaits is taken all the same: it did
+        arrive.
+        """
         at = time.perf_counter()
         if not self._verifier.verifies(headers, body):
             self.forged += 1

@@ -1,4 +1,6 @@
-"""One round: a synthetic incident is reported, paged, acknowledged and ended, and each stage is timed."""
+"""One round: a synthetic incident is reported, paged, acknowledged and ended, and each stage is
+timed.
+"""
 
 import asyncio
 import secrets
@@ -15,7 +17,9 @@ from shared.events.trace_context import TraceContext, new_trace
 from shared.telemetry import span, spans
 
 Stage = Literal["accept", "page", "acknowledge", "resolve"]
-Result = Literal["passed", "not_accepted", "not_paged", "not_acknowledged", "not_synthetic", "not_resolved"]
+Result = Literal[
+    "passed", "not_accepted", "not_paged", "not_acknowledged", "not_synthetic", "not_resolved"
+]
 
 _MISSED: dict[Stage, Result] = {
     "accept": "not_accepted",
@@ -29,7 +33,9 @@ T = TypeVar("T")
 
 
 class Missed(Exception):
-    """Something did not come to pass; the text says what, after how long, and what was there in its place."""
+    """Something did not come to pass; the text says what, after how long, and what was there in its
+    place.
+    """
 
     def __init__(self, result: Result, reason: str) -> None:
         super().__init__(reason)
@@ -38,8 +44,10 @@ class Missed(Exception):
 
 @dataclass
 class Report:
-    """What came of a round. `stages` are seconds: accept and page from the sending of the signal, acknowledge and
-    resolve from the order until reporting tells of it. `reason` is empty when it passed."""
+    """What came of a round. `stages` are seconds: accept and page from the sending of the signal,
+    acknowledge and resolve from the order until reporting tells of it. `reason` is empty when it
+    passed.
+    """
 
     trace: TraceContext
     result: Result = "passed"
@@ -61,8 +69,9 @@ class Canary:
     patience: float
 
     async def go_round(self) -> Report:
-        """One round; what goes wrong is in the report. A crash leaves an incident that the next round ends, or its
-        own end."""
+        """One round; what goes wrong is in the report. A crash leaves an incident that the next
+        round ends, or its own end.
+        """
         began = time.perf_counter()
         with span(spans.CANARY_ROUND) as trace:
             report = Report(trace or new_trace())
@@ -97,12 +106,20 @@ class _Round:
         self._report.stages["page"] = arrived.at - sent
         incident, self._report.incident = arrived.page.incident_id, arrived.page.incident
         ordered = time.perf_counter()
-        await self._until("acknowledge", "the page's link pressed", lambda: self._press(arrived.page.acknowledge_url))
-        story = await self._until("acknowledge", "reporting to tell so", lambda: self._is(incident, "acknowledged"))
+        await self._until(
+            "acknowledge",
+            "the page's link pressed",
+            lambda: self._press(arrived.page.acknowledge_url),
+        )
+        story = await self._until(
+            "acknowledge", "reporting to tell so", lambda: self._is(incident, "acknowledged")
+        )
         self._report.stages["acknowledge"] = time.perf_counter() - ordered
         if not story["synthetic"]:
-            mend = f"mark service {self._canary.service} with `synthetic: true` in catalogue.yaml"
-            raise Missed("not_synthetic", f"{self._report.incident} counts as a real incident: {mend}")
+            hint = f"mark service {self._canary.service} with `synthetic: true` in catalogue.yaml"
+            raise Missed(
+                "not_synthetic", f"{self._report.incident} counts as a real incident: {hint}"
+            )
         ordered = time.perf_counter()
         await self._until("resolve", "the end accepted", self.end)
         await self._until("resolve", "reporting to tell so", lambda: self._is(incident, "resolved"))
@@ -115,7 +132,8 @@ class _Round:
 
     async def _begin(self) -> tuple[bool, str | None]:
         """Whether there was something left to end, and what incident was opened. Raises UNHEARD."""
-        # What an earlier round left is ended first, together with the new signal: so they never become one.
+        # What an earlier round left is ended first, together with the new signal: so they never
+        # become one.
         events = [self._event("before", "resolved"), self._event("begin", "firing")]
         before, begin = await self._front.send(events, self._report.trace)
         return before["decision"] == "cleared", begin["subject"]
@@ -136,7 +154,9 @@ class _Round:
             return await asyncio.wait_for(awaited, patience)
         except TimeoutError:
             why = await self._why_no_page(incident)
-            raise Missed("not_paged", f"no page at the canary's receiver within {patience:g} s: {why}") from None
+            raise Missed(
+                "not_paged", f"no page at the canary's receiver within {patience:g} s: {why}"
+            ) from None
 
     async def _why_no_page(self, incident: str | None) -> str:
         if self._canary.pages.forged:
@@ -146,7 +166,10 @@ class _Round:
         try:
             async with asyncio.timeout(_END_SECONDS):
                 story = await self._front.story(incident)
-            pages = [f"{p['user']} by {p['method']} {p['outcome']}, {p['error'] or ''}" for p in story["pages"]]
+            pages = [
+                f"{p['user']} by {p['method']} {p['outcome']}, {p['error'] or ''}"
+                for p in story["pages"]
+            ]
             return f"{'; '.join(pages) or 'nobody was paged'}; it is {story['status']}, team {story['team']}"
         except UNHEARD as error:
             return f"reporting cannot say why ({_said(error)})"
@@ -161,7 +184,9 @@ class _Round:
                         return await look()
                     except UNHEARD as error:
                         last = _said(error)
-                    await asyncio.sleep(_LOOK_SECONDS if time.monotonic() < began + 1 else 10 * _LOOK_SECONDS)
+                    await asyncio.sleep(
+                        _LOOK_SECONDS if time.monotonic() < began + 1 else 10 * _LOOK_SECONDS
+                    )
         raise Missed(_MISSED[stage], f"{what}: not within {patience:g} s; at last: {last}")
 
     def _event(self, step: str, status: str) -> Json:

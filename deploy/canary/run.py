@@ -25,13 +25,17 @@ _SETTLE_SECONDS = 10.0
 
 
 async def run_once(settings: CanarySettings, patience: float) -> Report:
-    """One round, from a receiver that listens for as long as it takes. OSError when its port is taken."""
+    """One round, from a receiver that listens for as long as it takes. OSError when its port is
+    taken.
+    """
     async with _listening(settings, patience) as canary:
         return await _go_round(canary)
 
 
 async def run_every(settings: CanarySettings, seconds: float, patience: float) -> None:
-    """A round every so many seconds until SIGTERM or SIGINT, the first of them soon. A late one delays the next."""
+    """A round every so many seconds until SIGTERM or SIGINT, the first of them soon. A late one
+    delays the next.
+    """
     async with _listening(settings, patience) as canary:
         beating = asyncio.create_task(_beat(canary, seconds))
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -42,7 +46,9 @@ async def run_every(settings: CanarySettings, seconds: float, patience: float) -
 
 async def _beat(canary: Canary, seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    due = loop.time() + min(seconds, _SETTLE_SECONDS)  # so long, since much may just have been started with it
+    due = loop.time() + min(
+        seconds, _SETTLE_SECONDS
+    )  # so long, since much may just have been started with it
     while True:
         await asyncio.sleep(due - loop.time())
         await _go_round(canary)
@@ -52,12 +58,19 @@ async def _beat(canary: Canary, seconds: float) -> None:
 async def _go_round(canary: Canary) -> Report:
     report = await canary.go_round()
     count(report)
-    facts = {"incident": report.incident, "trace_id": report.trace.trace_id, "seconds": round(report.seconds, 3)}
+    facts = {
+        "incident": report.incident,
+        "trace_id": report.trace.trace_id,
+        "seconds": round(report.seconds, 3),
+    }
     facts |= {f"{stage}_seconds": round(seconds, 3) for stage, seconds in report.stages.items()}
     if report.ended_leftover:
         log.warning("an earlier round had left an incident open; it is ended")
     if report.reason:
-        log.error("the canary's round failed", extra={"result": report.result, "reason": report.reason, **facts})
+        log.error(
+            "the canary's round failed",
+            extra={"result": report.result, "reason": report.reason, **facts},
+        )
     else:
         log.info("the canary's round passed", extra=facts)
     return report
@@ -74,7 +87,9 @@ async def _listening(settings: CanarySettings, patience: float) -> AsyncIterator
         await web.SockSite(runner, socket).start()
         call = aiohttp.ClientTimeout(total=min(patience, _LONGEST_CALL_SECONDS))
         async with aiohttp.ClientSession(timeout=call, cookie_jar=aiohttp.DummyCookieJar()) as http:
-            front = Front(http, settings.intake_url.rstrip("/"), settings.console_url.rstrip("/"), key)
+            front = Front(
+                http, settings.intake_url.rstrip("/"), settings.console_url.rstrip("/"), key
+            )
             yield Canary(front, pages, settings.canary_name, settings.canary_service, patience)
     finally:
         await runner.cleanup()
@@ -82,7 +97,9 @@ async def _listening(settings: CanarySettings, patience: float) -> AsyncIterator
 
 
 def _app(pages: Pages) -> web.Application:
-    """POST to any path is a page. It is ready when it listens: a round that fails is no reason to start it anew."""
+    """POST to any path is a page. It is ready when it listens: a round that fails is no reason to
+    start it anew.
+    """
     app = web.Application(client_max_size=MAX_BYTES)
 
     async def take(request: web.Request) -> web.Response:

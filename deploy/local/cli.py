@@ -33,7 +33,9 @@ def up(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start from nothing: data, keys and ports are made new.")
     ] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")
+    ] = False,
 ) -> None:
     """Start Kafka, PostgreSQL and the four services on this machine; Ctrl-C stops them."""
     try:
@@ -53,7 +55,9 @@ def up(
 def down() -> None:
     """Stop what `tocsin up` started."""
     supervisor = State.load().supervisor
-    stopped = bool(supervisor and end_leftover(supervisor.pid, supervisor.born, signal.SIGTERM, _STOP_SECONDS))
+    stopped = bool(
+        supervisor and end_leftover(supervisor.pid, supervisor.born, signal.SIGTERM, _STOP_SECONDS)
+    )
     try:
         with only_supervisor():
             current = State.load()
@@ -80,7 +84,12 @@ def status() -> None:
         problem = part.problem() if running else "not running"
         all_ready = all_ready and problem is None
         pid = str(record.pid) if record and running else ""
-        table.add_row(part.name, pid, str(part.port or ""), f"[red]{problem}[/]" if problem else "[green]ready[/]")
+        table.add_row(
+            part.name,
+            pid,
+            str(part.port or ""),
+            f"[red]{problem}[/]" if problem else "[green]ready[/]",
+        )
     console.print(table)
     if not all_ready:
         raise typer.Exit(1)
@@ -88,10 +97,14 @@ def status() -> None:
 
 @app.command("restart")
 def restart(
-    services: Annotated[list[str] | None, typer.Argument(help="Services, in this order.", show_default=False)] = None,
+    services: Annotated[
+        list[str] | None, typer.Argument(help="Services, in this order.", show_default=False)
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
 ) -> None:
-    """End each service and start it anew, one after the other. Requests wait meanwhile; none is refused."""
+    """End each service and start it anew, one after the other. Requests wait meanwhile; none is
+    refused.
+    """
     current = State.load()
     if not current.ready:
         _fail("it is not up")
@@ -112,9 +125,13 @@ def restart(
 
 @app.command("demo")
 def demo(
-    patience: Annotated[float, typer.Option(min=1, help="Seconds that each step may take before it is missed.")] = 30,
+    patience: Annotated[
+        float, typer.Option(min=1, help="Seconds that each step may take before it is missed.")
+    ] = 30,
 ) -> None:
-    """Play an outage on the stack, which is started for it if need be. Exit 1 naming what is not as it should be."""
+    """Play an outage on the stack, which is started for it if need be. Exit 1 naming what is not as
+    it should be.
+    """
     from deploy.local.demo import perform  # heavy, as above
     from deploy.local.up import running
 
@@ -125,7 +142,9 @@ def demo(
         console.print("`make up` starts it again with the incident in it, on the same addresses.")
     except AlreadyUp:
         if not State.load().ready:
-            _fail("it is being started or stopped by another `tocsin`; try again when `tocsin status` says it is ready")
+            _fail(
+                "it is being started or stopped by another `tocsin`; try again when `tocsin status` says it is ready"
+            )
         as_it_should_be = perform(console, patience)
     except _CANNOT_START as error:
         _fail(str(error) or type(error).__name__)
@@ -151,7 +170,9 @@ def _detach(fresh: bool) -> None:
                 raise AlreadyUp if State.load().ready else RuntimeError(tail(log, 20))
             if time.monotonic() > deadline:
                 stop(process, signal.SIGTERM, _STOP_SECONDS)
-                raise RuntimeError(f"it was not ready within {_START_SECONDS:.0f} s\n{tail(log, 20)}")
+                raise RuntimeError(
+                    f"it was not ready within {_START_SECONDS:.0f} s\n{tail(log, 20)}"
+                )
             time.sleep(0.1)
     greet(console, State.load())
     console.print("It runs in the background; `tocsin down` stops it.")
@@ -170,7 +191,9 @@ def _say_already_up(fresh: bool) -> None:
         console.print("it was up already")
         greet(console, current)
     else:
-        console.print("it is being started or stopped by another `tocsin`; `tocsin status` shows how far it is")
+        console.print(
+            "it is being started or stopped by another `tocsin`; `tocsin status` shows how far it is"
+        )
 
 
 def _fail(message: str) -> None:

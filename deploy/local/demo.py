@@ -1,4 +1,6 @@
-"""`tocsin demo`: plays an outage on the running stack, tells its story, and judges whether all is as it should be."""
+"""`tocsin demo`: plays an outage on the running stack, tells its story, and judges whether all is
+as it should be.
+"""
 
 import asyncio
 import os
@@ -31,14 +33,19 @@ class Missing(Exception):
 
 
 def perform(console: Console, patience_seconds: float) -> bool:
-    """Play the outage on the stack that is up. Says whether every expectation holds; those that do not are named."""
+    """Play the outage on the stack that is up. Says whether every expectation holds; those that do
+    not are named.
+    """
     variables = build(State.load(), Secrets.load()).variables
     checks = asyncio.run(_perform(console, variables, patience_seconds))
     broken = [check for check in checks if not check.holds]
     for check in broken:
         console.print(Text(f"✗ {check.name}: {check.found}", style="red"), soft_wrap=True)
     if not broken:
-        console.print(f"[bold green]✓ All is as it should be[/]: {len(checks)} expectations hold.", highlight=False)
+        console.print(
+            f"[bold green]✓ All is as it should be[/]: {len(checks)} expectations hold.",
+            highlight=False,
+        )
     return not broken
 
 
@@ -50,7 +57,9 @@ async def _perform(console: Console, variables: Mapping[str, str], patience: flo
             found = await _poll(step, check, patience)
         if not found:
             raise Missing(step, f"not within {patience:g} s")
-        console.print(Text.assemble((f"{time.monotonic() - began:5.1f} s  ", "dim"), step), soft_wrap=True)
+        console.print(
+            Text.assemble((f"{time.monotonic() - began:5.1f} s  ", "dim"), step), soft_wrap=True
+        )
         return found
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=patience)) as http:
@@ -69,7 +78,9 @@ async def _perform(console: Console, variables: Mapping[str, str], patience: flo
 
 
 async def _settle(outage: Outage, patience: float) -> list[Check]:
-    """What is found once all has been told: services tell reporting of one incident by topics of their own."""
+    """What is found once all has been told: services tell reporting of one incident by topics of
+    their own.
+    """
 
     async def all_hold() -> bool:
         await outage.gather()
@@ -111,11 +122,23 @@ def _tell(console: Console, evidence: Evidence, audit: Check, variables: Mapping
     console.print()
     signals = incident["signal_count"]
     lines = [
-        *zip_longest([f"why {incident['priority']}" if incident["priority"] else ""], reasons(incident), fillvalue=""),
-        ("signals", f"{signals}: the alert and {REPEATS} repeats" if signals == REPEATS + 1 else str(signals)),
+        *zip_longest(
+            [f"why {incident['priority']}" if incident["priority"] else ""],
+            reasons(incident),
+            fillvalue="",
+        ),
+        (
+            "signals",
+            f"{signals}: the alert and {REPEATS} repeats"
+            if signals == REPEATS + 1
+            else str(signals),
+        ),
         ("acknowledged", f"after {_seconds(incident['time_to_acknowledge_seconds'])}"),
         ("resolved", f"after {_seconds(incident['time_to_resolve_seconds'])}"),
-        ("in 30 days", f"MTTA {_seconds(figures.get('mtta_seconds'))}, MTTR {_seconds(figures.get('mttr_seconds'))}"),
+        (
+            "in 30 days",
+            f"MTTA {_seconds(figures.get('mtta_seconds'))}, MTTR {_seconds(figures.get('mttr_seconds'))}",
+        ),
         ("audit", str(audit.found)),
         ("the pages", variables["TOCSIN_INBOX_URL"]),
         ("look further", f"{variables['TOCSIN_CONSOLE_URL']}/incidents/{incident['incident_id']}"),

@@ -17,7 +17,11 @@ class Check:
 
 def judge(evidence: Evidence, script: Script) -> list[Check]:
     """Every expectation; empty evidence fails the first of them and is asked nothing more."""
-    one = Check("one incident, and one only", len(evidence.incidents) == 1, f"{len(evidence.incidents)} incidents")
+    one = Check(
+        "one incident, and one only",
+        len(evidence.incidents) == 1,
+        f"{len(evidence.incidents)} incidents",
+    )
     if not evidence.story:
         return [one]
     return [
@@ -34,7 +38,9 @@ def _state(evidence: Evidence) -> Iterable[Check]:
     story = evidence.story
     verdict = (story["priority"], story["team"])
     yield Check(
-        "priority P1, owned by payments, with reasons", verdict == ("P1", "payments") and bool(reasons(story)), verdict
+        "priority P1, owned by payments, with reasons",
+        verdict == ("P1", "payments") and bool(reasons(story)),
+        verdict,
     )
     counts = [entry["detail"].get("signals") for entry in _entries(story, "IncidentUpdated")]
     yield Check(f"{REPEATS + 1} alerts joined it", REPEATS + 1 in counts, f"counts {counts}")
@@ -45,11 +51,17 @@ def _state(evidence: Evidence) -> Iterable[Check]:
 def _pages(evidence: Evidence) -> Iterable[Check]:
     pages, told = evidence.pages, evidence.story["pages"]
     arrived = [page["to"] for page in pages]
-    yield Check("exactly two pages arrived: ana's, then ben's", arrived == ["/pages/ana", "/pages/ben"], arrived)
+    yield Check(
+        "exactly two pages arrived: ana's, then ben's",
+        arrived == ["/pages/ana", "/pages/ben"],
+        arrived,
+    )
     reported = [(page["user"], page["step"], page["outcome"]) for page in told]
     yield Check("both are reported", reported == [("ana", 1, "sent"), ("ben", 2, "sent")], reported)
     ids = [page["id"] for page in pages]
-    yield Check("each page has a webhook-id of its own", all(ids) and len(set(ids)) == len(ids), ids)
+    yield Check(
+        "each page has a webhook-id of its own", all(ids) and len(set(ids)) == len(ids), ids
+    )
     signatures = [page["signature"] for page in pages]
     yield Check("each page's signature is valid", set(signatures) == {"valid"}, signatures)
 
@@ -79,20 +91,32 @@ def _change(evidence: Evidence, script: Script) -> Check:
 
 
 def _trace(evidence: Evidence, script: Script) -> Iterable[Check]:
-    in_pages = {page["body"]["data"]["trace_id"] for page in evidence.pages if page["channel"] == "webhook"}
+    in_pages = {
+        page["body"]["data"]["trace_id"] for page in evidence.pages if page["channel"] == "webhook"
+    }
     yield Check("the pages carry our trace", in_pages == {script.trace_id}, in_pages)
-    timeline = {entry["trace_id"] for entry in evidence.story["timeline"] if entry["type"] != "ChangeRecorded"}
+    timeline = {
+        entry["trace_id"]
+        for entry in evidence.story["timeline"]
+        if entry["type"] != "ChangeRecorded"
+    }
     everywhere = timeline | {evidence.story["trace_id"]}
     yield Check("every event is in our trace", everywhere == {script.trace_id}, everywhere)
 
 
 def reasons(story: Json) -> list[str]:
     """Why the priority and the owner are what they are."""
-    return [reason for entry in _entries(story, "IncidentTriaged") for reason in entry["detail"].get("reasons", [])]
+    return [
+        reason
+        for entry in _entries(story, "IncidentTriaged")
+        for reason in entry["detail"].get("reasons", [])
+    ]
 
 
 def _acts(story: Json, kind: str) -> list[tuple[str, str]]:
-    return [(entry["detail"].get("by"), entry["detail"].get("via")) for entry in _entries(story, kind)]
+    return [
+        (entry["detail"].get("by"), entry["detail"].get("via")) for entry in _entries(story, kind)
+    ]
 
 
 def _entries(story: Json, kind: str) -> list[Json]:

@@ -1,4 +1,6 @@
-"""The outage that `tocsin demo` plays, through public interfaces only: intake's HTTP, the inbox, the links, the API."""
+"""The outage that `tocsin demo` plays, through public interfaces only: intake's HTTP, the inbox,
+the links, the API.
+"""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,7 +43,9 @@ class Script:
 
 @dataclass
 class Evidence:
-    """What the outside saw. Incidents and stories are those of reporting's API, pages those of the inbox."""
+    """What the outside saw. Incidents and stories are those of reporting's API, pages those of the
+    inbox.
+    """
 
     incidents: list[Json] = field(default_factory=list)
     story: Json = field(default_factory=dict)
@@ -52,9 +56,13 @@ class Evidence:
 
 
 class Outage:
-    """One performance; `evidence` grows while it goes on. `variables` are the stack's, as in `.local/env`."""
+    """One performance; `evidence` grows while it goes on. `variables` are the stack's, as in
+    `.local/env`.
+    """
 
-    def __init__(self, http: aiohttp.ClientSession, variables: Mapping[str, str], script: Script) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, variables: Mapping[str, str], script: Script
+    ) -> None:
         self.script = script
         self.evidence = Evidence()
         self._http = http
@@ -64,14 +72,20 @@ class Outage:
     async def play(self, wait: Wait) -> None:
         """From the deployment to the resolution. `wait` polls for a step that has a name."""
         await wait("a deployment of checkout is recorded as a change", self._deploy)
-        await wait(f"Alertmanager says that checkout is failing (traceparent {self.script.traceparent})", self._begin)
+        await wait(
+            f"Alertmanager says that checkout is failing (traceparent {self.script.traceparent})",
+            self._begin,
+        )
         await wait("an incident is opened", self._opened)
         await wait("ana is paged, and does not answer", lambda: self._paged("ana"))
         await wait(f"Alertmanager repeats it {REPEATS} times", self._repeat)
         page = await wait("ben, of the second step, is paged", lambda: self._paged("ben"))
         await wait(f"all {REPEATS + 1} alerts have joined the one incident", self._joined)
         link = page["links"]["acknowledge_url"]
-        await wait("ben looks at the link of his page: one button, nothing changes", lambda: self._look(link))
+        await wait(
+            "ben looks at the link of his page: one button, nothing changes",
+            lambda: self._look(link),
+        )
         await wait("ben presses it", lambda: self._call("POST", link))
         await wait("the incident is acknowledged", lambda: self._is("acknowledged"))
         await wait("Alertmanager says that it is over", lambda: self._alert("resolved"))
@@ -80,7 +94,9 @@ class Outage:
     async def gather(self) -> None:
         """Look at everything anew. Raises FAILURES."""
         newest = await self._report("/v1/incidents?limit=200")
-        self.evidence.incidents = [i for i in newest["incidents"] if i["summary"] == self.script.summary]
+        self.evidence.incidents = [
+            i for i in newest["incidents"] if i["summary"] == self.script.summary
+        ]
         if self.evidence.incidents:
             await self._tell()
             await self._read_pages()
@@ -93,9 +109,15 @@ class Outage:
             "source": "/demo/pipeline",
             "type": "tocsin.signals.Change",
             "time": self._started.isoformat(),
-            "data": {"service": "checkout", "version": self.script.version, "summary": "new payment client"},
+            "data": {
+                "service": "checkout",
+                "version": self.script.version,
+                "summary": "new payment client",
+            },
         }
-        return await self._send("/v1/signals", event, {"Content-Type": "application/cloudevents+json"})
+        return await self._send(
+            "/v1/signals", event, {"Content-Type": "application/cloudevents+json"}
+        )
 
     async def _begin(self) -> Json:
         return await self._alert("firing", {"traceparent": self.script.traceparent})
@@ -106,17 +128,28 @@ class Outage:
         return True
 
     async def _alert(self, status: str, headers: Mapping[str, str] | None = None) -> Json:
-        labels = {"alertname": "CheckoutErrors", "service": "checkout", "version": self.script.version}
+        labels = {
+            "alertname": "CheckoutErrors",
+            "service": "checkout",
+            "version": self.script.version,
+        }
         alert = {
             "status": status,
             "labels": {**labels, "severity": "critical"},
             "annotations": {"summary": self.script.summary},
             "startsAt": self._started.isoformat(),
-            "endsAt": datetime.now(UTC).isoformat() if status == "resolved" else "0001-01-01T00:00:00Z",
+            "endsAt": datetime.now(UTC).isoformat()
+            if status == "resolved"
+            else "0001-01-01T00:00:00Z",
             "fingerprint": self.script.version,
         }
         group = ", ".join(f'{name}="{value}"' for name, value in labels.items())
-        notification = {"version": "4", "groupKey": f"{{}}:{{{group}}}", "status": status, "receiver": "tocsin"}
+        notification = {
+            "version": "4",
+            "groupKey": f"{{}}:{{{group}}}",
+            "status": status,
+            "receiver": "tocsin",
+        }
         content = {"groupLabels": labels, "commonLabels": alert["labels"], "alerts": [alert]}
         return await self._send("/v1/alertmanager", {**notification, **content}, headers or {})
 
@@ -143,7 +176,9 @@ class Outage:
         return bool(self.evidence.story["status"] == status)
 
     async def _tell(self) -> None:
-        self.evidence.story = await self._report(f"/v1/incidents/{self.evidence.incidents[0]['incident_id']}")
+        self.evidence.story = await self._report(
+            f"/v1/incidents/{self.evidence.incidents[0]['incident_id']}"
+        )
 
     async def _read_pages(self) -> None:
         number = f"INC-{self.evidence.incidents[0]['number']} "
@@ -171,4 +206,6 @@ class Outage:
 
 async def _refuse(answer: aiohttp.ClientResponse) -> None:
     if answer.status >= 300:
-        raise Refused(f"{answer.method} {answer.url.path} answered {answer.status}: {(await answer.text())[:300]}")
+        raise Refused(
+            f"{answer.method} {answer.url.path} answered {answer.status}: {(await answer.text())[:300]}"
+        )

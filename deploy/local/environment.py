@@ -31,9 +31,13 @@ class Stack:
 
 
 def build(state: State, secrets: Secrets, jars: Sequence[Path] = ()) -> Stack:
-    """The stack on the ports of `state`; nothing is started. `jars` are Kafka's, needed to start it only."""
+    """The stack on the ports of `state`; nothing is started. `jars` are Kafka's, needed to start it
+    only.
+    """
     state.choose_ports()  # for parts that were not there yet when it was saved
-    kafka = Kafka(jars, KAFKA, LOGS / "kafka.log", state.ports["kafka"], state.ports["kafka_controller"])
+    kafka = Kafka(
+        jars, KAFKA, LOGS / "kafka.log", state.ports["kafka"], state.ports["kafka_controller"]
+    )
     postgres = Postgres(lasting_home(), LOGS / "postgres.log")
     variables = _variables(state.ports, secrets, kafka, postgres)
     inherited = {**os.environ, **variables}
@@ -52,7 +56,9 @@ def installed_services() -> list[str]:
     return [name for name in SERVICES if find_spec(f"services.{name}.cli")]
 
 
-def _variables(ports: Mapping[str, int], secrets: Secrets, kafka: Kafka, postgres: Postgres) -> dict[str, str]:
+def _variables(
+    ports: Mapping[str, int], secrets: Secrets, kafka: Kafka, postgres: Postgres
+) -> dict[str, str]:
     return {
         "TOCSIN_KAFKA": kafka.bootstrap,
         "TOCSIN_POSTGRES": postgres.dsn(user="tocsin_{service}"),

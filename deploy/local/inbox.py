@@ -1,4 +1,6 @@
-"""A small inbox for the local stack, where a newcomer reads the pages that were sent: mail and signed webhooks."""
+"""A small inbox for the local stack, where a newcomer reads the pages that were sent: mail and
+signed webhooks.
+"""
 
 import asyncio
 import contextlib
@@ -64,7 +66,10 @@ class Inbox:
                 to=path,
                 id=headers.get("webhook-id"),
                 signature="valid" if valid else "invalid",
-                subject=" ".join(str(data[k]) for k in ("priority", "incident", "summary") if data.get(k)) or "webhook",
+                subject=" ".join(
+                    str(data[k]) for k in ("priority", "incident", "summary") if data.get(k)
+                )
+                or "webhook",
                 body=content,
                 links={k: v for k, v in data.items() if isinstance(v, str) and _LINK.fullmatch(v)},
             )
@@ -74,7 +79,9 @@ class Inbox:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """Keep a mail."""
         raw = envelope.original_content or b""
-        mail = email.message_from_bytes(raw, _class=email.message.EmailMessage, policy=email.policy.default)
+        mail = email.message_from_bytes(
+            raw, _class=email.message.EmailMessage, policy=email.policy.default
+        )
         part = mail.get_body(("plain",))
         text = "\n".join(str(part.get_content()).splitlines()) if part else ""
         self.messages.append(
@@ -93,9 +100,13 @@ class Inbox:
 
 
 def create_app(inbox: Inbox) -> FastAPI:
-    """GET / is a page for people, GET /messages the same as JSON (oldest first); POST to any path is a webhook."""
+    """GET / is a page for people, GET /messages the same as JSON (oldest first); POST to any path
+    is a webhook.
+    """
     app = FastAPI(title="Tocsin inbox", docs_url=None, redoc_url=None)
-    template = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template("inbox.html")
+    template = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True
+    ).get_template("inbox.html")
 
     @app.get("/", response_class=HTMLResponse)
     async def page() -> str:
@@ -135,7 +146,9 @@ async def serve() -> None:
     smtp_port = urlsplit(os.environ["TOCSIN_SMTP"]).port
     loop = asyncio.get_running_loop()
     smtp = await loop.create_server(
-        lambda: SMTP(inbox, hostname="inbox.local", data_size_limit=_MAX_BYTES, loop=loop), "127.0.0.1", smtp_port
+        lambda: SMTP(inbox, hostname="inbox.local", data_size_limit=_MAX_BYTES, loop=loop),
+        "127.0.0.1",
+        smtp_port,
     )
     config = uvicorn.Config(create_app(inbox), log_level="warning", lifespan="off")
     async with smtp:

@@ -1,4 +1,6 @@
-"""Kafka's jars: exactly those of the committed lock, fetched once and checked by SHA-256 at every start."""
+"""Kafka's jars: exactly those of the committed lock, fetched once and checked by SHA-256 at every
+start.
+"""
 
 import fcntl
 import hashlib
@@ -24,7 +26,9 @@ Progress = Callable[[int, int], None]
 
 
 def fetch(cache: Path, progress: Progress = lambda done, total: None) -> list[Path]:
-    """The locked jars as paths under `cache`, downloaded if missing. RuntimeError when one is not to be had."""
+    """The locked jars as paths under `cache`, downloaded if missing. RuntimeError when one is not
+    to be had.
+    """
     locked = LockFile.load(LOCK).dependencies
     context = MavenContext(repo_cache=cache, timeout=60)
     with _only_one(cache), ThreadPoolExecutor(8) as pool:
@@ -40,15 +44,23 @@ def relock(cache: Path) -> None:
     context = MavenContext(repo_cache=cache, timeout=60)
     dependencies = []
     for found in jgo.resolve(ENDPOINT):
-        artifact = context.project(found.groupId, found.artifactId).at_version(found.version).artifact()
-        dependencies.append(
-            LockedDependency(found.groupId, found.artifactId, found.version, sha256=_sha256(artifact.resolve()))
+        artifact = (
+            context.project(found.groupId, found.artifactId).at_version(found.version).artifact()
         )
-    LockFile(sorted(dependencies, key=lambda d: (d.groupId, d.artifactId)), environment_name="kafka").save(LOCK)
+        dependencies.append(
+            LockedDependency(
+                found.groupId, found.artifactId, found.version, sha256=_sha256(artifact.resolve())
+            )
+        )
+    LockFile(
+        sorted(dependencies, key=lambda d: (d.groupId, d.artifactId)), environment_name="kafka"
+    ).save(LOCK)
 
 
 def _fetch(context: MavenContext, locked: LockedDependency) -> Path:
-    artifact = context.project(locked.groupId, locked.artifactId).at_version(locked.version).artifact()
+    artifact = (
+        context.project(locked.groupId, locked.artifactId).at_version(locked.version).artifact()
+    )
     if artifact.cached_path and artifact.cached_path.exists():
         if _sha256(artifact.cached_path) == locked.sha256:
             return artifact.cached_path
@@ -56,10 +68,14 @@ def _fetch(context: MavenContext, locked: LockedDependency) -> Path:
     try:
         jar = artifact.resolve()
     except (OSError, RuntimeError) as error:
-        raise RuntimeError(f"{locked.artifactId} {locked.version} could not be fetched: {error}") from error
+        raise RuntimeError(
+            f"{locked.artifactId} {locked.version} could not be fetched: {error}"
+        ) from error
     if _sha256(jar) != locked.sha256:
         jar.unlink()
-        raise RuntimeError(f"{jar.name} is not the file that {LOCK.name} names (its SHA-256 differs)")
+        raise RuntimeError(
+            f"{jar.name} is not the file that {LOCK.name} names (its SHA-256 differs)"
+        )
     return jar
 
 

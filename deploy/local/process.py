@@ -24,9 +24,11 @@ def spawn(
     on_parent_death: signal.Signals = signal.SIGKILL,
     keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own, its output appended to `log`. It gets our descriptors `keep`.
+    """Start a child in a session of its own, its output appended to `log`. It gets our descriptors
+    `keep`.
 
-    Call it from the main thread: on Linux the child gets `on_parent_death` when the thread that made it ends.
+    Call it from the main thread: on Linux the child gets `on_parent_death` when the thread that
+    made it ends.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LOG_LIMIT:
@@ -46,8 +48,14 @@ def spawn(
 
 
 def as_user(user: str | None) -> dict[str, Any]:
-    """What makes a child of `subprocess` another user's, with none of our groups; None is ourselves."""
-    return {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+    """What makes a child of `subprocess` another user's, with none of our groups; None is
+    ourselves.
+    """
+    return (
+        {}
+        if user is None
+        else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+    )
 
 
 def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
@@ -76,14 +84,18 @@ def stop(process: subprocess.Popen[bytes], first: int, patience_seconds: float) 
 
 
 def birth(pid: int) -> str | None:
-    """What tells this process from a later one with the same pid; None when there is no such process."""
+    """What tells this process from a later one with the same pid; None when there is no such
+    process.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] == "Z" else f"{_boot()}:{fields[19]}"
     except OSError:
         if Path("/proc/self/stat").exists():
             return None
-    started = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    started = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return started.stdout.strip() or None
 
 
@@ -92,7 +104,9 @@ def _boot() -> str:
 
 
 def end_leftover(pid: int, born: str, first: int, patience_seconds: float = 10) -> bool:
-    """End a process that an earlier run started, if it is still that very process. Says whether it was."""
+    """End a process that an earlier run started, if it is still that very process. Says whether it
+    was.
+    """
     if birth(pid) != born:
         return False
     for number in (first, signal.SIGKILL):

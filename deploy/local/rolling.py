@@ -11,10 +11,11 @@ _LOOK_SECONDS = 0.05
 
 
 def roll(part: Part) -> None:
-    """Tell it to end, and return when its successor is ready. RuntimeError when there is none in time.
+    """Tell it to end, and return when its successor is ready. RuntimeError when there is none in
+    time.
 
-    The old one ends before the new one starts: they share a name in Kafka's consumer groups. It is the supervisor that
-    starts the new one, on the listening socket that it has kept.
+    The old one ends before the new one starts: they share a name in Kafka's consumer groups. It is
+    the supervisor that starts the new one, on the listening socket that it has kept.
     """
     old = State.load().processes.get(part.name)
     if old is None or not old.alive:
@@ -26,4 +27,6 @@ def roll(part: Part) -> None:
         if new and new != old and new.alive and part.problem() is None:
             return
         time.sleep(_LOOK_SECONDS)
-    raise RuntimeError(f"{part.name} was not ready again within {_PATIENCE_SECONDS:.0f} s\n{tail(part.log)}")
+    raise RuntimeError(
+        f"{part.name} was not ready again within {_PATIENCE_SECONDS:.0f} s\n{tail(part.log)}"
+    )

@@ -18,27 +18,36 @@ _STOP_SECONDS = 10.0
 class Server:
     """`python -m <module and arguments>`, its listening socket in TOCSIN_HTTP_FD.
 
-    The socket is ours, from the first start to the stop: while the process is away, requests wait in it.
+    The socket is ours, from the first start to the stop: while the process is away, requests wait
+    in it.
     """
 
     stop_signal = signal.SIGTERM
 
-    def __init__(self, name: str, arguments: Sequence[str], port: int, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], port: int, env: Mapping[str, str], log: Path
+    ) -> None:
         self.name, self.arguments, self.port, self.log = name, arguments, port, log
         self.env = {**env, "TOCSIN_HTTP_PORT": str(port)}
         self.process: subprocess.Popen[bytes] | None = None
         self._listening: socket.socket | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start it; whether it is ready, `problem` tells. RuntimeError when somebody else has its port."""
+        """Start it; whether it is ready, `problem` tells. RuntimeError when somebody else has its
+        port.
+        """
         if self._listening is None:
             try:
                 self._listening = listen("127.0.0.1", self.port)
             except OSError:
-                raise RuntimeError(f"port {self.port} on 127.0.0.1, which {self.name} needs, is taken") from None
+                raise RuntimeError(
+                    f"port {self.port} on 127.0.0.1, which {self.name} needs, is taken"
+                ) from None
         descriptor = self._listening.fileno()
         environment = {**self.env, "TOCSIN_HTTP_FD": str(descriptor)}
-        self.process = spawn([sys.executable, "-m", *self.arguments], self.log, env=environment, keep=[descriptor])
+        self.process = spawn(
+            [sys.executable, "-m", *self.arguments], self.log, env=environment, keep=[descriptor]
+        )
         return self.process
 
     def stop(self) -> None:

@@ -1,4 +1,6 @@
-"""What the local stack remembers from one start to the next: ports, secrets, and which processes are its own."""
+"""What the local stack remembers from one start to the next: ports, secrets, and which processes
+are its own.
+"""
 
 import base64
 import fcntl
@@ -24,7 +26,9 @@ class AlreadyUp(Exception):
 
 
 class Record(BaseModel):
-    """A process: `born` tells it from a later one with the same pid, `stop_signal` is how to end it."""
+    """A process: `born` tells it from a later one with the same pid, `stop_signal` is how to end
+    it.
+    """
 
     pid: int
     born: str
@@ -73,7 +77,9 @@ class Secrets(BaseModel):
 
     secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
     api_token: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
-    webhook_secret: str = Field(default_factory=lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+    webhook_secret: str = Field(
+        default_factory=lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    )
     integration_key: str | None = None
 
     @classmethod
@@ -93,11 +99,15 @@ def save_environment(variables: Mapping[str, str]) -> None:
 
 
 def adopt_environment() -> None:
-    """Take `.local/env` if this process was told nothing else: so that `tocsin` finds the stack of its checkout."""
+    """Take `.local/env` if this process was told nothing else: so that `tocsin` finds the stack of
+    its checkout.
+    """
     told = any(name.startswith("TOCSIN_") and name != "TOCSIN_LOCAL_DIR" for name in os.environ)
     if not told and ENVIRONMENT.exists():
         words = shlex.split(ENVIRONMENT.read_text())
-        os.environ.update({name: value for name, _, value in (word.partition("=") for word in words)})
+        os.environ.update(
+            {name: value for name, _, value in (word.partition("=") for word in words)}
+        )
 
 
 def write_private(path: Path, text: str) -> None:

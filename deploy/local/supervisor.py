@@ -1,4 +1,6 @@
-"""Keeps the parts of the stack running: starts them again when they end, and stops them all in the right order."""
+"""Keeps the parts of the stack running: starts them again when they end, and stops them all in the
+right order.
+"""
 
 import contextlib
 import subprocess
@@ -53,12 +55,16 @@ class Supervisor:
         self._watched: list[_Watched] = []
 
     def start(self, part: Part) -> None:
-        """Start a part and watch it from here on; parts are stopped in the reverse order. RuntimeError if it fails."""
+        """Start a part and watch it from here on; parts are stopped in the reverse order.
+        RuntimeError if it fails.
+        """
         self._watched.append(_Watched(part, time.monotonic()))
         self._run(part)
 
     def wait_ready(self, parts: list[Part], seconds: float) -> None:
-        """Return when all are ready. RuntimeError when one ends, or is not ready in time, with the end of its log."""
+        """Return when all are ready. RuntimeError when one ends, or is not ready in time, with the
+        end of its log.
+        """
         deadline = time.monotonic() + seconds
         for part in parts:
             while problem := part.problem():
@@ -94,7 +100,11 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop all: first what uses Kafka and PostgreSQL, then these."""
-        users = [watched.part for watched in self._watched if watched.part.name not in ("kafka", "postgres")]
+        users = [
+            watched.part
+            for watched in self._watched
+            if watched.part.name not in ("kafka", "postgres")
+        ]
         for part in users:  # together: they need not wait for each other
             if part.process and part.process.poll() is None:
                 part.process.send_signal(part.stop_signal)
@@ -128,7 +138,9 @@ class Supervisor:
     def _pause(self, watched: _Watched, what: str, failures: int, now: float) -> None:
         pause = min(_LONGEST_PAUSE_SECONDS, 0.5 * 2 ** (failures - 1))
         watched.failures, watched.due = failures, now + pause
-        self._say(f"{watched.part.name} {what}; starting it again in {pause:g} s. Its log: {watched.part.log}")
+        self._say(
+            f"{watched.part.name} {what}; starting it again in {pause:g} s. Its log: {watched.part.log}"
+        )
 
     def _run(self, part: Part) -> None:
         process = part.start()
@@ -138,7 +150,9 @@ class Supervisor:
 
 
 def end_leftovers(state: State) -> list[str]:
-    """End what an earlier supervisor of this checkout, itself gone, left running. Names of the parts ended."""
+    """End what an earlier supervisor of this checkout, itself gone, left running. Names of the
+    parts ended.
+    """
     ended = [
         name
         for name, record in reversed(state.processes.items())

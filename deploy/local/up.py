@@ -1,4 +1,6 @@
-"""`tocsin up`: from nothing, or from where it was left, to a stack that is ready; then looks after it."""
+"""`tocsin up`: from nothing, or from where it was left, to a stack that is ready; then looks after
+it.
+"""
 
 import asyncio
 import os
@@ -25,7 +27,9 @@ _READY_SECONDS = 60.0
 
 
 def run(console: Console, *, fresh: bool) -> None:
-    """Start everything and stay until interrupted; then stop everything. Raises what `running` does."""
+    """Start everything and stay until interrupted; then stop everything. Raises what `running`
+    does.
+    """
     with running(console, fresh=fresh) as (supervisor, current):
         greet(console, current)
         console.print("[dim]Ctrl-C stops everything.[/]")
@@ -36,12 +40,14 @@ def run(console: Console, *, fresh: bool) -> None:
 def running(console: Console, *, fresh: bool = False) -> Iterator[tuple[Supervisor, State]]:
     """The stack, ready in the block and stopped after it. An interrupt ends the block and no more.
 
-    Raises AlreadyUp; RuntimeError, MigrationError or an error of Kafka or PostgreSQL when the stack cannot be started:
-    whatever had been started is stopped again.
+    Raises AlreadyUp; RuntimeError, MigrationError or an error of Kafka or PostgreSQL when the stack
+    cannot be started: whatever had been started is stopped again.
     """
     with state.only_supervisor():
         current = _recover(console, fresh)
-        supervisor = Supervisor(current, lambda line: console.print(line, style="yellow", highlight=False))
+        supervisor = Supervisor(
+            current, lambda line: console.print(line, style="yellow", highlight=False)
+        )
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
         try:
@@ -61,7 +67,11 @@ def running(console: Console, *, fresh: bool = False) -> Iterator[tuple[Supervis
 def _recover(console: Console, fresh: bool) -> State:
     current = State.load()
     if ended := end_leftovers(current):
-        console.print(f"ended what an earlier run had left: {', '.join(ended)}", style="yellow", highlight=False)
+        console.print(
+            f"ended what an earlier run had left: {', '.join(ended)}",
+            style="yellow",
+            highlight=False,
+        )
     if fresh:
         for folder in (KAFKA, LOGS, postgres.lasting_home()):
             shutil.rmtree(folder, ignore_errors=True)
@@ -77,7 +87,9 @@ def _recover(console: Console, fresh: bool) -> State:
 def _start(console: Console, supervisor: Supervisor, current: State) -> None:
     secrets = Secrets.load()
     with _step(console, f"Kafka {jars.KAFKA_VERSION}: fetched and checked") as status:
-        files = jars.fetch(JARS, lambda done, total: status(f"Kafka {jars.KAFKA_VERSION}: {done} of {total} files"))
+        files = jars.fetch(
+            JARS, lambda done, total: status(f"Kafka {jars.KAFKA_VERSION}: {done} of {total} files")
+        )
     stack = build(current, secrets, files)
     with _step(console, f"Kafka on {stack.kafka.bootstrap}"):
         supervisor.start(stack.kafka)
@@ -107,10 +119,14 @@ def _start_servers(console: Console, supervisor: Supervisor, stack: Stack) -> No
 
 def _create_key(variables: Mapping[str, str]) -> str:
     command = [sys.executable, "-m", "shared.runtime.cli", "intake", "keys", "create", "local"]
-    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
     key = next((word for word in done.stdout.split() if word.startswith("tocsin_")), None)
     if done.returncode or key is None:
-        raise RuntimeError(f"no integration key could be made: {done.stdout[-500:]}{done.stderr[-500:]}")
+        raise RuntimeError(
+            f"no integration key could be made: {done.stdout[-500:]}{done.stderr[-500:]}"
+        )
     return key
 
 
@@ -119,4 +135,6 @@ def _step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
     started = time.monotonic()
     with console.status(title) as status:
         yield status.update
-    console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False)
+    console.print(
+        f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False
+    )

@@ -46,7 +46,9 @@ async def run(settings: Settings) -> None:
     handlers = Handlers(lambda: teams.current, clock)
     steps = Steps(lambda: teams.current, clock)
     timeout = timedelta(seconds=settings.webhook_timeout)
-    attempts = Attempts(channels, lambda: teams.current, links, settings.console_url, clock, timeout)
+    attempts = Attempts(
+        channels, lambda: teams.current, links, settings.console_url, clock, timeout
+    )
     app = create_app("Tocsin escalation")
     app.include_router(api.make_router(database, clock, token))
     app.include_router(links_page.make_router(database, clock, links))
@@ -55,18 +57,24 @@ async def run(settings: Settings) -> None:
             database,
             bootstrap=settings.kafka,
             group=NAME,
-            handlers=with_redrive(NAME, {triage.TOPIC: handlers.on_triage, commands.TOPIC: handlers.on_command}),
+            handlers=with_redrive(
+                NAME, {triage.TOPIC: handlers.on_triage, commands.TOPIC: handlers.on_command}
+            ),
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
         ),
-        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, gather=_GATHER_SECONDS),
+        "relay": Relay(
+            database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, gather=_GATHER_SECONDS
+        ),
         "timers": Ticker(database, steps.fire, clock, wake.subscribe("timers")),
-        "sender": Sender(database, attempts, lambda: teams.current, clock, wake.subscribe("deliveries")),
+        "sender": Sender(
+            database, attempts, lambda: teams.current, clock, wake.subscribe("deliveries")
+        ),
         "policy": teams,
         "wake": wake,
     }
-    await run_service(NAME, settings, app, database, components, looks=[figures.look])
+    await run_service(NAME, settings, app, database, components, gauge_queries=[figures.poll])
 
 
 def make_channels(settings: Settings, clock: Clock) -> Mapping[Method, Channel]:
@@ -75,9 +83,15 @@ def make_channels(settings: Settings, clock: Clock) -> Mapping[Method, Channel]:
     if settings.webhook_secret is not None:
         secrets = settings.webhook_secret.get_secret_value()
         try:
-            channels["webhook"] = WebhookChannel(secrets, settings.allowed_networks, settings.webhook_timeout, clock)
+            channels["webhook"] = WebhookChannel(
+                secrets, settings.allowed_networks, settings.webhook_timeout, clock
+            )
         except (ValueError, RuntimeError):
-            raise SettingsError("TOCSIN_WEBHOOK_SECRET: one or two secrets as whsec_<base64>") from None
+            raise SettingsError(
+                "TOCSIN_WEBHOOK_SECRET: one or two secrets as whsec_<base64>"
+            ) from None
     if settings.smtp is not None:
-        channels["email"] = MailChannel(settings.smtp.get_secret_value(), settings.smtp_from, settings.webhook_timeout)
+        channels["email"] = MailChannel(
+            settings.smtp.get_secret_value(), settings.smtp_from, settings.webhook_timeout
+        )
     return channels

@@ -16,8 +16,12 @@ app = service_commands("services.escalation", "Get a human, and keep the respons
 incidents = typer.Typer(no_args_is_help=True, help="Incidents: look at them and act on them.")
 mounts: dict[str, typer.Typer] = {"incidents": incidents}
 
-Reference = Annotated[str, typer.Argument(metavar="INCIDENT", help="INC-1042, or the incident's UUID.")]
-By = Annotated[str, typer.Option(help="Who acts, as shown in the timeline.", default_factory=getpass.getuser)]
+Reference = Annotated[
+    str, typer.Argument(metavar="INCIDENT", help="INC-1042, or the incident's UUID.")
+]
+By = Annotated[
+    str, typer.Option(help="Who acts, as shown in the timeline.", default_factory=getpass.getuser)
+]
 Note = Annotated[str | None, typer.Option(help="Why, or what was done.")]
 
 
@@ -37,7 +41,9 @@ def _act(incident: str, action: Action, by: str, note: str | None) -> None:
     settings = load_settings()
     url = f"{settings.escalation_url.rstrip('/')}/v1/incidents/{quote(incident, safe='')}/{action}"
     try:
-        status, answer = asyncio.run(_post(url, settings.required("api_token"), {"by": by, "note": note}))
+        status, answer = asyncio.run(
+            _post(url, settings.required("api_token"), {"by": by, "note": note})
+        )
     except (aiohttp.ClientError, TimeoutError, ValueError):
         raise refused(f"no answer from {settings.escalation_url} (TOCSIN_ESCALATION_URL)") from None
     if status != 200:
@@ -50,7 +56,11 @@ def _act(incident: str, action: Action, by: str, note: str | None) -> None:
 async def _post(url: str, token: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     timeout = aiohttp.ClientTimeout(total=15)
     async with (
-        aiohttp.ClientSession(timeout=timeout, headers={"Authorization": f"Bearer {token}"}) as session,
+        aiohttp.ClientSession(
+            timeout=timeout, headers={"Authorization": f"Bearer {token}"}
+        ) as session,
         session.post(url, json=body) as answer,
     ):
-        return answer.status, await answer.json(content_type=None) if "json" in answer.content_type else {}
+        return answer.status, await answer.json(
+            content_type=None
+        ) if "json" in answer.content_type else {}

@@ -36,7 +36,11 @@ class Handlers:
 
     async def on_triage(self, connection: Connection, records: Sequence[Record]) -> None:
         """Start responses, keep them up to date, end those that cleared at the source."""
-        events = [event for record in records if (event := read_fact(record)) and isinstance(event.data, TriageFact)]
+        events = [
+            event
+            for record in records
+            if (event := read_fact(record)) and isinstance(event.data, TriageFact)
+        ]
         batch = await Batch.load(connection, [event.subject for event in events], self._clock())
         for event in events:
             self._fold(batch, event)
@@ -48,7 +52,9 @@ class Handlers:
         over = isinstance(event.data, IncidentSubsided)
         declared = spans.RESOLVE if over else spans.RESPOND if incident else spans.ESCALATE
         with span(declared, parent, {INCIDENT_ID: str(event.subject)}) as here:
-            decision = domain.on_triage(incident, event, self._teams(), batch.now, batch.unsent(event.subject))
+            decision = domain.on_triage(
+                incident, event, self._teams(), batch.now, batch.unsent(event.subject)
+            )
             batch.apply(event.subject, decision, here or parent)
         if any(isinstance(fact, ResponseStarted) for fact in decision.facts):
             measure(metrics.STAGES, seconds_since(event.time, batch.now), "escalate", trace=here)
@@ -56,7 +62,9 @@ class Handlers:
     async def on_command(self, connection: Connection, records: Sequence[Record]) -> None:
         """Acknowledge and resolve on the order of another system."""
         orders = [_order(from_record(record)) for record in records]
-        batch = await Batch.load(connection, [command.incident_id for command, _, _ in orders], self._clock())
+        batch = await Batch.load(
+            connection, [command.incident_id for command, _, _ in orders], self._clock()
+        )
         for command, action, caller in orders:
             if batch.incident(command.incident_id) is None:
                 raise Malformed("data.incident_id", f"there is no incident {command.incident_id}")

@@ -13,7 +13,9 @@ from shared.telemetry.attributes import INCIDENT_ID, STEP
 
 
 class Steps:
-    """The ticker has claimed the timers in the transaction that this works in: after a crash they are due again."""
+    """The ticker has claimed the timers in the transaction that this works in: after a crash they
+    are due again.
+    """
 
     def __init__(self, teams: CurrentTeams, clock: Clock) -> None:
         self._teams = teams

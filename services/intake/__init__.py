@@ -1,7 +1,6 @@
 """Identify and log.
 
-Topics in: `tocsin.signals.v1` (what publishers see), `tocsin.escalation.v1` (resolutions close incidents),
-`tocsin.redrive.v1` (its dead letters, given back).
-Topics out: `tocsin.intake.v1`, `tocsin.rejections.v1`, `tocsin.dead-letters.v1`.
-Schema owned: `intake`.
+Topics in: `tocsin.signals.v1` (what publishers see), `tocsin.escalation.v1` (resolutions close
+incidents), `tocsin.redrive.v1` (its dead letters, given back). Topics out: `tocsin.intake.v1`,
+`tocsin.rejections.v1`, `tocsin.dead-letters.v1`. Schema owned: `intake`.
 """

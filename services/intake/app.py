@@ -27,8 +27,8 @@ from shared.runtime.settings import Settings
 log = logging.getLogger(__name__)
 NAME = "intake"
 _PRUNE_EVERY_SECONDS = 600
-# Where processors are short, what was taken in is paged before more is taken in: senders wait a little longer for their
-# answer, instead of thousands of pages each waiting for seconds.
+# Where processors are short, what was taken in is paged before more is taken in: senders wait a
+# little longer for their answer, instead of thousands of pages each waiting for seconds.
 _NICENESS = 3
 
 
@@ -48,7 +48,9 @@ async def run(settings: Settings) -> None:
             database,
             bootstrap=settings.kafka,
             group=NAME,
-            handlers=with_redrive(NAME, {SIGNALS: intake.on_signals, escalation.TOPIC: intake.on_escalation}),
+            handlers=with_redrive(
+                NAME, {SIGNALS: intake.on_signals, escalation.TOPIC: intake.on_escalation}
+            ),
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
@@ -66,7 +68,9 @@ async def run(settings: Settings) -> None:
 class Prune:
     """Forgets signals that are older than the window in which repeats are recognised."""
 
-    def __init__(self, database: Database, policy: Callable[[], IntakePolicy], clock: Clock) -> None:
+    def __init__(
+        self, database: Database, policy: Callable[[], IntakePolicy], clock: Clock
+    ) -> None:
         self._database = database
         self._policy = policy
         self._clock = clock

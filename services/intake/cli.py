@@ -36,15 +36,22 @@ app.add_typer(keys, name="keys")
 @keys.command("create")
 def keys_create(
     name: Annotated[
-        str, typer.Argument(help="The integration, e.g. alertmanager. Two keys of one name are a rotation.")
+        str,
+        typer.Argument(
+            help="The integration, e.g. alertmanager. Two keys of one name are a rotation."
+        ),
     ],
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; default: never.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="Days until it expires; default: never.")
+    ] = None,
 ) -> None:
     """Make a key and print it. It is shown this once; only a hash of it is kept."""
 
     async def create(database: Database) -> str:
         async with database.transaction() as connection:
-            return await create_key(connection, name, timedelta(days=days) if days else None, system_clock())
+            return await create_key(
+                connection, name, timedelta(days=days) if days else None, system_clock()
+            )
 
     try:
         typer.echo(asyncio.run(_with_database(create)))
@@ -62,12 +69,18 @@ def keys_list() -> None:
 
     table = Table("integration", "key", "expires")
     for key in asyncio.run(_with_database(load)):
-        table.add_row(key.name, f"tocsin_{key.key_id}_...", key.expires_at.isoformat() if key.expires_at else "never")
+        table.add_row(
+            key.name,
+            f"tocsin_{key.key_id}_...",
+            key.expires_at.isoformat() if key.expires_at else "never",
+        )
     Console().print(table)
 
 
 @keys.command("revoke")
-def keys_revoke(key_id: Annotated[str, typer.Argument(help="The public part, as `list` shows it.")]) -> None:
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(help="The public part, as `list` shows it.")],
+) -> None:
     """Revoke a key. Running services may honour it for 30 seconds more."""
     public = key_id.removeprefix("tocsin_").partition("_")[0]
 

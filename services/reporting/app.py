@@ -28,7 +28,11 @@ _NICENESS = 15  # where processors are short, pages leave first and are reported
 
 
 def build_app(
-    database: Database, clock: Clock, live: Live, trace_template: str | None, traces: Traces | None = None
+    database: Database,
+    clock: Clock,
+    live: Live,
+    trace_template: str | None,
+    traces: Traces | None = None,
 ) -> FastAPI:
     """The API, the console and its assets."""
     app = create_app("Tocsin reporting")
@@ -62,5 +66,10 @@ async def run(settings: Settings) -> None:
     relay = Relay(dsn, settings.kafka, NAME, clock, settings.topic_prefix, gather=_LINGER_SECONDS)
     traces = Traces(settings.traces_api) if settings.traces_api else None
     app = build_app(database, clock, live, settings.trace_url, traces)
-    components: dict[str, Component] = {"consumption": consumption, "relay": relay, "wake": wake, "live": live}
+    components: dict[str, Component] = {
+        "consumption": consumption,
+        "relay": relay,
+        "wake": wake,
+        "live": live,
+    }
     await run_service(NAME, settings, app, database, components, stop, niceness=_NICENESS)

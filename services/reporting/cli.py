@@ -16,13 +16,17 @@ from shared.postgres.database import Database
 from shared.runtime.commands import refused, service_commands
 from shared.runtime.settings import Settings, load_settings
 
-app = service_commands("services.reporting", "Learn and prove: timelines, figures, the console and the audit log.")
+app = service_commands(
+    "services.reporting", "Learn and prove: timelines, figures, the console and the audit log."
+)
 incidents = typer.Typer(no_args_is_help=True, help="Incidents: look at them and act on them.")
 audit = typer.Typer(no_args_is_help=True, help="The audit log.")
 mounts: dict[str, typer.Typer] = {"incidents": incidents, "audit": audit}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as it is.")]
-Status = Annotated[str, typer.Option(help="open, reported, triggered, acknowledged, resolved or all.")]
+Status = Annotated[
+    str, typer.Option(help="open, reported, triggered, acknowledged, resolved or all.")
+]
 
 
 @incidents.command("list")
@@ -30,7 +34,9 @@ def list_incidents(
     status: Status = "open",
     team: Annotated[str | None, typer.Option(help="Only this team's.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    synthetic: Annotated[bool, typer.Option("--synthetic", help="A canary's, in place of real ones.")] = False,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="A canary's, in place of real ones.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The newest incidents."""
@@ -42,7 +48,8 @@ def list_incidents(
 
 @incidents.command("show")
 def show_incident(
-    incident: Annotated[str, typer.Argument(help="INC-1042, or the incident's UUID.")], as_json: AsJson = False
+    incident: Annotated[str, typer.Argument(help="INC-1042, or the incident's UUID.")],
+    as_json: AsJson = False,
 ) -> None:
     """One incident: its state, its timeline, who was paged and why."""
     answer = _get(f"/v1/incidents/{incident}", {})
@@ -57,25 +64,40 @@ def _audit() -> None:
 
 @audit.command("verify")
 def verify() -> None:
-    """Walk every chain of the audit log. Exit 1 naming the first record that was changed, removed or moved in each."""
+    """Walk every chain of the audit log. Exit 1 naming the first record that was changed, removed
+    or moved in each.
+    """
     verdicts = asyncio.run(_verify(load_settings()))
     Console().print(verdict_table(verdicts))
     broken = [verdict for verdict in verdicts if verdict.broken]
     for verdict in broken:
-        typer.secho(f"tocsin: {verdict.topic}/{verdict.partition}: {verdict.broken}", fg="red", err=True)
+        typer.secho(
+            f"tocsin: {verdict.topic}/{verdict.partition}: {verdict.broken}", fg="red", err=True
+        )
     if broken:
         raise typer.Exit(1)
-    typer.echo(f"all {sum(verdict.records for verdict in verdicts):,} records in {len(verdicts)} chain(s) hold")
+    typer.echo(
+        f"all {sum(verdict.records for verdict in verdicts):,} records in {len(verdicts)} chain(s) hold"
+    )
 
 
 async def _verify(settings: Settings) -> list[Verdict]:
     database = Database(settings.dsn(NAME), application="tocsin audit")
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} records verified"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} records verified"),
+        TimeElapsedColumn(),
+    )
     try:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=None)
             async with database.connection() as connection:
-                return [v async for v in verify_chains(connection, lambda count: progress.advance(task, count))]
+                return [
+                    v
+                    async for v in verify_chains(
+                        connection, lambda count: progress.advance(task, count)
+                    )
+                ]
     finally:
         await database.close()
 
@@ -93,7 +115,10 @@ def _get(path: str, query: dict[str, str]) -> dict[str, Any]:
 
 async def _fetch(url: str, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
     timeout = aiohttp.ClientTimeout(total=15)
-    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, params=query) as answer:
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(url, params=query) as answer,
+    ):
         return answer.status, await answer.json(content_type=None)
 
 

@@ -32,10 +32,16 @@ class Triage:
         self._clock = clock
 
     async def on_intake(self, connection: Connection, records: Sequence[Record]) -> None:
-        """`tocsin.intake.v1`: prioritise incidents, route requests; news older than what is known changes nothing."""
+        """`tocsin.intake.v1`: prioritise incidents, route requests; news older than what is known
+        changes nothing.
+        """
         events = [event for record in records if (event := read_fact(record))]
-        written = await self._triage(connection, [e for e in events if isinstance(e.data, IncidentNews)])
-        written += await self._route(connection, [e for e in events if isinstance(e.data, RequestLogged)])
+        written = await self._triage(
+            connection, [e for e in events if isinstance(e.data, IncidentNews)]
+        )
+        written += await self._route(
+            connection, [e for e in events if isinstance(e.data, RequestLogged)]
+        )
         await insert_outbox(connection, event_messages(written), self._clock())
 
     async def _triage(self, connection: Connection, events: Sequence[Event]) -> list[Event]:
@@ -65,7 +71,11 @@ class Triage:
         if not events:
             return []
         now, catalogue = self._clock(), self._catalogue()
-        routed = {e.subject: (e, route(e.data.request, catalogue)) for e in events if isinstance(e.data, RequestLogged)}
+        routed = {
+            e.subject: (e, route(e.data.request, catalogue))
+            for e in events
+            if isinstance(e.data, RequestLogged)
+        }
         fresh = await store.insert_requests(connection, [fact for _, fact in routed.values()], now)
         written = []
         for request_id in routed.keys() & fresh:
@@ -80,5 +90,9 @@ def _triage_span(event: Event, fact: TriageFact) -> AbstractContextManager[Trace
     return span(
         spans.TRIAGE,
         event.trace,
-        {INCIDENT_ID: str(event.subject), PRIORITY: fact.triage.priority.value, TEAM: fact.triage.team},
+        {
+            INCIDENT_ID: str(event.subject),
+            PRIORITY: fact.triage.priority.value,
+            TEAM: fact.triage.team,
+        },
     )

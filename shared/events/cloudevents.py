@@ -1,4 +1,5 @@
-"""CloudEvents 1.0 over Kafka and HTTP, structured and binary. Parsing never raises anything but Malformed.
+"""CloudEvents 1.0 over Kafka and HTTP, structured and binary. Parsing never raises anything but
+Malformed.
 
 Sources: CloudEvents 1.0.2 core, its JSON format, Kafka and HTTP protocol bindings.
 """
@@ -18,11 +19,15 @@ MAX_EVENT_BYTES = 512 * 1024
 _MAX_ATTRIBUTE = 1024
 _MAX_FIELD = 300
 _REQUIRED = ("id", "source", "type")
-_CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
+_CORE = frozenset(
+    {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
+)
 
 
 class Malformed(ValueError):
-    """What a publisher sent cannot be taken. `field` names the part at fault, `reason` says how to mend it."""
+    """What a publisher sent cannot be taken. `field` names the part at fault, `reason` says how to
+    mend it.
+    """
 
     def __init__(self, field: str, reason: str) -> None:
         field = shorten(field, _MAX_FIELD)  # it may be a key of the sender's
@@ -33,7 +38,9 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CloudEvent:
-    """The envelope with its data still unread (a JSON value). `extensions` are strings by lower-case name."""
+    """The envelope with its data still unread (a JSON value). `extensions` are strings by
+    lower-case name.
+    """
 
     id: str
     source: str
@@ -51,7 +58,9 @@ class CloudEvent:
 
 
 def load_json(body: bytes, what: str = "body", limit: int = MAX_EVENT_BYTES) -> Any:
-    """JSON from untrusted bytes: bounded in size before it is parsed (the parser itself refuses 1,024 levels)."""
+    """JSON from untrusted bytes: bounded in size before it is parsed (the parser itself refuses
+    1,024 levels).
+    """
     if len(body) > limit:
         raise Malformed(what, f"is {len(body)} bytes; at most {limit} are taken")
     try:
@@ -60,7 +69,9 @@ def load_json(body: bytes, what: str = "body", limit: int = MAX_EVENT_BYTES) -> 
         raise Malformed(what, f"is not JSON: {error}") from None
 
 
-def from_structured(document: Any, header_trace: TraceContext | None = None, where: str = "") -> CloudEvent:
+def from_structured(
+    document: Any, header_trace: TraceContext | None = None, where: str = ""
+) -> CloudEvent:
     """A CloudEvent from one JSON object in structured mode."""
     if not isinstance(document, dict):
         raise Malformed(where or "body", "is not a JSON object with CloudEvents attributes")
@@ -70,7 +81,9 @@ def from_structured(document: Any, header_trace: TraceContext | None = None, whe
     return _build(attributes, document.get("data"), header_trace, where)
 
 
-def from_binary(attributes: Mapping[str, str], body: bytes, header_trace: TraceContext | None = None) -> CloudEvent:
+def from_binary(
+    attributes: Mapping[str, str], body: bytes, header_trace: TraceContext | None = None
+) -> CloudEvent:
     """A CloudEvent from attributes (names without `ce-` or `ce_`) and a JSON body."""
     return _build(attributes, load_json(body, "data"), header_trace, "")
 
@@ -79,7 +92,9 @@ def from_record(record: Record) -> CloudEvent:
     """A CloudEvent from a Kafka record in either content mode."""
     if record.value is None:
         raise Malformed("value", "is null; a CloudEvent is expected")
-    headers = {name.lower(): value.decode("utf-8", errors="replace") for name, value in record.headers}
+    headers = {
+        name.lower(): value.decode("utf-8", errors="replace") for name, value in record.headers
+    }
     header_trace = trace_in(headers)
     content_type = headers.get("content-type", "")
     if "ce_specversion" in headers and not content_type.startswith("application/cloudevents"):
@@ -105,14 +120,17 @@ def type_in(record: Record) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def _build(attributes: Mapping[str, Any], data: Any, header_trace: TraceContext | None, where: str) -> CloudEvent:
+def _build(
+    attributes: Mapping[str, Any], data: Any, header_trace: TraceContext | None, where: str
+) -> CloudEvent:
     if attributes.get("specversion") != "1.0":
         raise Malformed(f"{where}specversion", 'must be "1.0"')
     for name in _REQUIRED:
         if name not in attributes:
             raise Malformed(f"{where}{name}", "is required")
     texts = {
-        # What is plainly a short text is not looked at twice: every reader does this for all attributes of all events.
+        # What is plainly a short text is not looked at twice: every reader does this for all
+        # attributes of all events.
         name: value
         if type(value) is str and len(value) <= _MAX_ATTRIBUTE and "\x00" not in value
         else _text(value, where + name)

@@ -10,15 +10,17 @@ from shared.events.triage import Priority
 TOPIC = "tocsin.escalation.v1"
 
 Via = Literal["api", "topic", "link", "source"]
-"""How an order came in, as far as this version knows. In facts it is any text: more ways will come, and a reader of an
-older version must not refuse a fact for one."""
+"""How an order came in, as far as this version knows. In facts it is any text: more ways will come,
+and a reader of an older version must not refuse a fact for one.
+"""
 
 
 class Response(Model):
     """The state of the response after the event.
 
-    `intake_sequence` and `triage_sequence` are the newest of each producer that it has seen. `waiting_on` names the
-    timer, person or source that moves it next, so that no incident can stall unseen.
+    `intake_sequence` and `triage_sequence` are the newest of each producer that it has seen.
+    `waiting_on` names the timer, person or source that moves it next, so that no incident can stall
+    unseen.
     """
 
     incident_id: UUID
@@ -59,14 +61,18 @@ class Page(Model):
 
 
 class ResponseStarted(Fact, topic=TOPIC):
-    """Somebody has to act. `plan` says in words who will be paged and when, under the policy as it was then."""
+    """Somebody has to act. `plan` says in words who will be paged and when, under the policy as it
+    was then.
+    """
 
     response: Response
     plan: list[str]
 
 
 class IncidentEscalated(Fact, topic=TOPIC):
-    """A step of the policy began. `paged` are the users called; `skipped` says which targets reach nobody, and why."""
+    """A step of the policy began. `paged` are the users called; `skipped` says which targets reach
+    nobody, and why.
+    """
 
     response: Response
     paged: list[str]
@@ -82,7 +88,9 @@ class PageSent(Fact, topic=TOPIC):
 
 
 class PageFailed(Fact, topic=TOPIC):
-    """A page did not arrive. `final` means that no retry follows and the next method was used, if there was one."""
+    """A page did not arrive. `final` means that no retry follows and the next method was used, if
+    there was one.
+    """
 
     response: Response
     page: Page
@@ -100,7 +108,9 @@ class IncidentAcknowledged(Fact, topic=TOPIC):
 
 
 class IncidentResolved(Fact, topic=TOPIC):
-    """The response ended. It acted on `response.intake_sequence`: a later signal opens a new incident."""
+    """The response ended. It acted on `response.intake_sequence`: a later signal opens a new
+    incident.
+    """
 
     response: Response
     by: str

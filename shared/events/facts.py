@@ -1,4 +1,6 @@
-"""Facts: the events that Tocsin's own services write, with the incident's sequence and trace in the envelope."""
+"""Facts: the events that Tocsin's own services write, with the incident's sequence and trace in the
+envelope.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ class Model(BaseModel):
 
 
 class Fact(Model):
-    """What a service states in the past tense. `topic` is where it is written, `type` is the CloudEvents type."""
+    """What a service states in the past tense. `topic` is where it is written, `type` is the
+    CloudEvents type.
+    """
 
     topic: ClassVar[str]
     type: ClassVar[str]
@@ -45,7 +49,9 @@ FactClass = type[Fact]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact with its envelope. `subject` is the incident's id (or the request's or change's), and the Kafka key."""
+    """A fact with its envelope. `subject` is the incident's id (or the request's or change's), and
+    the Kafka key.
+    """
 
     subject: UUID
     sequence: int
@@ -60,13 +66,17 @@ class Event:
         return self.data.type
 
 
-def new_event(subject: UUID, sequence: int, time: datetime, data: Fact, trace: TraceContext | None) -> Event:
+def new_event(
+    subject: UUID, sequence: int, time: datetime, data: Fact, trace: TraceContext | None
+) -> Event:
     """An event that happens now."""
     return Event(subject, sequence, time, data, trace, str(uuid7()))
 
 
 def next_sequence(last: int, epoch: int) -> int:
-    """The sequence after `last`; a raised epoch (a restored database) puts it above all that was handed out before."""
+    """The sequence after `last`; a raised epoch (a restored database) puts it above all that was
+    handed out before.
+    """
     return max(last, epoch << _EPOCH_SHIFT) + 1
 
 
@@ -98,12 +108,18 @@ def event_messages(events: Sequence[Event]) -> list[OutboxMessage]:
 
 
 def read_fact(record: Record, *wanted: FactClass) -> Event | None:
-    """The event of a record of one of Tocsin's own topics; None for a type that this version does not know, or that is
-    not among those `wanted`, where some are named: reading them costs more than all else.
+    """The event of a record of one of Tocsin's own topics; None for a type that this version does
+    not know, or that is not among those `wanted`, where some are named: reading them costs more
+    than all else.
 
     Raises Malformed when the record breaks the contract, which those that are not wanted may.
     """
-    if wanted and (told := type_in(record)) and (known := Fact.registry.get(told)) and known not in wanted:
+    if (
+        wanted
+        and (told := type_in(record))
+        and (known := Fact.registry.get(told))
+        and known not in wanted
+    ):
         return None
     envelope = from_record(record)
     fact = Fact.registry.get(envelope.type)

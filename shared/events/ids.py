@@ -1,4 +1,6 @@
-"""Identifiers: fresh ones are UUIDv7 (RFC 9562), so that they sort by time; ids made from a signal are UUIDv5."""
+"""Identifiers: fresh ones are UUIDv7 (RFC 9562), so that they sort by time; ids made from a signal
+are UUIDv5.
+"""
 
 import secrets
 import time
@@ -17,5 +19,7 @@ def uuid7() -> UUID:
 
 
 def derived_id(source: str, signal_id: str, role: str) -> UUID:
-    """The id of what a signal caused. The same (source, id) gives the same UUID, so a replay makes nothing twice."""
+    """The id of what a signal caused. The same (source, id) gives the same UUID, so a replay makes
+    nothing twice.
+    """
     return uuid5(_SIGNALS, f"{role}\x1f{source}\x1f{signal_id}")

@@ -20,7 +20,8 @@ class Severity(StrEnum):
 
 
 class ReportedIncident(Model):
-    """An incident as intake knows it after the event. Times are UTC; `started_at` is the sender's claim.
+    """An incident as intake knows it after the event. Times are UTC; `started_at` is the sender's
+    claim.
 
     `signal_count` counts the signals that fired: repeats with the first, ends not.
     """
@@ -52,14 +53,18 @@ class IncidentReported(Fact, topic=TOPIC):
 
 
 class IncidentUpdated(Fact, topic=TOPIC):
-    """More signals joined an open incident; in a storm one event stands for many. `changed` names the fields."""
+    """More signals joined an open incident; in a storm one event stands for many. `changed` names
+    the fields.
+    """
 
     incident: ReportedIncident
     changed: list[str]
 
 
 class IncidentCleared(Fact, topic=TOPIC):
-    """No alert of the incident fires any more. `reason` says whether they were resolved at the source or expired."""
+    """No alert of the incident fires any more. `reason` says whether they were resolved at the
+    source or expired.
+    """
 
     incident: ReportedIncident
     reason: str

@@ -1,4 +1,6 @@
-"""What could not be taken: `tocsin.rejections.v1` tells publishers, `tocsin.dead-letters.v1` tells operators."""
+"""What could not be taken: `tocsin.rejections.v1` tells publishers, `tocsin.dead-letters.v1` tells
+operators.
+"""
 
 from shared.events.facts import Fact
 
@@ -7,7 +9,9 @@ DEAD_LETTERS = "tocsin.dead-letters.v1"
 
 
 class SignalRejected(Fact, topic=REJECTIONS):
-    """A message on the signals topic was refused: which, and how to mend it. The value is not repeated."""
+    """A message on the signals topic was refused: which, and how to mend it. The value is not
+    repeated.
+    """
 
     field: str
     reason: str
@@ -18,7 +22,9 @@ class SignalRejected(Fact, topic=REJECTIONS):
 
 
 class MessageDeadLettered(Fact, topic=DEAD_LETTERS):
-    """A record or timer that `service` could not work on. `value` and header values are base64 of the exact bytes."""
+    """A record or timer that `service` could not work on. `value` and header values are base64 of
+    the exact bytes.
+    """
 
     service: str
     reason: str

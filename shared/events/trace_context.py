@@ -1,4 +1,6 @@
-"""W3C Trace Context (https://www.w3.org/TR/trace-context/) as plain values that rows and messages carry."""
+"""W3C Trace Context (https://www.w3.org/TR/trace-context/) as plain values that rows and messages
+carry.
+"""
 
 import re
 import secrets
@@ -24,10 +26,14 @@ class TraceContext(NamedTuple):
 
 @lru_cache(maxsize=1024)  # a message has it twice, as header and as extension
 def parse_trace(traceparent: str | None, tracestate: str | None = None) -> TraceContext | None:
-    """The context, or None when `traceparent` is absent or malformed: a slip costs nothing but the trace."""
+    """The context, or None when `traceparent` is absent or malformed: a slip costs nothing but the
+    trace.
+    """
     if not traceparent or not _TRACEPARENT.fullmatch(traceparent) or traceparent.startswith("ff"):
         return None
-    return TraceContext(traceparent, tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else None)
+    return TraceContext(
+        traceparent, tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else None
+    )
 
 
 def trace_in(carrier: Mapping[str, str]) -> TraceContext | None:

@@ -24,7 +24,8 @@ Level = Literal["high", "medium", "low"]
 
 
 class TriagedIncident(Model):
-    """An incident as triage knows it after the event. `intake_sequence` is the newest intake event it has seen.
+    """An incident as triage knows it after the event. `intake_sequence` is the newest intake event
+    it has seen.
 
     `synthetic`: not real, a canary's; figures and lists leave it out.
     """

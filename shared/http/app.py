@@ -22,7 +22,7 @@ _MAX_BODY = 64 * 1024
 BODY_SECONDS = 30.0
 
 PROBLEM: dict[str, Any] = {
-    "description": "What is wrong, and how to mend it (RFC 9457). 503 comes with Retry-After: send it again.",
+    "description": "What is wrong, and how to correct it (RFC 9457). 503 comes with Retry-After: send it again.",
     "content": {
         "application/problem+json": {
             "schema": {
@@ -52,31 +52,59 @@ class JsonResponse(JSONResponse):
 
 
 class Problem(Exception):
-    """An answer that is an error: HTTP status, what is wrong, how to mend it; `extra` joins the JSON body."""
+    """An answer that is an error: HTTP status, what is wrong, how to correct it; `extra` joins the
+    JSON body.
+    """
 
     def __init__(
-        self, status: int, title: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        **extra: Any,
     ) -> None:
         super().__init__(detail)
-        self.status, self.title, self.detail, self.headers, self.extra = status, title, detail, headers, extra
+        self.status, self.title, self.detail, self.headers, self.extra = (
+            status,
+            title,
+            detail,
+            headers,
+            extra,
+        )
 
 
-def unauthorised(mend: str) -> Problem:
-    """401; `mend` says what to send as Authorization."""
-    return Problem(401, "Unauthorised", f"Authorization: {mend}", {"WWW-Authenticate": "Bearer"}, field="Authorization")
+def unauthorised(hint: str) -> Problem:
+    """401; `hint` says what to send as Authorization."""
+    return Problem(
+        401,
+        "Unauthorised",
+        f"Authorization: {hint}",
+        {"WWW-Authenticate": "Bearer"},
+        field="Authorization",
+    )
 
 
 def _answer(error: Problem) -> Response:
-    body = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail, **error.extra}
+    body = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        **error.extra,
+    }
     return JsonResponse(body, error.status, error.headers, media_type="application/problem+json")
 
 
 def create_app(title: str, max_body: int | None = _MAX_BODY) -> FastAPI:
     """An application with problem+json errors and no error that shows its inside.
 
-    It refuses bodies of more than `max_body` bytes; with None its routes bound what they read by themselves.
+    It refuses bodies of more than `max_body` bytes; with None its routes bound what they read by
+    themselves.
     """
-    app = FastAPI(title=title, version="1", redoc_url=None, docs_url=None, responses={"default": PROBLEM})
+    app = FastAPI(
+        title=title, version="1", redoc_url=None, docs_url=None, responses={"default": PROBLEM}
+    )
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         Problem: _problem,
         Malformed: _malformed,
@@ -124,13 +152,19 @@ async def _problem(_: Request, error: Problem) -> Response:
 
 
 async def _malformed(_: Request, error: Malformed) -> Response:
-    return _answer(Problem(400, "Invalid request", str(error), field=error.field, reason=error.reason))
+    return _answer(
+        Problem(400, "Invalid request", str(error), field=error.field, reason=error.reason)
+    )
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return _answer(Problem(422, "Invalid request", f"{field}: {first['msg']}", field=field, reason=first["msg"]))
+    return _answer(
+        Problem(
+            422, "Invalid request", f"{field}: {first['msg']}", field=field, reason=first["msg"]
+        )
+    )
 
 
 async def _http(_: Request, error: HTTPException) -> Response:
@@ -141,17 +175,31 @@ async def _http(_: Request, error: HTTPException) -> Response:
 async def _unavailable(request: Request, error: Exception) -> Response:
     log.warning(
         "answered 503",
-        extra={"route": getattr(request.scope.get("route"), "path", None), "error": type(error).__qualname__},
+        extra={
+            "route": getattr(request.scope.get("route"), "path", None),
+            "error": type(error).__qualname__,
+        },
     )
-    return _answer(Problem(503, "Unavailable", "the database cannot be reached; send it again", {"Retry-After": "5"}))
+    return _answer(
+        Problem(
+            503,
+            "Unavailable",
+            "the database cannot be reached; send it again",
+            {"Retry-After": "5"},
+        )
+    )
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, of at most `limit` bytes; more is refused with 413 before it is read to its end, and 408 ends what
-    takes longer than half a minute."""
+    """The body, of at most `limit` bytes; more is refused with 413 before it is read to its end,
+    and 408 ends what takes longer than half a minute.
+    """
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Problem(
-            415, "Unsupported encoding", "Content-Encoding: send the body uncompressed", field="Content-Encoding"
+            415,
+            "Unsupported encoding",
+            "Content-Encoding: send the body uncompressed",
+            field="Content-Encoding",
         )
     if int(request.headers.get("content-length") or 0) > limit:
         raise _too_large(limit)
@@ -169,12 +217,18 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(413, "Too large", f"body: at most {limit} bytes are taken in one request", field="body")
+    return Problem(
+        413, "Too large", f"body: at most {limit} bytes are taken in one request", field="body"
+    )
 
 
 def _too_slow() -> Problem:
     return Problem(
-        408, "Too slow", f"body: send it within {BODY_SECONDS:.0f} seconds", {"Connection": "close"}, field="body"
+        408,
+        "Too slow",
+        f"body: send it within {BODY_SECONDS:.0f} seconds",
+        {"Connection": "close"},
+        field="body",
     )
 
 
@@ -193,7 +247,9 @@ def require_token(expected: str) -> Callable[..., Awaitable[None]]:
     """A FastAPI dependency that lets through only the bearer of `expected`."""
 
     # The scheme only tells OpenAPI; what is sent is compared here.
-    async def check(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> None:
+    async def check(
+        request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]
+    ) -> None:
         if not hmac.compare_digest((bearer(request) or "").encode(), expected.encode()):
             raise unauthorised("send `Bearer <TOCSIN_API_TOKEN>`")
 

@@ -1,4 +1,6 @@
-"""HTTP from anybody: uvicorn's protocol, with bounds on how large the head of a request is and how long it takes."""
+"""HTTP from anybody: uvicorn's protocol, with bounds on how large the head of a request is and how
+long it takes.
+"""
 
 from asyncio import TimerHandle, Transport
 from typing import Any
@@ -42,7 +44,9 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(431, "Headers too large", f"headers: send at most {MAX_HEAD_BYTES} bytes of them")
+            self._refuse(
+                431, "Headers too large", f"headers: send at most {MAX_HEAD_BYTES} bytes of them"
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
@@ -66,9 +70,18 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
         self._stop_waiting()
-        body = orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
-        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        body = orjson.dumps(
+            {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        )
+        head = (
+            b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            % len(body)
+        )
+        answering = (
+            self.cycle is not None
+            and self.cycle.response_started
+            and not self.cycle.response_complete
+        )
         if not answering:  # in the middle of another answer there is nothing to say
             self.transport.write(STATUS_LINE[status] + head + body)
         self.transport.close()

@@ -14,10 +14,13 @@ _LOOKS = 300  # a caller on a busy machine may take a second from connecting to 
 
 def listen(host: str, port: int) -> socket.socket:
     """A new listening socket. Raises OSError when somebody else has the port."""
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listening = socket.socket(
+        socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM
+    )
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # asyncio sets TCP_NODELAY on sockets it makes itself only; without it small answers wait for the peer's ACK.
+        # asyncio sets TCP_NODELAY on sockets it makes itself only; without it small answers wait
+        # for the peer's ACK.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.bind((host, port))
         listening.listen(_BACKLOG)
@@ -29,7 +32,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def listen_or_inherit(host: str, port: int, descriptor: int | None) -> socket.socket:
-    """The socket that this process was given, or a new one where it was given none. Raises OSError as `listen` does."""
+    """The socket that this process was given, or a new one where it was given none. Raises OSError
+    as `listen` does.
+    """
     return listen(host, port) if descriptor is None else inherit(descriptor)
 
 
@@ -50,11 +55,15 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting; hear those who have just connected, whom uvicorn would cut off; then as uvicorn does."""
+        """Stop accepting; hear those who have just connected, whom uvicorn would cut off; then as
+        uvicorn does.
+        """
         for server in self.servers:
             server.close()
         for _ in range(_LOOKS):
-            await asyncio.sleep(_LOOK_SECONDS)  # before the first look: who was accepted is in the list a step later
+            await asyncio.sleep(
+                _LOOK_SECONDS
+            )  # before the first look: who was accepted is in the list a step later
             if all(getattr(one, "cycle", one) for one in self.server_state.connections):
                 break
         await super().shutdown(sockets)

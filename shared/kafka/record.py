@@ -6,7 +6,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`topic` is without prefix; header values are bytes as they came; `timestamp` is the broker's, in UTC."""
+    """`topic` is without prefix; header values are bytes as they came; `timestamp` is the broker's,
+    in UTC.
+    """
 
     topic: str
     partition: int

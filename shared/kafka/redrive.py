@@ -1,9 +1,10 @@
 """Records given back to the service that could not work on them, on `tocsin.redrive.v1`.
 
-A record comes back as it was, behind one header more: whose it is, and where it stood. It does not go to its own topic
-again, which others read and which only its owner writes. Its offset here is a row in Postgres like any other, so it is
-worked on once; and since every handler takes repeats for what they are (a relay publishes again after a crash,
-publishers send again), giving it back twice does no more than giving it back once.
+A record comes back as it was, behind one header more: whose it is, and where it stood. It does not
+go to its own topic again, which others read and which only its owner writes. Its offset here is a
+row in Postgres like any other, so it is worked on once; and since every handler takes repeats for
+what they are (a relay publishes again after a crash, publishers send again), giving it back twice
+does no more than giving it back once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,9 @@ HEADER = "tocsin-redrive"
 
 
 class Address(Model):
-    """Whose a record is, and where it stood when. `letter` is the event id of the dead letter that it comes from."""
+    """Whose a record is, and where it stood when. `letter` is the event id of the dead letter that
+    it comes from.
+    """
 
     service: str
     origin: str
@@ -55,7 +58,11 @@ def as_it_was(record: Record) -> Record:
 
 def given_back(records: Sequence[Record], service: str) -> list[Record]:
     """Those that are for this service, as they were."""
-    return [as_it_was(record) for record in records if (to := address_of(record)) and to.service == service]
+    return [
+        as_it_was(record)
+        for record in records
+        if (to := address_of(record)) and to.service == service
+    ]
 
 
 def with_redrive(service: str, handlers: Mapping[str, Handler]) -> dict[str, Handler]:

@@ -47,7 +47,8 @@ TOPICS = (
 async def apply_topics(
     bootstrap: str, prefix: str = "", topics: Sequence[Topic] = TOPICS, replication: int = -1
 ) -> list[str]:
-    """Make what is missing, add partitions, set the configuration. Idempotent; returns what it did, in words.
+    """Make what is missing, add partitions, set the configuration. Idempotent; returns what it did,
+    in words.
 
     `replication` -1 takes the broker's default. Partitions are never taken away. Raises KafkaError.
     """
@@ -59,28 +60,47 @@ async def apply_topics(
             for topic in await admin.describe_topics([prefix + topic.name for topic in topics])
             if topic["error_code"] == 0
         }
-        done = [*await _create(admin, prefix, [t for t in topics if prefix + t.name not in present], replication)]
+        done = [
+            *await _create(
+                admin, prefix, [t for t in topics if prefix + t.name not in present], replication
+            )
+        ]
         grow = {
-            t: present[prefix + t.name] for t in topics if present.get(prefix + t.name, t.partitions) < t.partitions
+            t: present[prefix + t.name]
+            for t in topics
+            if present.get(prefix + t.name, t.partitions) < t.partitions
         }
         if grow:
-            await admin.create_partitions({prefix + topic.name: NewPartitions(topic.partitions) for topic in grow})
-            done += [f"{prefix}{topic.name}: {had} -> {topic.partitions} partitions" for topic, had in grow.items()]
+            await admin.create_partitions(
+                {prefix + topic.name: NewPartitions(topic.partitions) for topic in grow}
+            )
+            done += [
+                f"{prefix}{topic.name}: {had} -> {topic.partitions} partitions"
+                for topic, had in grow.items()
+            ]
         await admin.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, prefix + t.name, configs=t.configuration) for t in topics]
+            [
+                ConfigResource(ConfigResourceType.TOPIC, prefix + t.name, configs=t.configuration)
+                for t in topics
+            ]
         )
         return done
     finally:
         await admin.close()
 
 
-async def _create(admin: AIOKafkaAdminClient, prefix: str, topics: Sequence[Topic], replication: int) -> list[str]:
+async def _create(
+    admin: AIOKafkaAdminClient, prefix: str, topics: Sequence[Topic], replication: int
+) -> list[str]:
     if not topics:
         return []
     # For its default the client wants assignments to be given, if only none of them.
     assignments: dict[int, list[int]] | None = {} if replication == -1 else None
     answer = await admin.create_topics(
-        [NewTopic(prefix + t.name, t.partitions, replication, assignments, t.configuration) for t in topics]
+        [
+            NewTopic(prefix + t.name, t.partitions, replication, assignments, t.configuration)
+            for t in topics
+        ]
     )
     for name, code, *rest in answer.topic_errors:
         if code and for_code(code) is not TopicAlreadyExistsError:

@@ -1,4 +1,4 @@
-"""Policy files: checked whole, every error with its file, its line and its mend."""
+"""Policy files: checked whole, every error with its file, its line and its hint."""
 
 import difflib
 import hashlib
@@ -46,14 +46,18 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 class PolicyModel(BaseModel):
     """A part of a policy file: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True
+    )
 
 
 M = TypeVar("M", bound=PolicyModel)
 
 
 class InvalidPolicy(Exception):
-    """A policy file cannot be used. `errors` has all that is wrong with it, in the order of its lines."""
+    """A policy file cannot be used. `errors` has all that is wrong with it, in the order of its
+    lines.
+    """
 
     def __init__(self, errors: Iterable[PolicyError]) -> None:
         self.errors = sorted(errors, key=lambda error: (error.file, error.line))
@@ -62,7 +66,9 @@ class InvalidPolicy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile(Generic[M]):
-    """A policy that passed its checks. `version` is 12 hexadecimal digits of the SHA-256 of its bytes."""
+    """A policy that passed its checks. `version` is 12 hexadecimal digits of the SHA-256 of its
+    bytes.
+    """
 
     name: str
     version: str
@@ -90,7 +96,8 @@ def read_policy(
     findings: Callable[[M], Iterable[Finding]] = lambda _: (),
     environment: Mapping[str, str] = os.environ,
 ) -> PolicyFile[M]:
-    """Parse and check one file. Raises InvalidPolicy with all errors that can be told at once; of very many, the first.
+    """Parse and check one file. Raises InvalidPolicy with all errors that can be told at once; of
+    very many, the first.
 
     `findings` are the service's own checks; they run when the shape is right.
     """
@@ -104,7 +111,9 @@ def read_policy(
     except ValidationError as error:
         problems = list(_explain(error, model))
     known = {error.line for error in tree.errors}
-    if errors := tree.errors + [found for found in map(tree.error, problems) if found.line not in known]:
+    if errors := tree.errors + [
+        found for found in map(tree.error, problems) if found.line not in known
+    ]:
         raise InvalidPolicy(errors)
     return PolicyFile(name, hashlib.sha256(data).hexdigest()[:12], data.decode(), policy)
 
@@ -128,7 +137,7 @@ def keys_of(data: bytes, section: str) -> frozenset[str] | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The mend for a misspelt name; empty when nothing is close."""
+    """A hint for a misspelt name; empty when nothing is close."""
     close = difflib.get_close_matches(word, islice(known, _MOST_COMPARED), n=1)
     return f"did you mean `{close[0]}`?" if close else ""
 
@@ -140,7 +149,9 @@ def _explain(error: ValidationError, model: type[PolicyModel]) -> Iterator[Findi
         path = tuple(part for part in problem["loc"] if part != "[key]")
         name = str(path[-1]) if path else ""
         if problem["type"] == "extra_forbidden":
-            yield Finding(path, f"unknown key `{name}`", did_you_mean(name, _keys(model, path[:-1])))
+            yield Finding(
+                path, f"unknown key `{name}`", did_you_mean(name, _keys(model, path[:-1]))
+            )
         elif problem["type"] == "missing":
             yield Finding(path, f"the key `{name}` is missing", f"add `{name}:`")
         elif not _echoes(problem, problems):
@@ -160,7 +171,9 @@ def _echoes(problem: ErrorDetails, problems: Iterable[ErrorDetails]) -> bool:
 def _keys(annotation: Any, path: Path) -> Iterator[str]:
     """The keys that may stand at a path."""
     if isinstance(annotation, type) and issubclass(annotation, PolicyModel):
-        fields = {info.alias or name: info.annotation for name, info in annotation.model_fields.items()}
+        fields = {
+            info.alias or name: info.annotation for name, info in annotation.model_fields.items()
+        }
         yield from _keys(fields.get(str(path[0])), path[1:]) if path else fields
     elif get_origin(annotation) in (dict, list, tuple):
         inner = get_args(annotation)[1 if get_origin(annotation) is dict else 0]

@@ -1,7 +1,8 @@
 """The text of a policy file as plain values, with the line of every part.
 
-Scalars are the text that stands in the file (`null`, `~` and nothing are None), so that YAML 1.1's guesses (17:30 is
-1050, no is False) cannot happen. `${TOCSIN_...}` in a value is taken from the environment.
+Scalars are the text that stands in the file (`null`, `~` and nothing are None), so that YAML 1.1's
+guesses (17:30 is 1050, no is False) cannot happen. `${TOCSIN_...}` in a value is taken from the
+environment.
 """
 
 import re
@@ -27,25 +28,29 @@ class Finding:
 
     path: Path
     message: str
-    mend: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyError:
-    """One error: where it stands, what is wrong and how to mend it. Never holds a value that may be secret."""
+    """One error: where it stands, what is wrong and how to correct it. Never holds a value that may
+    be secret.
+    """
 
     file: str
     line: int
     message: str
-    mend: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}" + (f"; {self.mend}" if self.mend else "")
+        return f"{self.file}:{self.line}: {self.message}" + (f"; {self.hint}" if self.hint else "")
 
 
 @dataclass(slots=True)
 class PolicyTree:
-    """Reads one file into plain values and keeps the line of every path. `errors` are the faults of the text itself."""
+    """Reads one file into plain values and keeps the line of every path. `errors` are the faults of
+    the text itself.
+    """
 
     file: str
     environment: Mapping[str, str]
@@ -55,17 +60,23 @@ class PolicyTree:
     def read(self, data: bytes) -> Any:
         """The content; faults go to `errors`."""
         if len(data) > MAX_BYTES:
-            return self._fault(1, f"the file has {len(data)} bytes", f"at most {MAX_BYTES} are read")
+            return self._fault(
+                1, f"the file has {len(data)} bytes", f"at most {MAX_BYTES} are read"
+            )
         try:
             root = yaml.compose(data.decode(), yaml.SafeLoader)
             return self._value(root, ()) if root else {}
         except UnicodeDecodeError as error:
             return self._fault(data[: error.start].count(b"\n") + 1, "the file is not UTF-8")
         except RecursionError:
-            return self._fault(1, "the file is nested too deeply, or grows too large by its aliases")
+            return self._fault(
+                1, "the file is nested too deeply, or grows too large by its aliases"
+            )
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            return self._fault(mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}")
+            return self._fault(
+                mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}"
+            )
         except yaml.YAMLError as error:  # an unprintable character: no mark, only an offset
             return self._fault(1, f"not YAML: {str(error).splitlines()[0]}")
 
@@ -74,15 +85,16 @@ class PolicyTree:
         path = finding.path
         while path and path not in self.lines:
             path = path[:-1]
-        return PolicyError(self.file, self.lines.get(path, 1), finding.message, finding.mend)
+        return PolicyError(self.file, self.lines.get(path, 1), finding.message, finding.hint)
 
-    def _fault(self, line: int, message: str, mend: str = "") -> None:
-        self.errors.append(PolicyError(self.file, line, message, mend))
+    def _fault(self, line: int, message: str, hint: str = "") -> None:
+        self.errors.append(PolicyError(self.file, line, message, hint))
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
-        # Aliases are followed, so a small file can grow without end: what is expanded is bounded, not what is written.
+        # Aliases are followed, so a small file can grow without end: what is expanded is bounded,
+        # not what is written.
         if len(self.lines) > _MAX_NODES or len(path) > _MAX_DEPTH:
             raise RecursionError
         if not _PLAIN_TAG.fullmatch(node.tag):
@@ -103,7 +115,11 @@ class PolicyTree:
                 self._fault(line, "this kind of key is not supported", "write the keys out")
             elif key.value in mapping:
                 first = self.lines[(*path, key.value)]
-                self._fault(line, f"the key `{key.value}` stands here a second time", f"the first is in line {first}")
+                self._fault(
+                    line,
+                    f"the key `{key.value}` stands here a second time",
+                    f"the first is in line {first}",
+                )
             else:
                 self.lines[(*path, key.value)] = line
                 mapping[key.value] = self._value(value, (*path, key.value))
@@ -111,7 +127,15 @@ class PolicyTree:
 
     def _variable(self, name: str, line: int) -> str:
         if not name.startswith("TOCSIN_"):
-            self._fault(line, f"the variable `{name}` is not taken", "only names that begin with TOCSIN_ are")
+            self._fault(
+                line,
+                f"the variable `{name}` is not taken",
+                "only names that begin with TOCSIN_ are",
+            )
         elif name not in self.environment:
-            self._fault(line, f"the environment variable {name} is not set", "set it, or write the value here")
+            self._fault(
+                line,
+                f"the environment variable {name} is not set",
+                "set it, or write the value here",
+            )
         return self.environment.get(name, "")

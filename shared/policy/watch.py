@@ -1,4 +1,6 @@
-"""A policy file as a running service holds it: read again when it changes, the last good version kept over restarts."""
+"""A policy file as a running service holds it: read again when it changes, the last good version
+kept over restarts.
+"""
 
 import asyncio
 import logging
@@ -18,9 +20,11 @@ _POLL_SECONDS = 2.0
 
 
 class PolicyWatch(Generic[M]):
-    """One file of the policy folder. `current` is the policy in force; `faults` says why a newer file is not.
+    """One file of the policy folder. `current` is the policy in force; `faults` says why a newer
+    file is not.
 
-    `read` checks the bytes of the file and raises InvalidPolicy. An `optional` file may be missing: it counts as empty.
+    `read` checks the bytes of the file and raises InvalidPolicy. An `optional` file may be missing:
+    it counts as empty.
     """
 
     def __init__(
@@ -50,7 +54,8 @@ class PolicyWatch(Generic[M]):
         return self._current
 
     async def start(self) -> None:
-        """Take the file, or the last good version when it is bad. Raises InvalidPolicy when there is neither.
+        """Take the file, or the last good version when it is bad. Raises InvalidPolicy when there
+        is neither.
 
         Postgres may be down: it is needed for the last good version only.
         """
@@ -58,7 +63,8 @@ class PolicyWatch(Generic[M]):
         if self._current is None:
             self._current = await self._last_good()
             log.error(
-                "the policy file is bad; its last good version is in force", extra={"version": self.current.version}
+                "the policy file is bad; its last good version is in force",
+                extra={"version": self.current.version},
             )
         await self._save()
 
@@ -74,7 +80,9 @@ class PolicyWatch(Generic[M]):
         return []
 
     def levels(self) -> list[Level]:
-        """When the policy in force was taken, and how many faults keep the file from being in force."""
+        """When the policy in force was taken, and how many faults keep the file from being in
+        force.
+        """
         name = (self._path.name,)
         return [
             Level(POLICY_LOADED, self._taken_at.timestamp(), name),
@@ -86,11 +94,15 @@ class PolicyWatch(Generic[M]):
             data = await asyncio.to_thread(self._bytes)
             if data == self._seen:
                 return
-            # Read in this task: a half-written file is bad for one poll only, and the last good version stays.
+            # Read in this task: a half-written file is bad for one poll only, and the last good
+            # version stays.
             self._seen, policy = data, self._read(data)
         except InvalidPolicy as invalid:
             if invalid.errors != self.faults:
-                log.error("a policy file is refused", extra={"errors": [str(error) for error in invalid.errors]})
+                log.error(
+                    "a policy file is refused",
+                    extra={"errors": [str(error) for error in invalid.errors]},
+                )
             self.faults = invalid.errors
             return
         self.faults = []
@@ -107,7 +119,11 @@ class PolicyWatch(Generic[M]):
                 return b""
             self._seen = None
             raise InvalidPolicy(
-                [PolicyError(self._path.name, 0, "the file is missing", f"add it to {self._path.parent}")]
+                [
+                    PolicyError(
+                        self._path.name, 0, "the file is missing", f"add it to {self._path.parent}"
+                    )
+                ]
             ) from None
         except OSError as error:
             self._seen = None
@@ -116,7 +132,9 @@ class PolicyWatch(Generic[M]):
             ) from None
 
     async def _save(self) -> None:
-        """Keep the policy in force for the next start; tried again at the next poll when Postgres is down."""
+        """Keep the policy in force for the next start; tried again at the next poll when Postgres
+        is down.
+        """
         policy = self.current
         if self._saved == policy.version:
             return
@@ -139,12 +157,16 @@ class PolicyWatch(Generic[M]):
     async def _last_good(self) -> PolicyFile[M]:
         try:
             async with self._database.connection() as connection:
-                text = await connection.fetchval("SELECT text FROM policies WHERE name = $1", self._path.name)
+                text = await connection.fetchval(
+                    "SELECT text FROM policies WHERE name = $1", self._path.name
+                )
         except UNAVAILABLE:
             text = None
         if text is None:
             raise InvalidPolicy(self.faults)
         try:
             return self._read(text.encode())
-        except InvalidPolicy:  # saved by a program that checked less, or under other environment variables
+        except (
+            InvalidPolicy
+        ):  # saved by a program that checked less, or under other environment variables
             raise InvalidPolicy(self.faults) from None

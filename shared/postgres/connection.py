@@ -1,4 +1,6 @@
-"""The type of a connection, apart from the pool, so that modules that only take one need nothing else."""
+"""The type of a connection, apart from the pool, so that modules that only take one need nothing
+else.
+"""
 
 from typing import Any, TypeAlias
 

@@ -16,7 +16,9 @@ _MAX_CONNECTIONS = 8
 
 
 class Database:
-    """A pool whose connections speak the service's own schema (the runtime role's search_path) and JSON as objects."""
+    """A pool whose connections speak the service's own schema (the runtime role's search_path) and
+    JSON as objects.
+    """
 
     def __init__(self, dsn: str, *, application: str = "tocsin") -> None:
         self.dsn = dsn
@@ -69,14 +71,18 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A pooled connection in a READ COMMITTED transaction: commits at the end, rolls back on any exception."""
+        """A pooled connection in a READ COMMITTED transaction: commits at the end, rolls back on
+        any exception.
+        """
         with recorded_at_the_end():
             async with self.connection() as connection, connection.transaction():
                 yield connection
 
 
 async def prepare(connection: Connection) -> None:
-    """Let a connection speak jsonb as Python objects: dataclasses, times and UUIDs (asyncpg's own too) included."""
+    """Let a connection speak jsonb as Python objects: dataclasses, times and UUIDs (asyncpg's own
+    too) included.
+    """
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
@@ -87,7 +93,8 @@ async def prepare(connection: Connection) -> None:
 
 async def _begin_session(connection: Connection) -> None:
     await prepare(connection)
-    # With every new connection, not once a process: a database can be put back under services that keep running.
+    # With every new connection, not once a process: a database can be put back under services that
+    # keep running.
     await check_identity(connection)
 
 

@@ -21,7 +21,9 @@ UNAVAILABLE = (
     asyncpg.PostgresSystemError,  # the server cannot read or write its files
     asyncpg.InvalidCachedStatementError,  # a migration changed what a prepared statement returns
 )
-"""Errors that say nothing about the message in hand: the work is tried again later, nothing is dead-lettered."""
+"""Errors that say nothing about the message in hand: the work is tried again later, nothing is
+dead-lettered.
+"""
 
 
 class Conflict(Exception):

@@ -1,4 +1,6 @@
-"""Which database this is. One that was put back to an earlier state must not hand out a sequence twice."""
+"""Which database this is. One that was put back to an earlier state must not hand out a sequence
+twice.
+"""
 
 import logging
 
@@ -14,18 +16,25 @@ async def load_epoch(connection: Connection) -> int:
 
 
 async def raise_epoch(connection: Connection) -> int:
-    """Put all sequences from here on above those handed out before; the new epoch. Holds the row until the commit."""
-    epoch: int = await connection.fetchval("UPDATE installation SET epoch = epoch + 1 RETURNING epoch")
+    """Put all sequences from here on above those handed out before; the new epoch. Holds the row
+    until the commit.
+    """
+    epoch: int = await connection.fetchval(
+        "UPDATE installation SET epoch = epoch + 1 RETURNING epoch"
+    )
     return epoch
 
 
 async def check_identity(connection: Connection) -> None:
-    """Compare the database with the one seen last, and raise the epoch when it was restored or failed over.
+    """Compare the database with the one seen last, and raise the epoch when it was restored or
+    failed over.
 
-    A restore into another database or cluster changes the identity, a point-in-time recovery and a failover start a
-    new timeline. What leaves no trace here (a disk put back) shows as a Kafka commit ahead of the offsets.
+    A restore into another database or cluster changes the identity, a point-in-time recovery and a
+    failover start a new timeline. What leaves no trace here (a disk put back) shows as a Kafka
+    commit ahead of the offsets.
     """
-    # The timeline comes from the WAL file's name: the control file learns of a promotion at the next checkpoint only.
+    # The timeline comes from the WAL file's name: the control file learns of a promotion at the
+    # next checkpoint only.
     identity = await connection.fetchval(
         """
         SELECT concat_ws('/', system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8), database.oid)
@@ -41,4 +50,6 @@ async def check_identity(connection: Connection) -> None:
         identity,
     )
     if epoch:
-        log.warning("the database was restored or failed over: epoch raised", extra={"epoch": epoch})
+        log.warning(
+            "the database was restored or failed over: epoch raised", extra={"epoch": epoch}
+        )

@@ -14,19 +14,29 @@ Work = Callable[[Connection, Sequence[Item]], Awaitable[None]]
 OnPoison = Callable[[Connection, Item, Exception], Awaitable[None]]
 
 _NEVER_POISON = (*UNAVAILABLE, Conflict, asyncpg.SyntaxOrAccessError)
-"""SyntaxOrAccessError: a missing table or right says that the installation is wrong, and would condemn every item."""
+"""SyntaxOrAccessError: a missing table or right says that the installation is wrong, and would
+condemn every item.
+"""
 
 
 class Isolation(Protocol):
-    """`trust` or `isolate`."""
+    """`process_together` or `isolate`."""
 
     async def __call__(
-        self, connection: Connection, items: Sequence[Item], work: Work[Item], on_poison: OnPoison[Item], /
+        self,
+        connection: Connection,
+        items: Sequence[Item],
+        work: Work[Item],
+        on_poison: OnPoison[Item],
+        /,
     ) -> None: ...
 
 
-async def trust(connection: Connection, items: Sequence[Item], work: Work[Item], _: OnPoison[Item], /) -> None:
-    """Do `work` on all items, for whoever begins the whole transaction again with `isolate` when that raises.
+async def process_together(
+    connection: Connection, items: Sequence[Item], work: Work[Item], _: OnPoison[Item], /
+) -> None:
+    """Do `work` on all items, for whoever begins the whole transaction again with `isolate` when
+    that raises.
 
     A savepoint is two more messages to Postgres, of some ten that a small batch takes.
     """
@@ -37,11 +47,13 @@ async def trust(connection: Connection, items: Sequence[Item], work: Work[Item],
 async def isolate(
     connection: Connection, items: Sequence[Item], work: Work[Item], on_poison: OnPoison[Item], /
 ) -> None:
-    """Do `work` on all items under one savepoint; when it raises, on each half, down to the item that fails alone.
+    """Do `work` on all items under one savepoint; when it raises, on each half, down to the item
+    that fails alone.
 
-    That one goes to `on_poison`, outside the savepoint, so what it writes stays. The order of items is kept. `work`
-    runs again for items that did nothing wrong: it must leave no trace but what the transaction rolls back.
-    Errors that say nothing about an item (UNAVAILABLE, Conflict, cancellation) pass through.
+    That one goes to `on_poison`, outside the savepoint, so what it writes stays. The order of items
+    is kept. `work` runs again for items that did nothing wrong: it must leave no trace but what the
+    transaction rolls back. Errors that say nothing about an item (UNAVAILABLE, Conflict,
+    cancellation) pass through.
     """
     if not items:
         return
@@ -62,6 +74,7 @@ async def isolate(
 
 def never_poison(error: Exception) -> bool:
     """Whether the error is about the surroundings and not about the item in hand."""
-    # asyncpg refuses an argument that it cannot encode with an InterfaceError that is also a ValueError: that one
-    # is about the value, though every other InterfaceError is about the connection.
+    # asyncpg refuses an argument that it cannot encode with an InterfaceError that is also a
+    # ValueError: that one is about the value, though every other InterfaceError is about the
+    # connection.
     return isinstance(error, _NEVER_POISON) and not isinstance(error, ValueError)

@@ -18,9 +18,11 @@ _RIVAL_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """Held for as long as `connection` lives, which it does while something is asked on it every PING_SECONDS or so.
+    """Held for as long as `connection` lives, which it does while something is asked on it every
+    PING_SECONDS or so.
 
-    `woken` is set by notifications and when the connection is lost; whoever waits for it clears it before looking.
+    `woken` is set by notifications and when the connection is lost; whoever waits for it clears it
+    before looking.
     """
 
     connection: Connection
@@ -33,10 +35,12 @@ class Leadership:
 
 @asynccontextmanager
 async def compete(dsn: str, role: str, channel: str) -> AsyncIterator[Leadership]:
-    """Wait until this process is the leader for `role` in the database, and listen on `channel` from then on.
+    """Wait until this process is the leader for `role` in the database, and listen on `channel`
+    from then on.
 
-    Needs a direct DSN: a pooler breaks session locks and LISTEN. Raises one of UNAVAILABLE. A leader that is frozen
-    loses its session to the server after a few seconds, so what it does to others must be fenced there as well.
+    Needs a direct DSN: a pooler breaks session locks and LISTEN. Raises one of UNAVAILABLE. A
+    leader that is frozen loses its session to the server after a few seconds, so what it does to
+    others must be fenced there as well.
     """
     connection: Connection = await asyncpg.connect(
         dsn,
@@ -46,7 +50,8 @@ async def compete(dsn: str, role: str, channel: str) -> AsyncIterator[Leadership
     )
     try:
         await prepare(connection)
-        # Asked again and again: a session that waits for a lock has a snapshot, which VACUUM would wait for as well.
+        # Asked again and again: a session that waits for a lock has a snapshot, which VACUUM would
+        # wait for as well.
         while not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", role):  # noqa: ASYNC110
             await asyncio.sleep(_RIVAL_SECONDS)
         leadership = Leadership(connection)

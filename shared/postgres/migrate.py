@@ -1,7 +1,8 @@
 """Brings a service's schema up to date: two roles, one schema, one transaction a file.
 
-Needs a direct DSN whose role may create roles and schemas. Roles belong to the whole Postgres cluster, everything else
-to the database, so services and databases may be migrated at the same time.
+Needs a direct DSN whose role may create roles and schemas. Roles belong to the whole Postgres
+cluster, everything else to the database, so services and databases may be migrated at the same
+time.
 """
 
 import hashlib
@@ -17,14 +18,16 @@ from shared.postgres.connection import Connection
 from shared.runtime.discovery import service_packages
 
 _RUNTIME_SETTINGS = {
-    # No lock outlives its owner: one that hangs loses its session, one that waits gives up and tries again.
+    # No lock outlives its owner: one that hangs loses its session, one that waits gives up and
+    # tries again.
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "5s",
     "statement_timeout": "15s",
     "tcp_keepalives_idle": "10s",
     "tcp_keepalives_interval": "5s",
     "tcp_keepalives_count": "3",
-    # Plans are kept: one that was made while a table had ten pages would go on reading it from end to end as it grows.
+    # Plans are kept: one that was made while a table had ten pages would go on reading it from end
+    # to end as it grows.
     "enable_seqscan": "off",
     "jit": "off",
 }
@@ -32,7 +35,7 @@ _ATTEMPTS = 20
 
 
 class MigrationError(Exception):
-    """The schema cannot be brought to this version; the message names the file and the mend."""
+    """The schema cannot be brought to this version; the message names the file and the fix."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +69,21 @@ def list_migrations(service: str) -> list[Migration]:
     ]
 
 
-async def migrate(admin_dsn: str, service: str, migrations: Sequence[Migration] | None = None) -> list[str]:
-    """Make the roles and the schema, apply what is missing and return the names applied. Idempotent.
+async def migrate(
+    admin_dsn: str, service: str, migrations: Sequence[Migration] | None = None
+) -> list[str]:
+    """Make the roles and the schema, apply what is missing and return the names applied.
+    Idempotent.
 
-    Raises MigrationError when a file was changed after it was applied, when the database is newer than these files,
-    or when a file fails (earlier files stay applied); one of UNAVAILABLE when Postgres cannot be reached.
+    Raises MigrationError when a file was changed after it was applied, when the database is newer
+    than these files, or when a file fails (earlier files stay applied); one of UNAVAILABLE when
+    Postgres cannot be reached.
     """
     wanted = list_migrations(service) if migrations is None else migrations
     connection: Connection = await asyncpg.connect(admin_dsn, timeout=10)
     try:
-        # Held to the end of the session: of several that start together, one migrates and the others find it done.
+        # Held to the end of the session: of several that start together, one migrates and the
+        # others find it done.
         await connection.execute("SELECT pg_advisory_lock(hashtext('tocsin.migrate'))")
         await _make_roles(connection, service)
         await _make_schema(connection, service)
@@ -90,11 +98,16 @@ async def migrate(admin_dsn: str, service: str, migrations: Sequence[Migration] 
 def _read(folder: str, directory: Traversable) -> list[Migration]:
     if not directory.is_dir():
         return []
-    files = sorted((file for file in directory.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    files = sorted(
+        (file for file in directory.iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
     return [Migration(f"{folder}/{file.name}", file.read_text(encoding="utf-8")) for file in files]
 
 
-def _pending(service: str, wanted: Sequence[Migration], applied: Mapping[str, str]) -> list[Migration]:
+def _pending(
+    service: str, wanted: Sequence[Migration], applied: Mapping[str, str]
+) -> list[Migration]:
     if unknown := sorted(applied.keys() - {migration.name for migration in wanted}):
         raise MigrationError(
             f"{unknown[0]} was applied to schema {service!r} and is not part of this version: "
@@ -110,7 +123,10 @@ def _pending(service: str, wanted: Sequence[Migration], applied: Mapping[str, st
 
 
 async def _list_applied(connection: Connection) -> dict[str, str]:
-    return {row["name"]: row["checksum"] for row in await connection.fetch("SELECT * FROM schema_migrations")}
+    return {
+        row["name"]: row["checksum"]
+        for row in await connection.fetch("SELECT * FROM schema_migrations")
+    }
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
@@ -118,7 +134,9 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         async with connection.transaction():
             await connection.execute(migration.sql)
             await connection.execute(
-                "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", migration.name, migration.checksum
+                "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)",
+                migration.name,
+                migration.checksum,
             )
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{migration.name} failed and left nothing behind: {error}") from error
@@ -131,13 +149,21 @@ async def _make_roles(connection: Connection, service: str) -> None:
             async with connection.transaction():
                 await _ensure_role(connection, owner_role(service), login=False)
                 await _ensure_role(connection, runtime_role(service), login=True)
-                await _ensure_settings(connection, runtime_role(service), {"search_path": service, **_RUNTIME_SETTINGS})
-                if not await connection.fetchval("SELECT pg_has_role($1, 'SET')", owner_role(service)):
+                await _ensure_settings(
+                    connection, runtime_role(service), {"search_path": service, **_RUNTIME_SETTINGS}
+                )
+                if not await connection.fetchval(
+                    "SELECT pg_has_role($1, 'SET')", owner_role(service)
+                ):
                     await connection.execute(f"GRANT {owner_role(service)} TO CURRENT_USER")
                 return
-        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.InternalServerError):
-            # Somebody who migrates another database of the cluster was quicker: what they made is found next time.
-            # (InternalServerError is "tuple concurrently updated".)
+        except (
+            asyncpg.DuplicateObjectError,
+            asyncpg.UniqueViolationError,
+            asyncpg.InternalServerError,
+        ):
+            # Somebody who migrates another database of the cluster was quicker: what they made is
+            # found next time. (InternalServerError is "tuple concurrently updated".)
             if attempt == _ATTEMPTS - 1:
                 raise
 
@@ -148,14 +174,18 @@ async def _ensure_role(connection: Connection, role: str, *, login: bool) -> Non
 
 
 async def _ensure_settings(connection: Connection, role: str, settings: Mapping[str, str]) -> None:
-    present = await connection.fetchval("SELECT rolconfig FROM pg_roles WHERE rolname = $1", role) or []
+    present = (
+        await connection.fetchval("SELECT rolconfig FROM pg_roles WHERE rolname = $1", role) or []
+    )
     for name, value in settings.items():
         if f"{name}={value}" not in present:
             await connection.execute(f"ALTER ROLE {role} SET {name} = '{value}'")
 
 
 async def _make_schema(connection: Connection, service: str) -> None:
-    """The schema, its rights and the list of migrations; leaves the session acting as the schema's owner."""
+    """The schema, its rights and the list of migrations; leaves the session acting as the schema's
+    owner.
+    """
     owner, runtime = owner_role(service), runtime_role(service)
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(

@@ -12,16 +12,22 @@ _MAX_BYTES = 16 * 1024 * 1024  # held in memory at once
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message that waits for the relay. Ids rise in the order in which a key's messages were written."""
+    """A message that waits for the relay. Ids rise in the order in which a key's messages were
+    written.
+    """
 
     id: int
     message: OutboxMessage
 
 
-async def insert_outbox(connection: Connection, messages: Sequence[OutboxMessage], now: datetime) -> None:
-    """Add messages to the outbox in the given order and wake the relay when the transaction commits.
+async def insert_outbox(
+    connection: Connection, messages: Sequence[OutboxMessage], now: datetime
+) -> None:
+    """Add messages to the outbox in the given order and wake the relay when the transaction
+    commits.
 
-    Whoever writes about a subject holds its row's lock by now, so that ids follow the order of the commits.
+    Whoever writes about a subject holds its row's lock by now, so that ids follow the order of the
+    commits.
     """
     if not messages:
         return
@@ -46,8 +52,9 @@ async def insert_outbox(connection: Connection, messages: Sequence[OutboxMessage
 
 
 async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
-    """The first rows: at most `limit`, and no more than fit into 16 MiB. Never paged by `id > last`: a lower id may be
-    committed later."""
+    """The first rows: at most `limit`, and no more than fit into 16 MiB. Never paged by `id >
+    last`: a lower id may be committed later.
+    """
     rows = await connection.fetch(
         """
         SELECT id, topic, key, value, headers FROM (
@@ -66,7 +73,9 @@ async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
 
 async def delete_outbox(connection: Connection, rows: Sequence[OutboxRow]) -> None:
     """Forget what was published."""
-    await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row.id for row in rows])
+    await connection.execute(
+        "DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row.id for row in rows]
+    )
 
 
 async def replace_outbox(connection: Connection, row: OutboxRow, message: OutboxMessage) -> None:
@@ -83,5 +92,7 @@ async def replace_outbox(connection: Connection, row: OutboxRow, message: Outbox
 
 async def load_oldest_outbox(connection: Connection) -> datetime | None:
     """When the first row was written; None when nothing waits."""
-    written: datetime | None = await connection.fetchval("SELECT created_at FROM outbox ORDER BY id LIMIT 1")
+    written: datetime | None = await connection.fetchval(
+        "SELECT created_at FROM outbox ORDER BY id LIMIT 1"
+    )
     return written

@@ -1,8 +1,10 @@
-"""Publishes a service's outbox: in order per key, at least once, and nothing of an old leader after its successor.
+"""Publishes a service's outbox: in order per key, at least once, and nothing of an old leader after
+its successor.
 
-Rows are read, published in one Kafka transaction, then deleted: no Postgres transaction is open while Kafka is slow,
-and a crash at any point leads to the same rows again. The transactional id is the fence: a new leader's producer shuts
-out that of a leader which was frozen, and rows are only read after the producer that publishes them was started.
+Rows are read, published in one Kafka transaction, then deleted: no Postgres transaction is open
+while Kafka is slow, and a crash at any point leads to the same rows again. The transactional id is
+the fence: a new leader's producer shuts out that of a leader which was frozen, and rows are only
+read after the producer that publishes them was started.
 """
 
 import asyncio
@@ -14,13 +16,24 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RecordListTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RecordListTooLargeError,
+)
 
 from shared.events.trace_context import TraceContext, trace_in
 from shared.kafka.dead_letters.writing import count_from, dead_letter
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.leadership import PING_SECONDS, Leadership, compete
-from shared.postgres.outbox import OutboxRow, delete_outbox, list_outbox, load_oldest_outbox, replace_outbox
+from shared.postgres.outbox import (
+    OutboxRow,
+    delete_outbox,
+    list_outbox,
+    load_oldest_outbox,
+    replace_outbox,
+)
 from shared.runtime.backoff import Backoff
 from shared.runtime.clock import Clock
 from shared.telemetry import batch_span
@@ -29,8 +42,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 1000
-# After publishing, the next rows are left to gather: a transaction costs the broker, its readers and their databases
-# the same for one message as for fifty, and what they have no time for makes a page later than this does.
+# After publishing, the next rows are left to gather: a transaction costs the broker, its readers
+# and their databases the same for one message as for fifty, and what they have no time for makes a
+# page later than this does.
 _GATHER_SECONDS = 0.02
 _MOST_GATHER_SECONDS = 0.2
 _TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
@@ -40,7 +54,9 @@ _OVERDUE = timedelta(seconds=60)
 
 
 class _TooLarge(Exception):
-    """Kafka does not take these rows together (they may share a record batch); a single one it will never take."""
+    """Kafka does not take these rows together (they may share a record batch); a single one it will
+    never take.
+    """
 
     def __init__(self, rows: Sequence[OutboxRow]) -> None:
         super().__init__(len(rows))
@@ -48,9 +64,11 @@ class _TooLarge(Exception):
 
 
 class Relay:
-    """A component. Every replica has one; the one that leads publishes. `dsn` must be direct, without a pooler.
+    """A component. Every replica has one; the one that leads publishes. `dsn` must be direct,
+    without a pooler.
 
-    `gather` (seconds) is how long rows are left to gather after others were published: longer where no page waits.
+    `gather` (seconds) is how long rows are left to gather after others were published: longer where
+    no page waits.
     """
 
     def __init__(
@@ -78,7 +96,9 @@ class Relay:
         backoff = Backoff()
         while True:
             try:
-                async with compete(self._dsn, f"{self._service} relay", f"{self._service}.outbox") as leadership:
+                async with compete(
+                    self._dsn, f"{self._service} relay", f"{self._service}.outbox"
+                ) as leadership:
                     backoff.reset()
                     await self._lead(leadership)
             except ProducerFenced:
@@ -111,7 +131,9 @@ class Relay:
                     await self._give_up(leadership, refused.rows[0])
             except KafkaError as error:
                 pause = backoff.seconds()
-                log.warning("cannot publish, trying again", extra={"error": repr(error), "seconds": pause})
+                log.warning(
+                    "cannot publish, trying again", extra={"error": repr(error), "seconds": pause}
+                )
                 await self._during(leadership, asyncio.sleep(pause))
 
     async def _forward(self, leadership: Leadership, producer: AIOKafkaProducer) -> None:
@@ -124,9 +146,11 @@ class Relay:
             await self._during(leadership, self._publish(producer, rows))
             await delete_outbox(leadership.connection, rows)
             if len(rows) < limit:
-                # As long again as it took: what is short of time sends less often, and more at once. But not as long
-                # as Kafka was away.
-                await asyncio.sleep(min(max(self._gather, monotonic() - began), _MOST_GATHER_SECONDS))
+                # As long again as it took: what is short of time sends less often, and more at
+                # once. But not as long as Kafka was away.
+                await asyncio.sleep(
+                    min(max(self._gather, monotonic() - began), _MOST_GATHER_SECONDS)
+                )
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
         if not rows:
             await leadership.wait()
@@ -146,7 +170,9 @@ class Relay:
             headers = [(name, value.encode()) for name, value in message.headers.items()]
             try:
                 futures.append(
-                    await producer.send(self._prefix + message.topic, message.value, message.key, headers=headers)
+                    await producer.send(
+                        self._prefix + message.topic, message.value, message.key, headers=headers
+                    )
                 )
             except MessageSizeTooLargeError as error:
                 raise _TooLarge([row]) from error
@@ -158,7 +184,9 @@ class Relay:
     async def _give_up(self, leadership: Leadership, row: OutboxRow) -> None:
         """Put a dead letter in the place of a message that would hold up all those behind it."""
         message = row.message
-        log.error("a message is too large for Kafka", extra={"topic": message.topic, "outbox_id": row.id})
+        log.error(
+            "a message is too large for Kafka", extra={"topic": message.topic, "outbox_id": row.id}
+        )
         letter = dead_letter(
             self._service,
             f"too large for {message.topic}: {len(message.value or b'')} bytes",
@@ -173,7 +201,8 @@ class Relay:
     async def _producer(self, leadership: Leadership) -> AsyncIterator[AIOKafkaProducer]:
         # Starting one shuts out every other: only who still has its session may.
         self._oldest = await load_oldest_outbox(leadership.connection)
-        # A new one after every failure: a refused batch leaves a gap in a producer's sequence numbers.
+        # A new one after every failure: a refused batch leaves a gap in a producer's sequence
+        # numbers.
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id=f"tocsin-{self._service}-relay",
@@ -186,14 +215,17 @@ class Relay:
             await self._during(leadership, producer.start())
             yield producer
         finally:
-            # Without Kafka a stop with messages in flight does not end. They can never be committed: let it wait.
+            # Without Kafka a stop with messages in flight does not end. They can never be
+            # committed: let it wait.
             stopping = asyncio.create_task(producer.stop())
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
             await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
 
     async def _during(self, leadership: Leadership, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for Kafka, and keep the session alive while it takes its time. The work ends with the session."""
+        """Wait for Kafka, and keep the session alive while it takes its time. The work ends with
+        the session.
+        """
         task = asyncio.create_task(work)
         try:
             while not (await asyncio.wait({task}, timeout=PING_SECONDS))[0]:

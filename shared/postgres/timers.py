@@ -1,4 +1,6 @@
-"""Things to do later, as rows: they survive any restart and fire once, on whichever replica is first."""
+"""Things to do later, as rows: they survive any restart and fire once, on whichever replica is
+first.
+"""
 
 import asyncio
 import logging
@@ -30,8 +32,10 @@ _SOON = timedelta(seconds=2 * _LONGEST_SLEEP)
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """`subject` is what it is about; `id` is None until it is stored. Nobody takes a timer back: one that has become
-    stale fires, and whoever handles it sees from the subject's state that nothing is to be done."""
+    """`subject` is what it is about; `id` is None until it is stored. Nobody takes a timer back:
+    one that has become stale fires, and whoever handles it sees from the subject's state that
+    nothing is to be done.
+    """
 
     kind: str
     subject: UUID
@@ -42,11 +46,15 @@ class Timer:
 
 
 Fire = Callable[[Connection, Sequence[Timer]], Awaitable[None]]
-"""Does what due timers ask for, with all effects on the connection (a savepoint of the ticker's transaction)."""
+"""Does what due timers ask for, with all effects on the connection (a savepoint of the ticker's
+transaction).
+"""
 
 
 async def insert_timers(connection: Connection, timers: Sequence[Timer], now: datetime) -> None:
-    """Store timers, and wake the ticker when the transaction commits, if it might sleep past one of them."""
+    """Store timers, and wake the ticker when the transaction commits, if it might sleep past one of
+    them.
+    """
     if not timers:
         return
     await connection.execute(
@@ -68,8 +76,11 @@ async def insert_timers(connection: Connection, timers: Sequence[Timer], now: da
 
 
 async def claim_timers(connection: Connection, now: datetime, limit: int) -> list[Timer]:
-    """Take timers that are due, oldest first; they are gone when the transaction commits, and back when it does not."""
-    # An array, not IN: that is a join, which may read all timers to find these, or look for them twice.
+    """Take timers that are due, oldest first; they are gone when the transaction commits, and back
+    when it does not.
+    """
+    # An array, not IN: that is a join, which may read all timers to find these, or look for them
+    # twice.
     rows = await connection.fetch(
         """
         DELETE FROM timers WHERE id = ANY (ARRAY(
@@ -79,7 +90,10 @@ async def claim_timers(connection: Connection, now: datetime, limit: int) -> lis
         now,
         limit,
     )
-    timers = [Timer(row[0], row[1], row[2], row[3], trace=parse_trace(row[4], row[5]), id=row[6]) for row in rows]
+    timers = [
+        Timer(row[0], row[1], row[2], row[3], trace=parse_trace(row[4], row[5]), id=row[6])
+        for row in rows
+    ]
     return sorted(timers, key=lambda timer: (timer.due_at, timer.id))
 
 
@@ -90,9 +104,10 @@ async def load_next_due(connection: Connection) -> datetime | None:
 
 
 class Ticker:
-    """A component. Fires due timers in batches, each batch one transaction with its effects; a timer that fails by
-    itself is told of on the dead letters, and tried again after five minutes. `wake` (a subscription to `timers`) cuts
-    its sleep short."""
+    """A component. Fires due timers in batches, each batch one transaction with its effects; a
+    timer that fails by itself is told of on the dead letters, and tried again after five minutes.
+    `wake` (a subscription to `timers`) cuts its sleep short.
+    """
 
     def __init__(self, database: Database, fire: Fire, clock: Clock, wake: asyncio.Event) -> None:
         self._database = database
@@ -113,7 +128,9 @@ class Ticker:
                 self._trouble = None
             except (Conflict, *UNAVAILABLE) as error:
                 self._trouble, seconds = type(error).__qualname__, backoff.seconds()
-                log.warning("timers wait, trying again", extra={"error": self._trouble, "seconds": seconds})
+                log.warning(
+                    "timers wait, trying again", extra={"error": self._trouble, "seconds": seconds}
+                )
             await wait_at_most(seconds, self._wake)
 
     def problems(self) -> list[str]:
@@ -136,10 +153,22 @@ class Ticker:
         return min(max((due - self._clock()).total_seconds(), 0), _LONGEST_SLEEP)
 
     async def _bury(self, connection: Connection, timer: Timer, error: Exception) -> None:
-        log.error("a timer failed", extra={"kind": timer.kind, "subject": str(timer.subject)}, exc_info=error)
+        log.error(
+            "a timer failed",
+            extra={"kind": timer.kind, "subject": str(timer.subject)},
+            exc_info=error,
+        )
         service = await connection.fetchval("SELECT current_schema")
         now = self._clock()
-        letter = dead_letter(service, reason_of(error), f"timer {timer.kind}", now, timer.trace, key=str(timer.subject))
+        letter = dead_letter(
+            service,
+            reason_of(error),
+            f"timer {timer.kind}",
+            now,
+            timer.trace,
+            key=str(timer.subject),
+        )
         await insert_outbox(connection, [letter], now)
-        # It may be all that moves its subject on, so it is kept until what is wrong has been mended.
+        # It may be all that moves its subject on, so it is kept until what is wrong has been
+        # mended.
         await insert_timers(connection, [replace(timer, due_at=now + _TRIED_AGAIN)], now)

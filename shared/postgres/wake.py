@@ -22,7 +22,9 @@ async def wait_at_most(seconds: float, event: asyncio.Event) -> None:
 
 
 class Wake:
-    """A component that sets events when their channel is notified. Needs a direct DSN: a pooler loses LISTEN."""
+    """A component that sets events when their channel is notified. Needs a direct DSN: a pooler
+    loses LISTEN.
+    """
 
     def __init__(self, dsn: str, service: str) -> None:
         self._dsn = dsn
@@ -31,7 +33,8 @@ class Wake:
         self._listening = False
 
     def subscribe(self, channel: str) -> asyncio.Event:
-        """An event that is set by every notification on `<service>.<channel>`, and whenever some may have been missed.
+        """An event that is set by every notification on `<service>.<channel>`, and whenever some
+        may have been missed.
 
         The subscriber clears it, before it looks. Subscribe before `run` starts.
         """
@@ -45,7 +48,9 @@ class Wake:
             try:
                 await self._listen()
             except UNAVAILABLE as error:
-                log.warning("notifications are not heard", extra={"error": type(error).__qualname__})
+                log.warning(
+                    "notifications are not heard", extra={"error": type(error).__qualname__}
+                )
             finally:
                 self._listening = False
             await asyncio.sleep(_RETRY_SECONDS)
@@ -56,7 +61,10 @@ class Wake:
 
     async def _listen(self) -> None:
         connection: Connection = await asyncpg.connect(
-            self._dsn, timeout=5, command_timeout=5, server_settings={"application_name": f"{self._service} wake"}
+            self._dsn,
+            timeout=5,
+            command_timeout=5,
+            server_settings={"application_name": f"{self._service} wake"},
         )
         try:
             lost = asyncio.Event()
@@ -68,7 +76,8 @@ class Wake:
                 self._wake(channel)
             while not lost.is_set():
                 await wait_at_most(_PING_SECONDS, lost)
-                # A peer that vanished says nothing: only an answer shows that notifications can still come.
+                # A peer that vanished says nothing: only an answer shows that notifications can
+                # still come.
                 await connection.execute("SELECT 1")
         finally:
             connection.terminate()

@@ -1,4 +1,6 @@
-"""`tocsin`, the one command line. It mounts what is installed: an image with one service has that one's commands."""
+"""`tocsin`, the one command line. It mounts what is installed: an image with one service has that
+one's commands.
+"""
 
 import asyncio
 import sys
@@ -16,7 +18,14 @@ from shared.kafka.topics import apply_topics
 from shared.policy.files import InvalidPolicy
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.migrate import MigrationError
-from shared.runtime.discovery import COMMANDS, ENVIRONMENT, POLICIES, TOP_LEVEL_COMMANDS, installed, service_packages
+from shared.runtime.discovery import (
+    COMMANDS,
+    ENVIRONMENT,
+    POLICIES,
+    TOP_LEVEL_COMMANDS,
+    installed,
+    service_packages,
+)
 from shared.runtime.settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -36,7 +45,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def tocsin(
     _: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Tocsin: incident management on a message bus."""
@@ -44,9 +56,13 @@ def tocsin(
 
 @topics.command("apply")
 def topics_apply(
-    replication: Annotated[int, typer.Option(help="Replication factor; -1 takes the broker's default.")] = -1,
+    replication: Annotated[
+        int, typer.Option(help="Replication factor; -1 takes the broker's default.")
+    ] = -1,
 ) -> None:
-    """Make missing topics, add partitions, set retention and compaction. Says what it did; safe to repeat."""
+    """Make missing topics, add partitions, set retention and compaction. Says what it did; safe to
+    repeat.
+    """
     settings = load_settings()
     done = asyncio.run(apply_topics(settings.kafka, settings.topic_prefix, replication=replication))
     for line in done or ["all topics are as they should be"]:
@@ -55,9 +71,13 @@ def topics_apply(
 
 @policy.command("check")
 def policy_check(
-    directory: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder of the policy files.")],
+    directory: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="The folder of the policy files.")
+    ],
 ) -> None:
-    """Check every policy file; each error names the file, the line and the mend. Exit 1 when there is one."""
+    """Check every policy file; each error names the file, the line and the fix. Exit 1 when there
+    is one.
+    """
     found = [error for entry in installed(POLICIES) for error in entry.load()(directory)]
     for error in found:
         errors.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
@@ -67,10 +87,11 @@ def policy_check(
 
 
 def build(first: str = "") -> typer.Typer:
-    """The command tree: one group a service, and the groups that services share (`incidents`, `audit`).
+    """The command tree: one group a service, and the groups that services share (`incidents`,
+    `audit`).
 
-    When `first`, the first word of the command line, names an installed service or command group, only its commands
-    are loaded: services that start together must not load each other's.
+    When `first`, the first word of the command line, names an installed service or command group,
+    only its commands are loaded: services that start together must not load each other's.
     """
     services = service_packages()
     commands = {entry.name: entry.module for entry in installed(COMMANDS)}
@@ -99,7 +120,7 @@ def _add_services(services: Mapping[str, str]) -> None:
 
 
 def main() -> None:
-    """Run a command; what a person can mend is said in one line, without a traceback."""
+    """Run a command; what a person can correct is said in one line, without a traceback."""
     for entry in installed(ENVIRONMENT):
         entry.load()()
     try:

@@ -13,5 +13,7 @@ def system_clock() -> datetime:
 
 
 def seconds_since(then: datetime | None, now: datetime) -> float:
-    """How long ago it was; 0 for None, and for what is yet to come (by the clock of another machine)."""
+    """How long ago it was; 0 for None, and for what is yet to come (by the clock of another
+    machine).
+    """
     return max((now - then).total_seconds(), 0.0) if then else 0.0

@@ -12,7 +12,9 @@ from shared.runtime.settings import load_settings
 
 
 def service_commands(package: str, about: str) -> typer.Typer:
-    """`tocsin <name> serve` and `tocsin <name> migrate` for the service in `package`, which adds its own."""
+    """`tocsin <name> serve` and `tocsin <name> migrate` for the service in `package`, which adds
+    its own.
+    """
     name = package.rpartition(".")[2]
     app = typer.Typer(no_args_is_help=True, help=about)
 

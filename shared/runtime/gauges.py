@@ -1,4 +1,6 @@
-"""Reads levels now and then, so that a scrape answers at once: what waits in the database, and what components know."""
+"""Reads levels now and then, so that a scrape answers at once: what waits in the database, and what
+components know.
+"""
 
 import asyncio
 import logging
@@ -30,8 +32,10 @@ _COUNTED = 10_000
 _STATM = Path("/proc/self/statm")
 _LEVELS = [metric for metric in METRICS if metric.is_level]
 
-Look = Callable[[Connection, datetime], Awaitable[Sequence[Level]]]
-"""Reads levels that stand in a service's own tables: by an index, never a count of a table that may be large."""
+GaugeQuery = Callable[[Connection, datetime], Awaitable[Sequence[Level]]]
+"""Reads levels that stand in a service's own tables: by an index, never a count of a table that may
+be large.
+"""
 
 
 class Troubled(Protocol):
@@ -50,19 +54,21 @@ class Measured(Protocol):
 
 
 class Gauges:
-    """A component. Every replica reads the same tables: of these levels take the maximum over replicas, not the sum."""
+    """A component. Every replica reads the same tables: of these levels take the maximum over
+    replicas, not the sum.
+    """
 
     def __init__(
         self,
         database: Database,
         components: Mapping[str, Troubled],
-        looks: Sequence[Look],
+        queries: Sequence[GaugeQuery],
         clock: Clock,
         every_seconds: float,
     ) -> None:
         self._database = database
         self._components = components
-        self._looks = looks
+        self._queries = queries
         self._clock = clock
         self._every_seconds = every_seconds
 
@@ -85,9 +91,16 @@ class Gauges:
 
     async def _stored(self) -> list[Level]:
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), self._database.connection() as connection:
+            async with (
+                asyncio.timeout(_PATIENCE_SECONDS),
+                self._database.connection() as connection,
+            ):
                 now = self._clock()
-                return [level for look in (_plumbing, *self._looks) for level in await look(connection, now)]
+                return [
+                    level
+                    for query in (_plumbing, *self._queries)
+                    for level in await query(connection, now)
+                ]
         except UNAVAILABLE as error:
             log.info("levels cannot be read", extra={"error": type(error).__qualname__})
             measure(GAUGE_FAILURES, 1)

@@ -11,7 +11,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """Level, logger, text, the `extra` fields (trace_id, incident_id, ...), and the exception when there is one."""
+    """Level, logger, text, the `extra` fields (trace_id, incident_id, ...), and the exception when
+    there is one.
+    """
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -37,7 +39,8 @@ def configure_logs(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # They say at lower levels what is either noise or said better elsewhere: aiokafka ten lines a second of an outage.
+    # They say at lower levels what is either noise or said better elsewhere: aiokafka ten lines a
+    # second of an outage.
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     for name in ("faststream", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -17,7 +17,7 @@ from shared.http.protocol import BoundedHttp
 from shared.http.server import Server, listen_or_inherit
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
-from shared.runtime.gauges import Gauges, Look
+from shared.runtime.gauges import GaugeQuery, Gauges
 from shared.runtime.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
 from shared.telemetry.requests import add_metrics
@@ -28,8 +28,9 @@ _LATE_ONLY = frozenset({"relay", "wake"})
 
 
 class Component(Protocol):
-    """A loop of the service. It survives the loss of Kafka and Postgres by itself; an exception that leaves `run` is
-    a fault that ends the process, for whoever supervises it to start again."""
+    """A loop of the service. It survives the loss of Kafka and Postgres by itself; an exception
+    that leaves `run` is a fault that ends the process, for whoever supervises it to start again.
+    """
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -41,8 +42,8 @@ class Component(Protocol):
 def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
     """`/livez` asks nobody; `/readyz` asks Postgres and every component.
 
-    Trouble of the relay and of notifications is told as `degraded`: the outbox keeps what they are late with, so it is
-    no reason to send the service no requests.
+    Trouble of the relay and of notifications is told as `degraded`: the outbox keeps what they are
+    late with, so it is no reason to send the service no requests.
     """
 
     @app.get("/livez", include_in_schema=False)
@@ -51,7 +52,9 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> JsonResponse:
-        trouble = {name: found for name, component in components.items() if (found := component.problems())}
+        trouble = {
+            name: found for name, component in components.items() if (found := component.problems())
+        }
         problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
         degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
         try:
@@ -60,7 +63,8 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
         except Exception as error:
             problems["postgres"] = [type(error).__qualname__]
         return JsonResponse(
-            {"ready": not problems, "problems": problems, "degraded": degraded}, 503 if problems else 200
+            {"ready": not problems, "problems": problems, "degraded": degraded},
+            503 if problems else 200,
         )
 
 
@@ -71,20 +75,21 @@ async def run_service(
     database: Database,
     components: Mapping[str, Component],
     stop: asyncio.Event | None = None,
-    looks: Sequence[Look] = (),
+    gauge_queries: Sequence[GaugeQuery] = (),
     niceness: int = 0,
 ) -> None:
-    """Serve until SIGTERM or SIGINT: then stop taking requests, finish those in flight, end the loops, close up.
+    """Serve until SIGTERM or SIGINT: then stop taking requests, finish those in flight, end the
+    loops, close up.
 
     `stop` is set when the stop begins, for answers that would never end by themselves (streams).
-    `looks` read the levels of the service's own tables. `niceness` is how far the process gives way to others where
-    processors are short (see nice(2)).
+    `gauge_queries` read the levels of the service's own tables. `niceness` is how far the process
+    gives way to others where processors are short (see nice(2)).
     """
     os.nice(niceness)
     configure_telemetry(name)
     add_health(app, database, components)
     add_metrics(app)
-    gauges = Gauges(database, components, looks, system_clock, settings.gauges_seconds)
+    gauges = Gauges(database, components, gauge_queries, system_clock, settings.gauges_seconds)
     components = {**components, "gauges": gauges}
     stop = stop or asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
@@ -93,7 +98,10 @@ async def run_service(
     listening = listen_or_inherit(settings.http_host, settings.http_port, settings.http_fd)
     log.info("listening", extra={"port": listening.getsockname()[1]})
     _collect_garbage_seldom()
-    tasks = {label: asyncio.create_task(component.run(), name=label) for label, component in components.items()}
+    tasks = {
+        label: asyncio.create_task(component.run(), name=label)
+        for label, component in components.items()
+    }
     http = asyncio.create_task(server.serve([listening]), name="http")
     try:
         await _until(stop, [*tasks.values(), http])
@@ -112,13 +120,21 @@ async def run_service(
 
 
 def _server(app: FastAPI) -> Server:
-    options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "proxy_headers": False}
-    return Server(uvicorn.Config(app, http=BoundedHttp, timeout_graceful_shutdown=_GRACE_SECONDS, **options))
+    options: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "lifespan": "off",
+        "proxy_headers": False,
+    }
+    return Server(
+        uvicorn.Config(app, http=BoundedHttp, timeout_graceful_shutdown=_GRACE_SECONDS, **options)
+    )
 
 
 def _collect_garbage_seldom() -> None:
-    """What was imported lives as long as the process, and a batch makes thousands of objects that refer to no circle:
-    looking through them again and again took a tenth of the CPU."""
+    """What was imported lives as long as the process, and a batch makes thousands of objects that
+    refer to no circle: looking through them again and again took a tenth of the CPU.
+    """
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
 
@@ -130,6 +146,8 @@ async def _until(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> No
     stopping.cancel()
     for task in done - {stopping}:
         log.critical(
-            "a part of the service ended by itself", extra={"part": task.get_name()}, exc_info=task.exception()
+            "a part of the service ended by itself",
+            extra={"part": task.get_name()},
+            exc_info=task.exception(),
         )
         raise SystemExit(1)

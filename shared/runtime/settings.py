@@ -1,4 +1,6 @@
-"""Settings come from the environment, prefix TOCSIN_. Secrets are wrapped, so that no log or traceback shows them."""
+"""Settings come from the environment, prefix TOCSIN_. Secrets are wrapped, so that no log or
+traceback shows them.
+"""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -16,7 +18,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TOCSIN_", extra="ignore")
 
-    kafka: str = Field(default="localhost:9092", description="bootstrap servers, host:port[,host:port]")
+    kafka: str = Field(
+        default="localhost:9092", description="bootstrap servers, host:port[,host:port]"
+    )
     topic_prefix: str = Field(default="", description="put before every topic and consumer group")
     instance: str | None = Field(
         default=None,
@@ -35,15 +39,28 @@ class Settings(BaseSettings):
         default=None, ge=3, description="an open listening socket to serve on, in place of both"
     )
     policy_dir: Path = Field(default=Path("policy"), description="folder of the policy files")
-    public_url: str = Field(default="http://127.0.0.1:8082", description="base of the links in pages")
+    public_url: str = Field(
+        default="http://127.0.0.1:8082", description="base of the links in pages"
+    )
     console_url: str = Field(default="http://127.0.0.1:8083", description="base of the console")
-    escalation_url: str = Field(default="http://127.0.0.1:8082", description="where `tocsin incidents ack` calls")
-    trace_url: str | None = Field(default=None, description="link to a trace: an address with {trace_id} in it")
-    traces_api: str | None = Field(default=None, description="base of a query API like Jaeger's, for the console")
-    secret_key: SecretStr | None = Field(default=None, description="signs the links in pages; 32 random bytes or more")
-    api_token: SecretStr | None = Field(default=None, description="bearer token of the escalation API")
+    escalation_url: str = Field(
+        default="http://127.0.0.1:8082", description="where `tocsin incidents ack` calls"
+    )
+    trace_url: str | None = Field(
+        default=None, description="link to a trace: an address with {trace_id} in it"
+    )
+    traces_api: str | None = Field(
+        default=None, description="base of a query API like Jaeger's, for the console"
+    )
+    secret_key: SecretStr | None = Field(
+        default=None, description="signs the links in pages; 32 random bytes or more"
+    )
+    api_token: SecretStr | None = Field(
+        default=None, description="bearer token of the escalation API"
+    )
     webhook_secret: SecretStr | None = Field(
-        default=None, description="Standard Webhooks secrets (whsec_...), at most two, a space between them"
+        default=None,
+        description="Standard Webhooks secrets (whsec_...), at most two, a space between them",
     )
     webhook_timeout: float = Field(default=10, gt=0, le=120)
     smtp: SecretStr | None = Field(default=None, description="smtp://[user:password@]host:port")
@@ -51,7 +68,9 @@ class Settings(BaseSettings):
     allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(), description="private networks that webhooks may reach, with commas between them"
     )
-    gauges_seconds: float = Field(default=10, gt=0, description="how often levels are read for metrics")
+    gauges_seconds: float = Field(
+        default=10, gt=0, description="how often levels are read for metrics"
+    )
     log_level: str = "INFO"
 
     @field_validator("allowed_networks", mode="before")
@@ -81,16 +100,20 @@ class Settings(BaseSettings):
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong; the text names the variable and the mend."""
+    """A setting is missing or wrong; the text names the variable and the fix."""
 
 
 def load_settings() -> Settings:
-    """What every service may need, from the environment. Raises SettingsError, as `read_settings` does."""
+    """What every service may need, from the environment. Raises SettingsError, as `read_settings`
+    does.
+    """
     return read_settings(Settings)
 
 
 def read_settings(kind: type[S]) -> S:
-    """Settings from the environment. Raises SettingsError that names the first wrong variable, never its value."""
+    """Settings from the environment. Raises SettingsError that names the first wrong variable,
+    never its value.
+    """
     try:
         return kind()
     except ValidationError as error:

@@ -17,13 +17,19 @@ _OF = {"send": (SEND, SENT, SENDING), "process": (PROCESS, PROCESSED, PROCESSING
 
 
 @contextmanager
-def batch_span(operation: Operation, topic: str, count: int, links: Sequence[TraceContext]) -> Iterator[None]:
-    """A span of its own for `count` messages to or from Kafka, linked to their traces (the first 128 of them)."""
+def batch_span(
+    operation: Operation, topic: str, count: int, links: Sequence[TraceContext]
+) -> Iterator[None]:
+    """A span of its own for `count` messages to or from Kafka, linked to their traces (the first
+    128 of them).
+    """
     declared, messages, duration = _OF[operation]
     words = {SYSTEM: "kafka", TOPIC: topic, OPERATION: operation, OPERATION_TYPE: operation}
     began, failed = perf_counter(), ""
     try:
-        with span(declared, attributes={**words, BATCH_COUNT: count}, links=list(dict.fromkeys(links))):
+        with span(
+            declared, attributes={**words, BATCH_COUNT: count}, links=list(dict.fromkeys(links))
+        ):
             yield
     except BaseException as error:
         failed = type(error).__qualname__

@@ -1,4 +1,6 @@
-"""Where spans and metrics go: to an OTLP backend by the standard variables, and to whoever scrapes /metrics."""
+"""Where spans and metrics go: to an OTLP backend by the standard variables, and to whoever scrapes
+/metrics.
+"""
 
 import os
 import threading
@@ -26,12 +28,14 @@ _scraped: InMemoryMetricReader | None = None
 
 
 def configure_telemetry(service: str) -> None:
-    """Send spans and metrics to the OTLP endpoints of the standard variables, and keep metrics for the scrape.
+    """Send spans and metrics to the OTLP endpoints of the standard variables, and keep metrics for
+    the scrape.
 
     Without an endpoint nothing is sent, with OTEL_SDK_DISABLED nothing is recorded. Once a process.
     """
     global _meters, _scraped
-    # The SDK's own switch makes spans without ids: they must not be handed on as positions in a trace.
+    # The SDK's own switch makes spans without ids: they must not be handed on as positions in a
+    # trace.
     if _meters is not None or _variable("OTEL_SDK_DISABLED") == "true":
         return
     resource = Resource.create({"service.name": f"tocsin-{service}", "service.namespace": "tocsin"})

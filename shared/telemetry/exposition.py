@@ -1,10 +1,18 @@
-"""Metrics as Prometheus reads them: its text format, or OpenMetrics with examples for who asks for that."""
+"""Metrics as Prometheus reads them: its text format, or OpenMetrics with examples for who asks for
+that.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from opentelemetry.sdk.metrics import Exemplar
-from opentelemetry.sdk.metrics.export import Histogram, HistogramDataPoint, MetricsData, NumberDataPoint, Sum
+from opentelemetry.sdk.metrics.export import (
+    Histogram,
+    HistogramDataPoint,
+    MetricsData,
+    NumberDataPoint,
+    Sum,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Exemplar as Example
 from prometheus_client.core import Metric as Family
@@ -37,7 +45,8 @@ class _Collected(Collector):
 
 
 def _family(metric: Metric, data: Any) -> Family:
-    # Prometheus wants the same labels on each of a metric's series: an empty one is as good as none.
+    # Prometheus wants the same labels on each of a metric's series: an empty one is as good as
+    # none.
     labels = [attribute.name.replace(".", "_") for attribute in metric.attributes]
     named = (metric.prometheus, metric.meaning)
     if isinstance(data, Histogram):
@@ -46,7 +55,11 @@ def _family(metric: Metric, data: Any) -> Family:
             histogram.add_metric(_labels(metric, point), _buckets(point), point.sum)
         return histogram
     counted = isinstance(data, Sum) and data.is_monotonic
-    family = CounterMetricFamily(*named, labels=labels) if counted else GaugeMetricFamily(*named, labels=labels)
+    family = (
+        CounterMetricFamily(*named, labels=labels)
+        if counted
+        else GaugeMetricFamily(*named, labels=labels)
+    )
     for point in data.data_points:
         family.add_metric(_labels(metric, point), point.value)
     return family

@@ -1,4 +1,6 @@
-"""Every metric that Tocsin has. Instruments are made from these, so there is none that does not stand here."""
+"""Every metric that Tocsin has. Instruments are made from these, so there is none that does not
+stand here.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -35,9 +37,11 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Metric:
-    """`unit` is UCUM's. `services` are those that have it. A value is recorded with the values of `attributes`, in
-    their order; an empty one leaves its attribute out. Counters and histograms are recorded when something happens, the
-    others are levels that are read now and then (`shared.gauges`)."""
+    """`unit` is UCUM's. `services` are those that have it. A value is recorded with the values of
+    `attributes`, in their order; an empty one leaves its attribute out. Counters and histograms are
+    recorded when something happens, the others are levels that are read now and then
+    (`shared.gauges`).
+    """
 
     name: str
     instrument: Instrument
@@ -54,7 +58,9 @@ class Metric:
 
     @property
     def prometheus(self) -> str:
-        """The name that Prometheus knows it by, a counter's and a histogram's without `_total`, `_bucket` and so on."""
+        """The name that Prometheus knows it by, a counter's and a histogram's without `_total`,
+        `_bucket` and so on.
+        """
         suffix = {"s": "_seconds", "By": "_bytes"}.get(self.unit, "")
         return self.name.replace(".", "_") + suffix
 
@@ -86,7 +92,12 @@ RESPONSES = Metric(
     PAGING,
 )
 PAGES = Metric(
-    "tocsin.pages", "counter", "{attempt}", "attempts at pages by what came of them", (RESULT, PAGE_METHOD), PAGING
+    "tocsin.pages",
+    "counter",
+    "{attempt}",
+    "attempts at pages by what came of them",
+    (RESULT, PAGE_METHOD),
+    PAGING,
 )
 STAGES = Metric(
     "tocsin.stage.duration",
@@ -105,7 +116,11 @@ TIME_TO_PAGE = Metric(
     services=PAGING,
 )
 DEAD_LETTERS = Metric(
-    "tocsin.dead_letters", "counter", "{message}", "what could not be worked on and was told to operators", (ORIGIN,)
+    "tocsin.dead_letters",
+    "counter",
+    "{message}",
+    "what could not be worked on and was told to operators",
+    (ORIGIN,),
 )
 LAG = Metric(
     "tocsin.consumer.lag",
@@ -115,11 +130,23 @@ LAG = Metric(
     (TOPIC, PARTITION),
 )
 STOPPED = Metric(
-    "tocsin.consumer.stopped", "gauge", "{partition}", "partitions that go on when somebody has mended them"
+    "tocsin.consumer.stopped",
+    "gauge",
+    "{partition}",
+    "partitions that go on when somebody has mended them",
 )
-OUTBOX_ROWS = Metric("tocsin.outbox.rows", "gauge", "{row}", "events that wait to be published, counted up to 10,000")
-OUTBOX_AGE = Metric("tocsin.outbox.age", "gauge", "s", "since when the oldest of them waits; 0 when none does")
-TIMERS_LATE = Metric("tocsin.timers.lateness", "gauge", "s", "how long the oldest due timer is overdue; 0 when none is")
+OUTBOX_ROWS = Metric(
+    "tocsin.outbox.rows", "gauge", "{row}", "events that wait to be published, counted up to 10,000"
+)
+OUTBOX_AGE = Metric(
+    "tocsin.outbox.age", "gauge", "s", "since when the oldest of them waits; 0 when none does"
+)
+TIMERS_LATE = Metric(
+    "tocsin.timers.lateness",
+    "gauge",
+    "s",
+    "how long the oldest due timer is overdue; 0 when none is",
+)
 PAGES_LATE = Metric(
     "tocsin.pages.lateness",
     "gauge",
@@ -127,7 +154,13 @@ PAGES_LATE = Metric(
     "how long the oldest page or lease that is due is overdue; 0 when none is",
     services=PAGING,
 )
-PROBLEMS = Metric("tocsin.problems", "gauge", "{problem}", "what /readyz names, by part of the service", (COMPONENT,))
+PROBLEMS = Metric(
+    "tocsin.problems",
+    "gauge",
+    "{problem}",
+    "what /readyz names, by part of the service",
+    (COMPONENT,),
+)
 POLICY_LOADED = Metric(
     "tocsin.policy.loaded",
     "gauge",
@@ -172,12 +205,29 @@ SENT = Metric(
     "messages that the relay published, or tried to",
     _BATCH,
 )
-SENDING = Metric("messaging.client.operation.duration", "histogram", "s", "publishing a batch", _BATCH)
-REQUESTS = Metric("http.server.request.duration", "histogram", "s", "HTTP requests answered", (METHOD, ROUTE, STATUS))
-CPU = Metric("process.cpu.time", "observable counter", "s", "processor time of the process", (CPU_MODE,))
-MEMORY = Metric("process.memory.usage", "updowncounter", "By", "resident memory of the process (on Linux)")
+SENDING = Metric(
+    "messaging.client.operation.duration", "histogram", "s", "publishing a batch", _BATCH
+)
+REQUESTS = Metric(
+    "http.server.request.duration",
+    "histogram",
+    "s",
+    "HTTP requests answered",
+    (METHOD, ROUTE, STATUS),
+)
+CPU = Metric(
+    "process.cpu.time", "observable counter", "s", "processor time of the process", (CPU_MODE,)
+)
+MEMORY = Metric(
+    "process.memory.usage", "updowncounter", "By", "resident memory of the process (on Linux)"
+)
 CANARY_ROUNDS = Metric(
-    "tocsin.canary.rounds", "counter", "{round}", "rounds of the canary by their result", (CANARY_RESULT,), CANARY
+    "tocsin.canary.rounds",
+    "counter",
+    "{round}",
+    "rounds of the canary by their result",
+    (CANARY_RESULT,),
+    CANARY,
 )
 CANARY_LATENCY = Metric(
     "tocsin.canary.latency",

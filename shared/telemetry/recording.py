@@ -1,4 +1,6 @@
-"""Figures on their way into instruments. What a transaction does is recorded when it has committed, or never."""
+"""Figures on their way into instruments. What a transaction does is recorded when it has committed,
+or never.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,9 +39,13 @@ _instruments: Mapping[Metric, Any] = {}
 _levels: dict[Metric, dict[Values, float]] = {}
 
 
-def measure(metric: Metric, amount: float, *values: str | int, trace: TraceContext | None = None) -> None:
-    """Add to a counter, or put into a histogram; `trace` becomes the example of its bucket. Nothing while metrics are
-    off. In a transaction the counts of the whole batch are put together; a histogram costs some 10 us each time."""
+def measure(
+    metric: Metric, amount: float, *values: str | int, trace: TraceContext | None = None
+) -> None:
+    """Add to a counter, or put into a histogram; `trace` becomes the example of its bucket. Nothing
+    while metrics are off. In a transaction the counts of the whole batch are put together; a
+    histogram costs some 10 us each time.
+    """
     if len(values) != len(metric.attributes):
         raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes")
     entry = (metric, amount, values, trace)
@@ -96,10 +102,13 @@ def set_levels(metrics: Iterable[Metric], found: Iterable[Level]) -> None:
 
 
 def make_instruments(meter: Meter, service: str) -> None:
-    """One instrument for each metric that the service has. Counters whose values are known begin at 0: for Prometheus a
-    series that begins at 1 has not risen."""
+    """One instrument for each metric that the service has. Counters whose values are known begin at
+    0: for Prometheus a series that begins at 1 has not risen.
+    """
     global _instruments
-    _instruments = {metric: _instrument(meter, metric) for metric in METRICS if service in metric.services}
+    _instruments = {
+        metric: _instrument(meter, metric) for metric in METRICS if service in metric.services
+    }
     for metric in _instruments:
         if metric.instrument == "counter":
             for values in product(*(attribute.values for attribute in metric.attributes)):
@@ -118,7 +127,9 @@ def _instrument(meter: Meter, metric: Metric) -> Any:
 
     def read(_: CallbackOptions) -> list[Observation]:
         known = _levels.get(metric, {})
-        return [Observation(value, _named(metric, values), _NOWHERE) for values, value in known.items()]
+        return [
+            Observation(value, _named(metric, values), _NOWHERE) for values, value in known.items()
+        ]
 
     match metric.instrument:
         case "counter":

@@ -17,9 +17,13 @@ _KNOWN = frozenset(HTTPMethod)
 
 
 def add_metrics(app: FastAPI) -> None:
-    """Measure every request of the application, and serve `/metrics` (404 where nobody is to scrape)."""
+    """Measure every request of the application, and serve `/metrics` (404 where nobody is to
+    scrape).
+    """
     app.add_route("/metrics", _metrics, include_in_schema=False)
-    app.add_middleware(_Measured, paths=frozenset(path for route in app.routes if (path := _path(route))))
+    app.add_middleware(
+        _Measured, paths=frozenset(path for route in app.routes if (path := _path(route)))
+    )
 
 
 async def _metrics(request: Request) -> Response:
@@ -55,7 +59,8 @@ class _Measured:
             measure_now(REQUESTS, perf_counter() - began, method, self._route(scope), status)
 
     def _route(self, scope: Scope) -> str:
-        # FastAPI says which of its routes it took; a plain one, without variable parts, is its path.
+        # FastAPI says which of its routes it took; a plain one, without variable parts, is its
+        # path.
         return _path(scope.get("route")) or (scope["path"] if scope["path"] in self._paths else "")
 
 

@@ -1,4 +1,6 @@
-"""Every span that Tocsin makes. Spans are made from these, so there is none that does not stand here."""
+"""Every span that Tocsin makes. Spans are made from these, so there is none that does not stand
+here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +31,8 @@ Kind = Literal["internal", "client", "consumer", "server"]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Span:
-    """`parent` says what it hangs from. `attributes` are those it may have; ON_FAILURE's are not repeated.
+    """`parent` says what it hangs from. `attributes` are those it may have; ON_FAILURE's are not
+    repeated.
 
     The value of `varies`, one of the attributes, is the last word of its name.
     """
@@ -52,7 +55,9 @@ class Span:
         return f"{self.name} {attributes[self.varies]}" if self.varies else self.name
 
 
-RECEIVE = Span("intake", "POST", "the caller", "a request with signals", (METHOD, ROUTE), "server", ROUTE)
+RECEIVE = Span(
+    "intake", "POST", "the caller", "a request with signals", (METHOD, ROUTE), "server", ROUTE
+)
 REPORT = Span(
     "intake",
     "report incident",
@@ -122,7 +127,9 @@ RESOLVE = Span(
     "somebody resolved it, linked to the caller's own trace; or it ended at its source",
     (INCIDENT_ID, VIA),
 )
-CANARY_ROUND = Span("canary", "go round", "nothing", "a round of the canary: the root of its incident's trace")
+CANARY_ROUND = Span(
+    "canary", "go round", "nothing", "a round of the canary: the root of its incident's trace"
+)
 _BATCH = (SYSTEM, TOPIC, OPERATION, OPERATION_TYPE, BATCH_COUNT)
 # Not a producer: the context that the messages carry is that of the span which decided them.
 SEND = Span(

@@ -1,7 +1,8 @@
 """Traces by OpenTelemetry: one trace an incident, over outboxes, timers and restarts.
 
-Off (no OTLP endpoint in the standard variables) every span is a no-op that hands its parent on, so contexts still
-travel. A span never touches the current-context stack: it can be held over an await and closed in any order.
+Off (no OTLP endpoint in the standard variables) every span is a no-op that hands its parent on, so
+contexts still travel. A span never touches the current-context stack: it can be held over an await
+and closed in any order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,15 @@ from opentelemetry.sdk.trace import Span as Recorded
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 from opentelemetry.trace.span import TraceState
 
 from shared.events.trace_context import TraceContext
@@ -22,7 +31,9 @@ from shared.telemetry.attributes import ERROR, Attribute
 from shared.telemetry.spans import Kind, Span
 
 SAMPLER = ALWAYS_ON
-"""Incidents are few and each counts: what the publisher decided for its own spans does not matter here."""
+"""Incidents are few and each counts: what the publisher decided for its own spans does not matter
+here.
+"""
 
 _MAX_LINKS = 128
 _KINDS: Mapping[Kind, SpanKind] = {
@@ -51,7 +62,9 @@ def stop_tracing() -> None:
 
 
 def recorded_place(position: TraceContext | None) -> Context | None:
-    """A position as OpenTelemetry has it, while spans are recorded: others would be examples that nobody finds."""
+    """A position as OpenTelemetry has it, while spans are recorded: others would be examples that
+    nobody finds.
+    """
     return _context(position) if position and _provider is not None else None
 
 
@@ -63,7 +76,9 @@ def span(
     *,
     links: Sequence[TraceContext] = (),
 ) -> Iterator[TraceContext | None]:
-    """A span under `parent` (a new trace without one). Gives the context to hand on; off, that is `parent` itself."""
+    """A span under `parent` (a new trace without one). Gives the context to hand on; off, that is
+    `parent` itself.
+    """
     if _provider is None:
         yield parent
         return

@@ -23,11 +23,17 @@ def test_a_service_stands_alone(service: str, tmp_path: Path) -> None:
 
     def run(*arguments: str) -> str:
         command = [sys.executable, *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    commands = run("-c", f"import services.{service}.app; from shared.runtime.cli import main; main()", "--help")
+    commands = run(
+        "-c",
+        f"import services.{service}.app; from shared.runtime.cli import main; main()",
+        "--help",
+    )
     assert service in commands
     others = [name for name in SERVICES if name != service and f" {name} " in commands]
     assert others == []

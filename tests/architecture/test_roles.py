@@ -22,7 +22,10 @@ async def admin(database: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Reco
 async def test_a_runtime_role_is_refused_in_every_other_schema(
     database: str, admin: "asyncpg.Connection[asyncpg.Record]", service: str, other: str
 ) -> None:
-    tables = [row[0] for row in await admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", other)]
+    tables = [
+        row[0]
+        for row in await admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", other)
+    ]
     assert {"offsets", "outbox", "timers", "installation"} < set(tables)
     connection = await asyncpg.connect(runtime_dsn(database, service))
     try:

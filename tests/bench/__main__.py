@@ -1,9 +1,9 @@
 """What this machine's Tocsin takes and delivers a second, how late a page is, and what that costs.
 
-The four services run as processes with their default settings on a real Kafka and PostgreSQL; the load generator and
-the receiver of the pages are processes of their own. In between, round by round, the bare loop (two durable hops that
-do nothing) gets the same events, and Alertmanager where it is installed. Single figures swing with whatever else the
-machine does: compare the ratios.
+The four services run as processes with their default settings on a real Kafka and PostgreSQL; the
+load generator and the receiver of the pages are processes of their own. In between, round by round,
+the bare loop (two durable hops that do nothing) gets the same events, and Alertmanager where it is
+installed. Single figures swing with whatever else the machine does: compare the ratios.
 """
 
 import argparse
@@ -40,7 +40,9 @@ def systems(workload: Workload, servers: Servers, receiver: Inbox, alone: bool) 
     if workload.things == workload.events:
         chosen.append(partial(through_bare_loop, servers=servers))
     if not workload.topic and (program := alertmanager.program()):
-        chosen.append(partial(alertmanager.through_alertmanager, executable=program, receiver=receiver))
+        chosen.append(
+            partial(alertmanager.through_alertmanager, executable=program, receiver=receiver)
+        )
     return chosen
 
 
@@ -75,15 +77,33 @@ def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     names = "; ".join(f"{workload.name}: {workload.title}" for workload in WORKLOADS.values())
-    parser.add_argument("--workload", action="append", choices=[*WORKLOADS, "b"], help=f"repeatable; {names}")
-    parser.add_argument("--rounds", type=int, default=3, help="of all systems, interleaved; medians are shown")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the alerts, one round, no targets")
-    parser.add_argument("--sync", action="store_true", help="PostgreSQL waits for the disk at each commit")
-    parser.add_argument("--alone", action="store_true", help="without the bare loop and without peers")
-    parser.add_argument("--profile", action="store_true", help="instead: where the time goes (with sampling: slower)")
-    parser.add_argument("--growth", action="store_true", help="instead: with many incidents open, and two replicas")
+    parser.add_argument(
+        "--workload", action="append", choices=[*WORKLOADS, "b"], help=f"repeatable; {names}"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="of all systems, interleaved; medians are shown"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the alerts, one round, no targets"
+    )
+    parser.add_argument(
+        "--sync", action="store_true", help="PostgreSQL waits for the disk at each commit"
+    )
+    parser.add_argument(
+        "--alone", action="store_true", help="without the bare loop and without peers"
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="instead: where the time goes (with sampling: slower)",
+    )
+    parser.add_argument(
+        "--growth", action="store_true", help="instead: with many incidents open, and two replicas"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
-    parser.add_argument("--compare", type=Path, metavar="FILE", help="show what changed since such a file")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="show what changed since such a file"
+    )
     return parser.parse_args()
 
 
@@ -91,22 +111,36 @@ def main() -> None:
     """Start the servers, run, report."""
     given, console = options(), Console()
     wanted = given.workload or list(WORKLOADS)
-    workloads = [w for w in WORKLOADS.values() if w.name in wanted or (w.name[0] == "b" and "b" in wanted)]
+    workloads = [
+        w for w in WORKLOADS.values() if w.name in wanted or (w.name[0] == "b" and "b" in wanted)
+    ]
     if given.quick:
         workloads = [workload.quick() for workload in workloads]
-    about = machine() | {"commits": "wait for the disk" if given.sync else "do not wait for the disk"}
+    about = machine() | {
+        "commits": "wait for the disk" if given.sync else "do not wait for the disk"
+    }
     console.print(", ".join(f"{name} {text}" for name, text in about.items()))
     if not alertmanager.program():
-        console.print("Alertmanager is not on PATH (Debian: prometheus-alertmanager): no peer in this run")
+        console.print(
+            "Alertmanager is not on PATH (Debian: prometheus-alertmanager): no peer in this run"
+        )
     console.log("starting Kafka and PostgreSQL")
     settings = {**({} if given.sync else THROWAWAY), **(profile.SETTINGS if given.profile else {})}
-    with kafka_server() as kafka, postgres_server(settings) as postgres, template_database(postgres) as template:
+    with (
+        kafka_server() as kafka,
+        postgres_server(settings) as postgres,
+        template_database(postgres) as template,
+    ):
         servers = Servers(kafka, postgres, template)
         if given.growth:
-            return show_growth(console, asyncio.run(growth(servers, (0, 5_000) if given.quick else SIZES, console)))
+            return show_growth(
+                console, asyncio.run(growth(servers, (0, 5_000) if given.quick else SIZES, console))
+            )
         if given.profile:
             return asyncio.run(profiles(servers, workloads, console))
-        runs = asyncio.run(bench(servers, workloads, 1 if given.quick else given.rounds, given.alone, console))
+        runs = asyncio.run(
+            bench(servers, workloads, 1 if given.quick else given.rounds, given.alone, console)
+        )
     show(console, runs, judge=not given.quick)
     if given.json:
         save(given.json, about, runs)

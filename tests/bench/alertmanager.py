@@ -1,4 +1,6 @@
-"""The peer: Alertmanager with the same alerts and the same receiver, where its program is installed."""
+"""The peer: Alertmanager with the same alerts and the same receiver, where its program is
+installed.
+"""
 
 import asyncio
 import shutil
@@ -17,8 +19,9 @@ from tests.bench.workloads import Workload, cloudevent, told_of
 from tests.support.running import eventually
 
 NAME = "alertmanager"
-# Each alert a group of its own that is notified at once: the counterpart of an incident and its page. group_interval
-# stays long, since it is no part of a first notification and a short one makes every open group wake all the time.
+# Each alert a group of its own that is notified at once: the counterpart of an incident and its
+# page. group_interval stays long, since it is no part of a first notification and a short one makes
+# every open group wake all the time.
 _CONFIG = """
 route: {{receiver: bench, group_by: ['...'], group_wait: 0s, group_interval: 5m, repeat_interval: 4h}}
 receivers: [{{name: bench, webhook_configs: [{{url: "{url}/pages", send_resolved: false}}]}}]
@@ -44,7 +47,9 @@ async def through_alertmanager(workload: Workload, executable: str, receiver: In
             "--log.level=error",
         )
         try:
-            await eventually("Alertmanager is ready", lambda: _ready(f"http://127.0.0.1:{port}/-/ready"))
+            await eventually(
+                "Alertmanager is ready", lambda: _ready(f"http://127.0.0.1:{port}/-/ready")
+            )
             job = Job(
                 _bodies(workload),
                 ports=[port],
@@ -53,7 +58,9 @@ async def through_alertmanager(workload: Workload, executable: str, receiver: In
                 rate=workload.rate,
             )
             groups = {NAME: [process.pid]}
-            return figures(NAME, workload, *await run(job, receiver, workload.things, groups, _things))
+            return figures(
+                NAME, workload, *await run(job, receiver, workload.things, groups, _things)
+            )
         finally:
             process.kill()
             await process.wait()
@@ -68,13 +75,20 @@ async def _ready(url: str) -> bool:
 
 
 def _bodies(workload: Workload) -> list[str]:
-    return [orjson.dumps([_alert(workload, event) for event in events]).decode() for events in workload.slices()]
+    return [
+        orjson.dumps([_alert(workload, event) for event in events]).decode()
+        for events in workload.slices()
+    ]
 
 
 def _alert(workload: Workload, event: int) -> dict[str, Any]:
     """The same alert, as Alertmanager's API has it."""
     data: Any = cloudevent(workload, event)["data"]
-    labels = data["labels"] | {"alertname": data["key"], "service": data["service"], "severity": data["severity"]}
+    labels = data["labels"] | {
+        "alertname": data["key"],
+        "service": data["service"],
+        "severity": data["severity"],
+    }
     return {"labels": labels, "annotations": data["annotations"] | {"summary": data["summary"]}}
 
 

@@ -1,7 +1,8 @@
 """The ceiling: the same events over the same Kafka and Postgres with nothing done to them.
 
-Two hops, each a process: consume a batch, one transaction with offsets, state and outbox, publish, delete. A sink reads
-the last topic. No HTTP, no validation, no policy, no audit: what is left is what two durable hops cost on this machine.
+Two hops, each a process: consume a batch, one transaction with offsets, state and outbox, publish,
+delete. A sink reads the last topic. No HTTP, no validation, no policy, no audit: what is left is
+what two durable hops cost on this machine.
 """
 
 import asyncio
@@ -55,7 +56,12 @@ class Hop:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         )
-        async with consumer, AIOKafkaProducer(bootstrap_servers=self._bootstrap, enable_idempotence=True) as producer:
+        async with (
+            consumer,
+            AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap, enable_idempotence=True
+            ) as producer,
+        ):
             await asyncio.gather(self._consume(consumer), self._relay(producer))
 
     async def _connect(self) -> "asyncpg.Connection[Any]":
@@ -72,7 +78,9 @@ class Hop:
                     await self._write(connection, polled)
                 self._written.set()
 
-    async def _write(self, connection: "asyncpg.Connection[Any]", polled: dict[Any, list[Any]]) -> None:
+    async def _write(
+        self, connection: "asyncpg.Connection[Any]", polled: dict[Any, list[Any]]
+    ) -> None:
         records = [record for batch in polled.values() for record in batch]
         events = [orjson.loads(record.value) for record in records]
         await connection.execute(
@@ -101,20 +109,28 @@ class Hop:
     async def _relay(self, producer: AIOKafkaProducer) -> None:
         connection = await self._connect()
         while True:
-            rows = await connection.fetch("SELECT id, key, value FROM outbox ORDER BY id LIMIT 1000")
+            rows = await connection.fetch(
+                "SELECT id, key, value FROM outbox ORDER BY id LIMIT 1000"
+            )
             if not rows:
                 await self._written.wait()
                 self._written.clear()
                 continue
-            await asyncio.gather(*[await producer.send(self._target, row["value"], row["key"]) for row in rows])
-            await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row in rows])
+            await asyncio.gather(
+                *[await producer.send(self._target, row["value"], row["key"]) for row in rows]
+            )
+            await connection.execute(
+                "DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row in rows]
+            )
 
 
 async def _sink(port: int, bootstrap: str, topic: str) -> None:
     received = Received()
 
     async def consume() -> None:
-        async with AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
+        async with AIOKafkaConsumer(
+            topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest"
+        ) as consumer:
             while True:
                 for batch in (await consumer.getmany(timeout_ms=1000)).values():
                     for record in batch:
@@ -127,18 +143,28 @@ async def through_bare_loop(workload: Workload, servers: Servers) -> Figures:
     """The workload's events through two hops into a sink, on topics and a database of their own."""
     prefix = f"b{uuid.uuid4().hex[:8]}."
     topics = [prefix + topic for topic in _TOPICS]
-    await apply_topics(servers.kafka, prefix, [Topic(topic, retention=timedelta(days=1)) for topic in _TOPICS])
+    await apply_topics(
+        servers.kafka, prefix, [Topic(topic, retention=timedelta(days=1)) for topic in _TOPICS]
+    )
     keys = [str(workload.thing(event)) for event in workload.numbers]
-    job = Job(bodies(workload), bootstrap=servers.kafka, topic=topics[0], keys=keys, rate=workload.rate)
+    job = Job(
+        bodies(workload), bootstrap=servers.kafka, topic=topics[0], keys=keys, rate=workload.rate
+    )
     async with AsyncExitStack() as stack:
         dsn = await new_database(servers.postgres)
         stack.push_async_callback(drop_database, servers.postgres, name_of(dsn))
         await _make_schemas(dsn)
         hops = {
-            name: [await stack.enter_async_context(_process("hop", servers.kafka, dsn, name, source, target))]
+            name: [
+                await stack.enter_async_context(
+                    _process("hop", servers.kafka, dsn, name, source, target)
+                )
+            ]
             for name, source, target in zip(("hop1", "hop2"), topics[:-1], topics[1:], strict=True)
         }
-        sink = await stack.enter_async_context(inbox("tests.bench.bare_loop", "sink", servers.kafka, topics[-1]))
+        sink = await stack.enter_async_context(
+            inbox("tests.bench.bare_loop", "sink", servers.kafka, topics[-1])
+        )
         await _warmed_up(servers.kafka, topics[0], sink)
         groups = hops | servers.processes()
         return figures(NAME, workload, *await run(job, sink, workload.events, groups, _thing))
@@ -167,7 +193,9 @@ async def _warmed_up(bootstrap: str, topic: str, sink: Inbox) -> None:
 @asynccontextmanager
 async def _process(*arguments: str) -> AsyncIterator[int]:
     """The pid of a role of this module that runs inside the block."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.bare_loop", *arguments)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bench.bare_loop", *arguments
+    )
     try:
         yield process.pid
     finally:

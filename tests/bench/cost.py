@@ -16,12 +16,19 @@ class Cost:
     peak_mb: float
 
 
-def costs(groups: Mapping[str, Iterable[int]], since: Mapping[str, Cost] | None = None) -> dict[str, Cost]:
-    """For each name what its processes have taken, since an earlier answer of this function or in all."""
+def costs(
+    groups: Mapping[str, Iterable[int]], since: Mapping[str, Cost] | None = None
+) -> dict[str, Cost]:
+    """For each name what its processes have taken, since an earlier answer of this function or in
+    all.
+    """
     found = {name: _tree(pids) for name, pids in groups.items()}
     if since is None:
         return found
-    return {name: Cost(round(c.cpu_seconds - since[name].cpu_seconds, 2), c.peak_mb) for name, c in found.items()}
+    return {
+        name: Cost(round(c.cpu_seconds - since[name].cpu_seconds, 2), c.peak_mb)
+        for name, c in found.items()
+    }
 
 
 def children(pid: int, command: str) -> list[int]:
@@ -32,9 +39,12 @@ def children(pid: int, command: str) -> list[int]:
 def _tree(pids: Iterable[int]) -> Cost:
     everyone = [member for pid in pids for member in (pid, *_descendants(pid))]
     shared = max((_status(pid, "RssShmem") for pid in everyone), default=0)
-    # A process on its own has had a peak; of a family the parts that are shared are not to be counted again.
+    # A process on its own has had a peak; of a family the parts that are shared are not to be
+    # counted again.
     peak = (
-        _status(everyone[0], "VmHWM") if len(everyone) == 1 else shared + sum(_status(p, "RssAnon") for p in everyone)
+        _status(everyone[0], "VmHWM")
+        if len(everyone) == 1
+        else shared + sum(_status(p, "RssAnon") for p in everyone)
     )
     return Cost(sum(map(_cpu, everyone)), round(peak / 1024, 1))
 
@@ -47,7 +57,11 @@ def _descendants(pid: int) -> Iterator[int]:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [int(c) for t in Path(f"/proc/{pid}/task").iterdir() for c in (t / "children").read_text().split()]
+        return [
+            int(c)
+            for t in Path(f"/proc/{pid}/task").iterdir()
+            for c in (t / "children").read_text().split()
+        ]
     except OSError:
         return []
 

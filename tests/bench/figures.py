@@ -15,7 +15,9 @@ _SETTLING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One run of a workload through one system. Rates are a second; `lost` was acknowledged and never showed up."""
+    """One run of a workload through one system. Rates are a second; `lost` was acknowledged and
+    never showed up.
+    """
 
     system: str
     workload: str
@@ -33,7 +35,9 @@ class Figures:
     @property
     def cpu_ms(self) -> float:
         """CPU milliseconds an accepted event took in all processes, generator and receiver too."""
-        return round(sum(cost.cpu_seconds for cost in self.costs.values()) * 1000 / max(self.accepted, 1), 2)
+        return round(
+            sum(cost.cpu_seconds for cost in self.costs.values()) * 1000 / max(self.accepted, 1), 2
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,12 @@ def figures(
     arrived: dict[int, float] = {}
     for receipt in receipts:
         arrived.setdefault(receipt.thing, receipt.at)
-    # At a pace, what is late at first is late because connections and plans are made and bytecode is compiled.
+    # At a pace, what is late at first is late because connections and plans are made and bytecode
+    # is compiled.
     settled = begin + _SETTLING * workload.events / workload.rate if workload.rate else begin
-    delays = sorted((at - begun[thing]) * 1000 for thing, at in arrived.items() if begun[thing] >= settled)
+    delays = sorted(
+        (at - begun[thing]) * 1000 for thing, at in arrived.items() if begun[thing] >= settled
+    )
     return Figures(
         system,
         workload.name,
@@ -74,7 +81,9 @@ def figures(
         p50_ms=quantile(delays, 50),
         p99_ms=quantile(delays, 99),
         lost=len(promised - arrived.keys()) + unaccounted,
-        duplicated=sum(count - 1 for count in Counter(receipt.thing for receipt in receipts).values()),
+        duplicated=sum(
+            count - 1 for count in Counter(receipt.thing for receipt in receipts).values()
+        ),
         costs=costs,
     )
 

@@ -1,7 +1,8 @@
 """The process that sends: `python -m tests.bench.generator JOB RESULT`, both JSON files.
 
-Times are those of the monotonic clock, which all processes of a machine share. In a paced job an event counts as sent
-when it was due, however late it left: the waiting that a slow system causes is part of its latency.
+Times are those of the monotonic clock, which all processes of a machine share. In a paced job an
+event counts as sent when it was due, however late it left: the waiting that a slow system causes is
+part of its latency.
 """
 
 import asyncio
@@ -21,7 +22,9 @@ from tests.bench.http11 import Connection, request_head
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Bodies to send: as POSTs to `host`, each connection to one of `ports`, or as records of `topic`."""
+    """Bodies to send: as POSTs to `host`, each connection to one of `ports`, or as records of
+    `topic`.
+    """
 
     bodies: Sequence[str]
     host: str = "127.0.0.1"
@@ -38,7 +41,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """For each body when it was sent, when it was answered and whether that was a 2xx; and what sending took."""
+    """For each body when it was sent, when it was answered and whether that was a 2xx; and what
+    sending took.
+    """
 
     sent: Sequence[float]
     answered: Sequence[float]
@@ -90,7 +95,9 @@ async def _by_http(job: Job) -> Times:
 
 async def _by_topic(job: Job) -> Times:
     bodies = [(key.encode(), body.encode()) for key, body in zip(job.keys, job.bodies, strict=True)]
-    async with AIOKafkaProducer(bootstrap_servers=job.bootstrap, enable_idempotence=True, linger_ms=2) as producer:
+    async with AIOKafkaProducer(
+        bootstrap_servers=job.bootstrap, enable_idempotence=True, linger_ms=2
+    ) as producer:
 
         async def send(number: int) -> bool:
             key, body = bodies[number]

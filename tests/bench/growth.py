@@ -24,7 +24,9 @@ _OTHERS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was measured with so many replicas and open incidents, and how many a second were paged to open them."""
+    """What was measured with so many replicas and open incidents, and how many a second were paged
+    to open them.
+    """
 
     replicas: int
     opened: int
@@ -34,7 +36,9 @@ class Row:
 
 
 async def growth(servers: Servers, sizes: Sequence[int], console: Console) -> list[Row]:
-    """Measure with one and with two replicas; the incidents come through the front and are paged like any."""
+    """Measure with one and with two replicas; the incidents come through the front and are paged
+    like any.
+    """
     rows = []
     for replicas in (1, 2):
         async with inbox() as receiver, fresh(servers, receiver) as tocsin:
@@ -47,7 +51,9 @@ async def growth(servers: Servers, sizes: Sequence[int], console: Console) -> li
                 console.log(f"{replicas} of each service, {opened:,} incidents open")
                 shift = turn * (_PACED.events + _FAST.events)
                 paced = await measure(replace(_PACED, first=shift), servers, receiver, tocsin)
-                fast = await measure(replace(_FAST, first=shift + _PACED.events), servers, receiver, tocsin)
+                fast = await measure(
+                    replace(_FAST, first=shift + _PACED.events), servers, receiver, tocsin
+                )
                 pages += paced.delivered + fast.delivered
                 await reported(tocsin, pages, 900)
                 rows.append(Row(replicas, opened, rate, paced, fast))
@@ -55,7 +61,9 @@ async def growth(servers: Servers, sizes: Sequence[int], console: Console) -> li
     return rows
 
 
-async def _fill(servers: Servers, receiver: Inbox, tocsin: Running, present: int, wanted: int) -> float:
+async def _fill(
+    servers: Servers, receiver: Inbox, tocsin: Running, present: int, wanted: int
+) -> float:
     """Open what is missing, in batches; returns how many a second were paged."""
     if wanted <= present:
         return 0.0
@@ -70,11 +78,32 @@ async def _fill(servers: Servers, receiver: Inbox, tocsin: Running, present: int
 def show(console: Console, rows: Sequence[Row]) -> None:
     """The table."""
     table = Table("replicas", "open before", "opened/s", title="As it grows")
-    for name in ("100/s: p50 ms", "p99 ms", "CPU ms each", "2,000: delivered/s", "p50 ms", "p99 ms", "peak MB"):
+    for name in (
+        "100/s: p50 ms",
+        "p99 ms",
+        "CPU ms each",
+        "2,000: delivered/s",
+        "p50 ms",
+        "p99 ms",
+        "peak MB",
+    ):
         table.add_column(name, justify="right")
     for row in rows:
         paced, fast = row.paced, row.fast
         peak = max(fast.costs[name].peak_mb for name in SERVICES)
-        cells = (paced.p50_ms, paced.p99_ms, paced.cpu_ms, fast.delivered_rate, fast.p50_ms, fast.p99_ms, peak)
-        table.add_row(str(row.replicas), f"{row.opened:,}", f"{row.filled_rate:,}", *(f"{cell:,}" for cell in cells))
+        cells = (
+            paced.p50_ms,
+            paced.p99_ms,
+            paced.cpu_ms,
+            fast.delivered_rate,
+            fast.p50_ms,
+            fast.p99_ms,
+            peak,
+        )
+        table.add_row(
+            str(row.replicas),
+            f"{row.opened:,}",
+            f"{row.filled_rate:,}",
+            *(f"{cell:,}" for cell in cells),
+        )
     console.print(table)

@@ -1,4 +1,6 @@
-"""HTTP/1.1 at the lowest cost: what drives and what receives shares two cores with what is measured."""
+"""HTTP/1.1 at the lowest cost: what drives and what receives shares two cores with what is
+measured.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -46,7 +48,11 @@ class Connection(asyncio.Protocol):
 
 def request_head(host: str, path: str, headers: Mapping[str, str]) -> bytes:
     """All of a POST but its length and its body."""
-    lines = [f"POST {path} HTTP/1.1", f"host: {host}", *(f"{name}: {text}" for name, text in headers.items())]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        f"host: {host}",
+        *(f"{name}: {text}" for name, text in headers.items()),
+    ]
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 

@@ -1,4 +1,6 @@
-"""A run: the generator and the receiver in processes of their own, and the wait until all that will come has come."""
+"""A run: the generator and the receiver in processes of their own, and the wait until all that will
+come has come.
+"""
 
 import asyncio
 import sys
@@ -61,8 +63,12 @@ class Inbox:
 
 
 @asynccontextmanager
-async def inbox(module: str = "tests.bench.receiver", role: str | None = None, *arguments: str) -> AsyncIterator[Inbox]:
-    """A receiver that runs inside the block: a module, in which role, and its arguments after the port."""
+async def inbox(
+    module: str = "tests.bench.receiver", role: str | None = None, *arguments: str
+) -> AsyncIterator[Inbox]:
+    """A receiver that runs inside the block: a module, in which role, and its arguments after the
+    port.
+    """
     port = choose(1)[0]
     command = ["-m", module, *([role] if role else []), str(port), *arguments]
     process = await asyncio.create_subprocess_exec(sys.executable, *command)
@@ -81,7 +87,9 @@ async def generate(job: Job) -> Sent:
     with TemporaryDirectory(prefix="tocsin-bench-") as folder:
         task, result = Path(folder) / "job.json", Path(folder) / "result.json"
         task.write_bytes(orjson.dumps(asdict(job)))
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.generator", task, result)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.bench.generator", task, result
+        )
         try:
             if status := await process.wait():
                 raise RuntimeError(f"the generator ended with status {status}")
@@ -92,14 +100,22 @@ async def generate(job: Job) -> Sent:
 
 
 async def run(
-    job: Job, receiver: Inbox, expected: int, groups: dict[str, list[int]], read: Callable[[Any], list[int]]
+    job: Job,
+    receiver: Inbox,
+    expected: int,
+    groups: dict[str, list[int]],
+    read: Callable[[Any], list[int]],
 ) -> tuple[Sent, list[Receipt], dict[str, Cost]]:
-    """Send, wait for what is expected, and account for it. `read` gives the things that a page tells of."""
+    """Send, wait for what is expected, and account for it. `read` gives the things that a page
+    tells of.
+    """
     groups = groups | {"receiver": [receiver.pid]}
     await receiver.take()
     before = costs(groups)
     sent = await generate(job)
     await receiver.settled(expected)
-    taken = costs(groups, before) | {"generator": Cost(round(sent.cpu_seconds, 2), round(sent.peak_mb, 1))}
+    taken = costs(groups, before) | {
+        "generator": Cost(round(sent.cpu_seconds, 2), round(sent.peak_mb, 1))
+    }
     receipts = [Receipt(at, thing) for at, page in await receiver.take() for thing in read(page)]
     return sent, receipts, taken

@@ -1,4 +1,6 @@
-"""Where the time of a run goes: stage by stage, statement by statement, and in each service's Python."""
+"""Where the time of a run goes: stage by stage, statement by statement, and in each service's
+Python.
+"""
 
 import time
 from collections import Counter
@@ -76,7 +78,9 @@ async def profile(workload: Workload, servers: Servers, console: Console) -> Non
 
 
 async def stages(workload: Workload, driven: Driven, tocsin: Running) -> list[list[float]]:
-    """For each stage its milliseconds, page by page, in order. Waits until reporting knows of all pages."""
+    """For each stage its milliseconds, page by page, in order. Waits until reporting knows of all
+    pages.
+    """
     await reported(tocsin, len(driven.receipts))
     database = await asyncpg.connect(tocsin.database)
     try:
@@ -86,8 +90,13 @@ async def stages(workload: Workload, driven: Driven, tocsin: Running) -> list[li
     first = {receipt.thing: receipt for receipt in reversed(driven.receipts)}
     begun = first_sent(workload, driven.sent)
     known = [(told_of(row["summary"]), row["moments"]) for row in rows]
-    moments = [[_wall(begun[t]), *between, _wall(first[t].at)] for t, between in known if t in first]
-    return [sorted((m[n + 1] - m[n]).total_seconds() * 1000 for m in moments) for n in range(len(_STAGES))]
+    moments = [
+        [_wall(begun[t]), *between, _wall(first[t].at)] for t, between in known if t in first
+    ]
+    return [
+        sorted((m[n + 1] - m[n]).total_seconds() * 1000 for m in moments)
+        for n in range(len(_STAGES))
+    ]
 
 
 def _wall(monotonic: float) -> datetime:
@@ -123,9 +132,16 @@ def show_stages(console: Console, workload: Workload, parts: Sequence[Sequence[f
 
 def show_statements(console: Console, statements: Sequence[Statement]) -> None:
     """The table of statements."""
-    table = Table("service", "calls", "rows", "total ms", "ms each", "statement", title="SQL by total time")
+    table = Table(
+        "service", "calls", "rows", "total ms", "ms each", "statement", title="SQL by total time"
+    )
     for s in statements:
-        numbers = (f"{s.calls:,}", f"{s.rows:,}", f"{s.total_ms:,.0f}", f"{s.total_ms / s.calls:.2f}")
+        numbers = (
+            f"{s.calls:,}",
+            f"{s.rows:,}",
+            f"{s.total_ms:,.0f}",
+            f"{s.total_ms / s.calls:.2f}",
+        )
         table.add_row(s.service.removeprefix("tocsin_"), *numbers, s.text[:90])
     console.print(table)
 
@@ -136,10 +152,18 @@ def show_samples(console: Console, service: str, folder: Path) -> None:
     for file in folder.glob(f"{service}-*.json"):
         found: dict[str, Any] = orjson.loads(file.read_bytes())
         leaves.update(found["leaves"])
-        stacks.update({name: n for name, n in found["stacks"].items() if name.startswith(("services/", "shared/"))})
+        stacks.update(
+            {
+                name: n
+                for name, n in found["stacks"].items()
+                if name.startswith(("services/", "shared/"))
+            }
+        )
     total = leaves.total() or 1
     title = f"{service}: {total * 5:,} ms of CPU in Python's main thread"
     table = Table("it ran", "%", "it was on the stack", "%", title=title)
-    for (leaf, own), (caller, below) in zip(leaves.most_common(30), stacks.most_common(30), strict=False):
+    for (leaf, own), (caller, below) in zip(
+        leaves.most_common(30), stacks.most_common(30), strict=False
+    ):
         table.add_row(leaf, f"{own / total:.1%}", caller, f"{below / total:.1%}")
     console.print(table)

@@ -1,7 +1,8 @@
-"""The process that pages are sent to: it notes when each came, answers 200 at once, and tells when asked.
+"""The process that pages are sent to: it notes when each came, answers 200 at once, and tells when
+asked.
 
-`GET /mark` is how many requests came; `GET /take` is all of them, as a JSON array of [monotonic seconds, body], and
-forgets them.
+`GET /mark` is how many requests came; `GET /take` is all of them, as a JSON array of [monotonic
+seconds, body], and forgets them.
 """
 
 import asyncio
@@ -37,7 +38,9 @@ class Received:
 
 async def serve(port: int, received: Received) -> None:
     """Listen until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(lambda: Exchange(received.answer), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Exchange(received.answer), "127.0.0.1", port
+    )
     await server.serve_forever()
 
 

@@ -8,7 +8,17 @@ from rich.table import Table
 from tests.bench.figures import Figures
 from tests.bench.results import medians, ratios, targets
 
-_COUNTS = ("accepted/s", "delivered", "delivered/s", "p50 ms", "p99 ms", "refused", "lost", "doubled", "CPU ms each")
+_COUNTS = (
+    "accepted/s",
+    "delivered",
+    "delivered/s",
+    "p50 ms",
+    "p99 ms",
+    "refused",
+    "lost",
+    "doubled",
+    "CPU ms each",
+)
 _COMPARED = {
     "accepted/s": "accepted_rate",
     "delivered/s": "delivered_rate",
@@ -27,7 +37,9 @@ def line(run: Figures) -> str:
 
 
 def show(console: Console, runs: Sequence[Figures], judge: bool) -> None:
-    """All there is to say: medians over the rounds, ratios, costs and, if that is fair, the targets."""
+    """All there is to say: medians over the rounds, ratios, costs and, if that is fair, the
+    targets.
+    """
     _show_figures(console, runs)
     _show_costs(console, runs)
     if judge:
@@ -39,11 +51,22 @@ def show(console: Console, runs: Sequence[Figures], judge: bool) -> None:
 
 def _show_figures(console: Console, runs: Sequence[Figures]) -> None:
     compared = ratios(runs)
-    table = Table("workload", "system", title="Medians over the rounds; refused, lost and doubled are sums")
+    table = Table(
+        "workload", "system", title="Medians over the rounds; refused, lost and doubled are sums"
+    )
     for name in (*_COUNTS, "tocsin/it: rate", "p50"):
         table.add_column(name, justify="right")
     for case, r in medians(runs).items():
-        counts = (r.accepted_rate, r.delivered, r.delivered_rate, r.p50_ms, r.p99_ms, r.refused, r.lost, r.duplicated)
+        counts = (
+            r.accepted_rate,
+            r.delivered,
+            r.delivered_rate,
+            r.p50_ms,
+            r.p99_ms,
+            r.refused,
+            r.lost,
+            r.duplicated,
+        )
         ratio = [f"{value:.2f}" for value in compared.get(case, ())]
         table.add_row(*case, *(f"{count:,}" for count in counts), str(r.cpu_ms), *ratio)
     console.print(table)
@@ -52,7 +75,10 @@ def _show_figures(console: Console, runs: Sequence[Figures]) -> None:
 def _show_costs(console: Console, runs: Sequence[Figures]) -> None:
     table = Table("workload", "system", "CPU seconds / peak MB", title="What it took")
     for case, run in medians(runs).items():
-        used = (f"{name} {cost.cpu_seconds:.1f} / {cost.peak_mb:.0f}" for name, cost in run.costs.items())
+        used = (
+            f"{name} {cost.cpu_seconds:.1f} / {cost.peak_mb:.0f}"
+            for name, cost in run.costs.items()
+        )
         table.add_row(*case, ", ".join(used))
     console.print(table)
 
@@ -63,7 +89,10 @@ def show_change(console: Console, before: Sequence[Figures], after: Sequence[Fig
     old = medians(before)
     for case, new in medians(after).items():
         if case in old:
-            table.add_row(*case, *(_change(getattr(old[case], n), getattr(new, n)) for n in _COMPARED.values()))
+            table.add_row(
+                *case,
+                *(_change(getattr(old[case], n), getattr(new, n)) for n in _COMPARED.values()),
+            )
     console.print(table)
 
 

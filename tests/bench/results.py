@@ -29,12 +29,17 @@ def by_case(runs: Iterable[Figures]) -> dict[Case, list[Figures]]:
 
 
 def medians(runs: Iterable[Figures]) -> dict[Case, Figures]:
-    """One line a workload and system: medians of what is measured, sums of what must not be, the highest peaks."""
+    """One line a workload and system: medians of what is measured, sums of what must not be, the
+    highest peaks.
+    """
     return {case: _median(rounds) for case, rounds in by_case(runs).items()}
 
 
 def _median(rounds: Sequence[Figures]) -> Figures:
-    middle = {name: round(statistics.median(getattr(run, name) for run in rounds), 1) for name in _MEASURED}
+    middle = {
+        name: round(statistics.median(getattr(run, name) for run in rounds), 1)
+        for name in _MEASURED
+    }
     costs = {
         name: Cost(
             round(statistics.median(run.costs[name].cpu_seconds for run in rounds), 2),
@@ -53,7 +58,9 @@ def _median(rounds: Sequence[Figures]) -> Figures:
 
 
 def ratios(runs: Iterable[Figures]) -> dict[Case, tuple[float, float]]:
-    """Tocsin to each other system, by workload: medians over the rounds of the ratios of delivered/s and of p50."""
+    """Tocsin to each other system, by workload: medians over the rounds of the ratios of
+    delivered/s and of p50.
+    """
     cases = by_case(runs)
     return {
         (workload, system): (_ratio(ours, rounds, "delivered_rate"), _ratio(ours, rounds, "p50_ms"))
@@ -64,7 +71,9 @@ def ratios(runs: Iterable[Figures]) -> dict[Case, tuple[float, float]]:
 
 def _ratio(ours: Sequence[Figures], theirs: Sequence[Figures], name: str) -> float:
     pairs = zip(ours, theirs, strict=False)
-    return float(statistics.median(getattr(our, name) / (getattr(their, name) or 1) for our, their in pairs))
+    return float(
+        statistics.median(getattr(our, name) / (getattr(their, name) or 1) for our, their in pairs)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,11 @@ def targets(runs: Sequence[Figures]) -> list[Target]:
         judged.append(Target(wanted, f"{rate:,.0f}/s, {ratio:.2f}", rate >= 1_000 or ratio >= 0.12))
     if paced := found.get(("b100", tocsin.NAME)):
         reached = paced.p50_ms <= 40 and paced.p99_ms <= 150
-        judged.append(Target("b100: p50 <= 40 ms, p99 <= 150 ms", f"{paced.p50_ms}, {paced.p99_ms} ms", reached))
+        judged.append(
+            Target(
+                "b100: p50 <= 40 ms, p99 <= 150 ms", f"{paced.p50_ms}, {paced.p99_ms} ms", reached
+            )
+        )
     if storm := found.get(("c", tocsin.NAME)):
         rate = storm.accepted_rate
         judged.append(Target("c: 15,000 alerts/s accepted", f"{rate:,.0f}/s", rate >= 15_000))
@@ -101,7 +114,10 @@ def targets(runs: Sequence[Figures]) -> list[Target]:
 def machine() -> dict[str, str]:
     """What figures mean little without."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+    model = next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
     return {
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z",
         "cores": str(os.cpu_count()),
@@ -121,4 +137,7 @@ def save(path: Path, about: dict[str, str], runs: Sequence[Figures]) -> None:
 def load(path: Path) -> list[Figures]:
     """The runs of a file."""
     runs = orjson.loads(path.read_bytes())["runs"]
-    return [Figures(**run | {"costs": {name: Cost(**cost) for name, cost in run["costs"].items()}}) for run in runs]
+    return [
+        Figures(**run | {"costs": {name: Cost(**cost) for name, cost in run["costs"].items()}})
+        for run in runs
+    ]

@@ -1,4 +1,6 @@
-"""A workload through the four services: separate processes with default settings, fresh database and topics."""
+"""A workload through the four services: separate processes with default settings, fresh database
+and topics.
+"""
 
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,12 +29,19 @@ _STEP = '{targets: ["user:anastasia"], wait: 1h}'
 
 @asynccontextmanager
 async def fresh(servers: Servers, receiver: Inbox, **environment: str) -> AsyncIterator[Running]:
-    """A Tocsin without a past. One user is paged by webhook, once: the next step is an hour away, the only round."""
-    database, prefix = await clone_database(servers.postgres, servers.template), f"b{uuid.uuid4().hex[:8]}."
+    """A Tocsin without a past. One user is paged by webhook, once: the next step is an hour away,
+    the only round.
+    """
+    database, prefix = (
+        await clone_database(servers.postgres, servers.template),
+        f"b{uuid.uuid4().hex[:8]}.",
+    )
     policy = policy_files(f"{receiver.url}/pages", _STEP, rounds=1)
     try:
         with TemporaryDirectory(prefix="tocsin-bench-") as folder:
-            async with running(servers.kafka, database, prefix, Path(folder), policy, **environment) as tocsin:
+            async with running(
+                servers.kafka, database, prefix, Path(folder), policy, **environment
+            ) as tocsin:
                 yield tocsin
     finally:
         await drop_database(servers.postgres, name_of(database))
@@ -46,7 +55,9 @@ async def through_tocsin(workload: Workload, servers: Servers, receiver: Inbox) 
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What generator and receiver noted of a run, what it cost, and how many accepted alerts are in no incident."""
+    """What generator and receiver noted of a run, what it cost, and how many accepted alerts are in
+    no incident.
+    """
 
     sent: Sent
     receipts: Sequence[Receipt]
@@ -54,7 +65,9 @@ class Driven:
     unaccounted: int
 
 
-async def measure(workload: Workload, servers: Servers, receiver: Inbox, tocsin: Running) -> Figures:
+async def measure(
+    workload: Workload, servers: Servers, receiver: Inbox, tocsin: Running
+) -> Figures:
     """Run it on a stack that is there."""
     driven = await drive(workload, servers, receiver, tocsin)
     return figures(NAME, workload, driven.sent, driven.receipts, driven.costs, driven.unaccounted)
@@ -65,8 +78,12 @@ async def drive(workload: Workload, servers: Servers, receiver: Inbox, tocsin: R
     before = await _signals(tocsin.database)
     services = {name: [process.pid] for name, process in tocsin.processes.items()}
     groups = services | servers.processes()
-    sent, receipts, costs = await run(_job(workload, tocsin), receiver, workload.things, groups, _things)
-    accepted = sum(len(events) for events, taken in zip(workload.slices(), sent.taken, strict=True) if taken)
+    sent, receipts, costs = await run(
+        _job(workload, tocsin), receiver, workload.things, groups, _things
+    )
+    accepted = sum(
+        len(events) for events, taken in zip(workload.slices(), sent.taken, strict=True) if taken
+    )
     held = await _signals(tocsin.database) - before
     return Driven(sent, receipts, costs, max(accepted - held, 0))
 
@@ -95,8 +112,14 @@ def _job(workload: Workload, tocsin: Running) -> Job:
     if workload.topic:
         keys = [str(workload.thing(event)) for event in workload.numbers]
         topic = tocsin.environment["TOCSIN_TOPIC_PREFIX"] + SIGNALS
-        return Job(bodies(workload), bootstrap=tocsin.environment["TOCSIN_KAFKA"], topic=topic, keys=keys)
-    form = "application/cloudevents-batch+json" if workload.batch > 1 else "application/cloudevents+json"
+        return Job(
+            bodies(workload), bootstrap=tocsin.environment["TOCSIN_KAFKA"], topic=topic, keys=keys
+        )
+    form = (
+        "application/cloudevents-batch+json"
+        if workload.batch > 1
+        else "application/cloudevents+json"
+    )
     return Job(
         bodies(workload),
         ports=[port for name, port in tocsin.ports.items() if name.startswith("intake")],
@@ -114,6 +137,8 @@ async def _signals(dsn: str) -> int:
     """How many signals are in incidents."""
     database = await asyncpg.connect(dsn)
     try:
-        return int(await database.fetchval("SELECT coalesce(sum(signal_count), 0) FROM intake.incidents"))
+        return int(
+            await database.fetchval("SELECT coalesce(sum(signal_count), 0) FROM intake.incidents")
+        )
     finally:
         await database.close()

@@ -1,4 +1,6 @@
-"""What is sent. Every workload is a number of alerts about a number of things; each thing is to be one page."""
+"""What is sent. Every workload is a number of alerts about a number of things; each thing is to be
+one page.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +47,9 @@ WORKLOADS = {
         Workload("b100", "unique alerts, 100 a second", 1_000, 1_000, rate=100),
         Workload("b500", "unique alerts, 500 a second", 5_000, 5_000, rate=500),
         Workload("b1000", "unique alerts, 1,000 a second", 10_000, 10_000, rate=1_000),
-        Workload("c", "a storm: 10,000 alerts into 50 incidents, in one batch", 10_000, 50, batch=10_000),
+        Workload(
+            "c", "a storm: 10,000 alerts into 50 incidents, in one batch", 10_000, 50, batch=10_000
+        ),
         Workload("d", "1,000 alerts, each sent 10 times, one a POST", 10_000, 1_000),
         Workload("e", "unique alerts on the signals topic", 10_000, 10_000, topic=True),
     )
@@ -61,7 +65,9 @@ def cloudevent(workload: Workload, event: int) -> dict[str, object]:
         "severity": "critical",
         "key": f"disk-{thing}",
         "labels": {"host": f"host-{thing}.example", "mount": "/var", "region": "eu-1"},
-        "annotations": {"description": "less than 2 % of the file system are free, and it fills at 1 % an hour"},
+        "annotations": {
+            "description": "less than 2 % of the file system are free, and it fills at 1 % an hour"
+        },
     }
     if workload.batch > 1:
         data["alert"] = f"partition-{event}"

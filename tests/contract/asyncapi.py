@@ -24,14 +24,21 @@ _NOTES = {
     "tocsin.redrive.v1": "Records of other topics as they were, given back by operators to the service that failed on "
     "them; the first header says which, and where they stood. It is no way in for other systems. ",
 }
-_SUBJECT_KEY = "the subject: the id of the incident, request or change, whose events keep their order"
+_SUBJECT_KEY = (
+    "the subject: the id of the incident, request or change, whose events keep their order"
+)
 
 
 def asyncapi(version: str) -> dict[str, Any]:
     """The whole document."""
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Tocsin", "version": version, "description": _ABOUT, "license": {"name": "Apache-2.0"}},
+        "info": {
+            "title": "Tocsin",
+            "version": version,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0"},
+        },
         "defaultContentType": "application/cloudevents+json",
         "channels": {channel_name(topic.name): _channel(topic) for topic in TOPICS},
         "operations": dict(
@@ -50,7 +57,11 @@ def channel_name(topic: str) -> str:
 
 def _channel(topic: Topic) -> dict[str, Any]:
     kinds = [kind for kind in EVENTS if kind.topic == topic.name]
-    kept = f"{topic.retention // timedelta(days=1)} days" if topic.retention else "the newest message of each key"
+    kept = (
+        f"{topic.retention // timedelta(days=1)} days"
+        if topic.retention
+        else "the newest message of each key"
+    )
     configuration: dict[str, Any] = {"cleanup.policy": [topic.configuration["cleanup.policy"]]}
     if "retention.ms" in topic.configuration:
         configuration["retention.ms"] = int(topic.configuration["retention.ms"])
@@ -59,7 +70,11 @@ def _channel(topic: Topic) -> dict[str, Any]:
         "description": f"{_NOTES.get(topic.name, '')}Keeps {kept}.",
         "messages": {kind.name.rpartition(".")[2]: _message(kind) for kind in kinds},
         "bindings": {
-            "kafka": {"partitions": topic.partitions, "topicConfiguration": configuration, "bindingVersion": "0.5.0"}
+            "kafka": {
+                "partitions": topic.partitions,
+                "topicConfiguration": configuration,
+                "bindingVersion": "0.5.0",
+            }
         },
     }
 
@@ -77,7 +92,10 @@ def _message(kind: Kind) -> dict[str, Any]:
             "schemaFormat": _DRAFT,
             "schema": {
                 "allOf": [{"$ref": f"./schemas/{envelope}.json"}],
-                "properties": {"type": {"const": kind.name}, "data": {"$ref": f"./schemas/{kind.name}.json"}},
+                "properties": {
+                    "type": {"const": kind.name},
+                    "data": {"$ref": f"./schemas/{kind.name}.json"},
+                },
             },
         },
     }
@@ -90,6 +108,10 @@ def _operation(service: str, action: str, topic: str) -> tuple[str, dict[str, An
         "tags": [{"name": service}],
     }
     if action == "receive":
-        group = {"type": "string", "const": service, "description": "after the installation's prefix"}
+        group = {
+            "type": "string",
+            "const": service,
+            "description": "after the installation's prefix",
+        }
         operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}
     return f"{service}-{action}-{channel_name(topic)}", operation

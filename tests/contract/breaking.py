@@ -1,4 +1,6 @@
-"""What a newer schema breaks for those who hold to the older one. Pure; for the schemas that pydantic writes."""
+"""What a newer schema breaks for those who hold to the older one. Pure; for the schemas that
+pydantic writes.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +13,9 @@ _ABSENT = object()
 
 @dataclass
 class Place:
-    """What may stand at one path: JSON types (with their format), values if they are listed, bounds."""
+    """What may stand at one path: JSON types (with their format), values if they are listed,
+    bounds.
+    """
 
     types: set[str] = field(default_factory=set)
     values: set[str] = field(default_factory=set)
@@ -22,16 +26,20 @@ class Place:
 
 
 def breaking_changes(old: Mapping[str, Any], new: Mapping[str, Any], written: bool) -> list[str]:
-    """The breaks from one JSON Schema to a later one, in words; empty when every reader and writer can go on.
+    """The breaks from one JSON Schema to a later one, in words; empty when every reader and writer
+    can go on.
 
-    Nothing that was taken may be refused: no type, value or bound is lost and no field becomes required. Of what is
-    `written`, readers rely on more: fields stay present, and of the types that they had.
+    Nothing that was taken may be refused: no type, value or bound is lost and no field becomes
+    required. Of what is `written`, readers rely on more: fields stay present, and of the types that
+    they had.
     """
     before, after = flatten(old), flatten(new)
     breaks = []
     for path, was in before.items():
         now = after.get(path)
-        breaks += [f"{path}: was removed"] if now is None else list(_compare(path, was, now, written))
+        breaks += (
+            [f"{path}: was removed"] if now is None else list(_compare(path, was, now, written))
+        )
     for path in after.keys() - before.keys():
         if after[path].required and path.rpartition(".")[0] in before | {"": None}:
             breaks.append(f"{path}: is new and required")
@@ -64,19 +72,27 @@ def _narrowed(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name, bound in now.items():
         before = was.get(name)
         if before is None or (
-            bound < before if name in _UPPER else bound > before if name in _LOWER else bound != before
+            bound < before
+            if name in _UPPER
+            else bound > before
+            if name in _LOWER
+            else bound != before
         ):
             yield name
 
 
 def flatten(schema: Mapping[str, Any]) -> dict[str, Place]:
-    """Every path of the schema: `incident.labels.*` for the values of a mapping, `links[]` for the items of a list."""
+    """Every path of the schema: `incident.labels.*` for the values of a mapping, `links[]` for the
+    items of a list.
+    """
     places: dict[str, Place] = {}
     _walk(schema, "", schema.get("$defs", {}), places)
     return places
 
 
-def _walk(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any], places: dict[str, Place]) -> None:
+def _walk(
+    schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any], places: dict[str, Place]
+) -> None:
     if reference := schema.get("$ref"):
         return _walk(definitions[reference.rpartition("/")[2]], path, definitions, places)
     place = places.setdefault(path, Place())
@@ -84,7 +100,9 @@ def _walk(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any], 
         _walk(variant, path, definitions, places)
     if type_ := schema.get("type"):
         place.types.add(" ".join(filter(None, [type_, schema.get("format")])))
-    place.values |= {repr(value) for value in schema.get("enum", [schema["const"]] if "const" in schema else ())}
+    place.values |= {
+        repr(value) for value in schema.get("enum", [schema["const"]] if "const" in schema else ())
+    }
     place.bounds |= {name: schema[name] for name in (*_UPPER, *_LOWER, "pattern") if name in schema}
     place.default = schema.get("default", place.default)
     place.closed |= schema.get("additionalProperties") is False

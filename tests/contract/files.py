@@ -1,4 +1,6 @@
-"""The folder docs/contracts, and its manifest of what may never change: samples and released schemas."""
+"""The folder docs/contracts, and its manifest of what may never change: samples and released
+schemas.
+"""
 
 import hashlib
 import json
@@ -40,6 +42,8 @@ def read_manifest() -> dict[str, str]:
 
 
 def add_to_manifest() -> None:
-    """Enter what is new. Lines that are there stay as they are, so that a changed file is found, not blessed."""
+    """Enter what is new. Lines that are there stay as they are, so that a changed file is found,
+    not blessed.
+    """
     entries = hashes() | read_manifest()
     MANIFEST.write_text("".join(f"{digest}  {path}\n" for path, digest in sorted(entries.items())))

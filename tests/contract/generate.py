@@ -1,6 +1,8 @@
-"""`python -m tests.contract.generate`: write what follows from the code into docs, and enter new samples.
+"""`python -m tests.contract.generate`: write what follows from the code into docs, and enter new
+samples.
 
-`--release` keeps the schemas of now as those of the project's version: from then on nothing in them may be broken.
+`--release` keeps the schemas of now as those of the project's version: from then on nothing in them
+may be broken.
 """
 
 import shutil
@@ -30,22 +32,32 @@ def generated() -> dict[Path, str]:
         ROOT / "asyncapi.yaml": topics,
         ROOT.parent / "telemetry.md": telemetry.document(),
         **{SCHEMAS / f"{name}.json": render_json(schema) for name, schema in schemas().items()},
-        **{OPENAPI / f"{name}.json": render_json(document) for name, document in _openapi().items()},
+        **{
+            OPENAPI / f"{name}.json": render_json(document) for name, document in _openapi().items()
+        },
     }
 
 
 def _openapi() -> dict[str, dict[str, Any]]:
-    """What each service says of its HTTP. Nothing here is ever called, so nothing needs what it would work with."""
+    """What each service says of its HTTP. Nothing here is ever called, so nothing needs what it
+    would work with.
+    """
     nothing: Any = None
     escalation, reporting = create_app("Tocsin escalation"), create_app("Tocsin reporting")
     escalation.include_router(make_router(nothing, nothing, ""))
     reporting.include_router(api(nothing, nothing, nothing))
     intake = create_api(nothing, nothing, nothing)
-    return {"intake": intake.openapi(), "escalation": escalation.openapi(), "reporting": reporting.openapi()}
+    return {
+        "intake": intake.openapi(),
+        "escalation": escalation.openapi(),
+        "reporting": reporting.openapi(),
+    }
 
 
 def _version() -> str:
-    version: str = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text())["project"]["version"]
+    version: str = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text())["project"][
+        "version"
+    ]
     return version
 
 

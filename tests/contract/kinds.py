@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import shared.kafka.topics  # noqa: F401 - registers every fact
 from pydantic import BaseModel
 
+import shared.kafka.topics  # noqa: F401 - registers every fact
 from services.intake.signals.domain import KINDS
 from shared.events import commands, escalation, intake, rejections, reporting, triage
 from shared.events.facts import Fact
 from shared.kafka.topics import REDRIVE, SIGNALS
 
-COMMANDS: Mapping[str, type[commands.Command]] = {c.type: c for c in commands.Command.__subclasses__()}
+COMMANDS: Mapping[str, type[commands.Command]] = {
+    c.type: c for c in commands.Command.__subclasses__()
+}
 FACTS: Mapping[str, type[Fact]] = dict(sorted(Fact.registry.items()))
 
 
@@ -32,9 +34,15 @@ EVENTS = (
 )
 
 SERVICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "intake": ((SIGNALS, escalation.TOPIC, REDRIVE), (intake.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)),
+    "intake": (
+        (SIGNALS, escalation.TOPIC, REDRIVE),
+        (intake.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS),
+    ),
     "triage": ((intake.TOPIC, REDRIVE), (triage.TOPIC, rejections.DEAD_LETTERS)),
-    "escalation": ((triage.TOPIC, commands.TOPIC, REDRIVE), (escalation.TOPIC, rejections.DEAD_LETTERS)),
+    "escalation": (
+        (triage.TOPIC, commands.TOPIC, REDRIVE),
+        (escalation.TOPIC, rejections.DEAD_LETTERS),
+    ),
     "reporting": (
         (
             SIGNALS,

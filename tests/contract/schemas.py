@@ -28,7 +28,10 @@ def data_schemas() -> dict[str, dict[str, Any]]:
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Every schema by its name: the data of each type, `envelope.fact` and `envelope.signal`."""
-    return data_schemas() | {"envelope.fact": _fact_envelope(), "envelope.signal": _envelope(*_REQUIRED)}
+    return data_schemas() | {
+        "envelope.fact": _fact_envelope(),
+        "envelope.signal": _envelope(*_REQUIRED),
+    }
 
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 1024}
@@ -39,7 +42,11 @@ def _fact_envelope() -> dict[str, Any]:
     written = _envelope(*_REQUIRED, "subject", "time", "datacontenttype", "sequence", "data")
     written["description"] = "The CloudEvents envelope of what Tocsin writes, in structured mode."
     written["properties"] |= {
-        "subject": {"type": "string", "format": "uuid", "description": "what it is about; also the record's key"},
+        "subject": {
+            "type": "string",
+            "format": "uuid",
+            "description": "what it is about; also the record's key",
+        },
         "sequence": {
             "type": "string",
             "pattern": "^[0-9]{20}$",
@@ -63,7 +70,10 @@ def _envelope(*required: str) -> dict[str, Any]:
             "subject": {"type": "string", "maxLength": 1024},
             "time": {"type": "string", "format": "date-time"},
             "datacontenttype": {"type": "string"},
-            "traceparent": {"type": "string", "description": "W3C Trace Context; the incident's trace continues there"},
+            "traceparent": {
+                "type": "string",
+                "description": "W3C Trace Context; the incident's trace continues there",
+            },
             "tracestate": {"type": "string"},
             "data": {"type": "object"},
         },

@@ -34,14 +34,29 @@ def document() -> str:
 
 
 def _span(span: Span) -> Sequence[str]:
-    return span.service, f"`{span.pattern}`", span.kind, span.parent, span.meaning, _names(span.attributes)
+    return (
+        span.service,
+        f"`{span.pattern}`",
+        span.kind,
+        span.parent,
+        span.meaning,
+        _names(span.attributes),
+    )
 
 
 def _metric(metric: Metric) -> Sequence[str]:
     total = "_total" if "counter" in metric.instrument.split() else ""
     services = "all" if len(metric.services) == 4 else ", ".join(metric.services)
     exposed, attributes = f"`{metric.prometheus}{total}`", _names(metric.attributes)
-    return f"`{metric.name}`", exposed, metric.instrument, metric.unit, attributes, services, metric.meaning
+    return (
+        f"`{metric.name}`",
+        exposed,
+        metric.instrument,
+        metric.unit,
+        attributes,
+        services,
+        metric.meaning,
+    )
 
 
 def _attribute(attribute: Attribute) -> Sequence[str]:

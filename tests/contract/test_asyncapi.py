@@ -1,4 +1,6 @@
-"""The AsyncAPI document: what it says of topics and messages is what services do and samples look like."""
+"""The AsyncAPI document: what it says of topics and messages is what services do and samples look
+like.
+"""
 
 import json
 import re
@@ -31,7 +33,9 @@ def payload(type: str) -> Draft202012Validator:
     schema = DOCUMENT["channels"][channel]["messages"][type.rpartition(".")[2]]["payload"]["schema"]
     registry: Registry[Any] = Registry(retrieve=_retrieve)  # type: ignore[call-arg]
     return Draft202012Validator(
-        {"$id": (ROOT / "asyncapi.yaml").as_uri(), **schema}, registry=registry, format_checker=FormatChecker()
+        {"$id": (ROOT / "asyncapi.yaml").as_uri(), **schema},
+        registry=registry,
+        format_checker=FormatChecker(),
     )
 
 
@@ -40,8 +44,12 @@ def test_another_reader_of_asyncapi_takes_it() -> None:
 
 
 def test_every_topic_and_every_message_is_in_it() -> None:
-    assert {channel["address"] for channel in DOCUMENT["channels"].values()} == {topic.name for topic in TOPICS}
-    messages = [m["name"] for channel in DOCUMENT["channels"].values() for m in channel["messages"].values()]
+    assert {channel["address"] for channel in DOCUMENT["channels"].values()} == {
+        topic.name for topic in TOPICS
+    }
+    messages = [
+        m["name"] for channel in DOCUMENT["channels"].values() for m in channel["messages"].values()
+    ]
     assert sorted(messages) == sorted(kind.name for kind in EVENTS)
 
 
@@ -50,9 +58,15 @@ def test_a_sample_is_the_message_that_it_describes(path: Path) -> None:
     payload(path.parent.name).validate(load(path))
 
 
-@pytest.mark.parametrize("slip", [{"data": {}}, {"type": "another"}, {"sequence": 7}, {"specversion": "0.3"}])
+@pytest.mark.parametrize(
+    "slip", [{"data": {}}, {"type": "another"}, {"sequence": 7}, {"specversion": "0.3"}]
+)
 def test_a_message_that_breaks_it_is_told(slip: dict[str, Any]) -> None:
-    sample = load(next(path for path in sample_files() if path.parent.name == "tocsin.incidents.IncidentState"))
+    sample = load(
+        next(
+            path for path in sample_files() if path.parent.name == "tocsin.incidents.IncidentState"
+        )
+    )
     assert not payload("tocsin.incidents.IncidentState").is_valid(sample | slip)
 
 
@@ -61,4 +75,6 @@ def test_services_say_the_same_topics_of_themselves(service: str) -> None:
     said = import_module(f"services.{service}").__doc__ or ""
     inward, outward = said.split("Topics in:")[1].split("Topics out:")
     topics = re.compile(r"tocsin\.[a-z-]+\.v\d")
-    assert tuple(set(topics.findall(text)) for text in (inward, outward)) == tuple(map(set, SERVICES[service]))
+    assert tuple(set(topics.findall(text)) for text in (inward, outward)) == tuple(
+        map(set, SERVICES[service])
+    )

@@ -1,4 +1,6 @@
-"""What counts as a breaking change: each of these is a mistake that someone could make on a quiet afternoon."""
+"""What counts as a breaking change: each of these is a mistake that someone could make on a quiet
+afternoon.
+"""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -33,7 +35,9 @@ class Page(BaseModel):
 
 def breaks(written: bool = True, drop: str | None = None, **fields: Any) -> list[str]:
     """The breaks when fields of Page are replaced, added or dropped."""
-    same = {name: (info.annotation, info) for name, info in Page.model_fields.items() if name != drop}
+    same = {
+        name: (info.annotation, info) for name, info in Page.model_fields.items() if name != drop
+    }
     changed: type[BaseModel] = create_model("Page", **(same | fields))
     return breaking_changes(data_schema(Page), data_schema(changed), written)
 
@@ -55,16 +59,30 @@ def test_nothing_changed() -> None:
         ({"kind": (Literal["page", "call"], "page")}, "kind: takes only listed values now"),
         ({"text": (str | None, ...)}, "text: is required now"),
         ({"room": (str, ...)}, "room: is new and required"),
-        ({"text": (Annotated[str | None, Field(max_length=100)], None)}, "text: maxLength went from 200 to 100"),
+        (
+            {"text": (Annotated[str | None, Field(max_length=100)], None)},
+            "text: maxLength went from 200 to 100",
+        ),
         ({"attempts": (Annotated[int, Field(ge=1)], ...)}, "attempts: minimum went from None to 1"),
-        ({"labels": (Annotated[dict[str, str], Field(max_length=4)], {})}, "labels: maxProperties went from 8 to 4"),
-        ({"labels": (Annotated[dict[str, int], Field(max_length=8)], {})}, "labels.*: is no longer string"),
+        (
+            {"labels": (Annotated[dict[str, str], Field(max_length=4)], {})},
+            "labels: maxProperties went from 8 to 4",
+        ),
+        (
+            {"labels": (Annotated[dict[str, int], Field(max_length=8)], {})},
+            "labels.*: is no longer string",
+        ),
         ({"why": (list[int], [])}, "why[]: is no longer string"),
-        ({"kind": (Annotated[str, Field(pattern="^p")], "page")}, "kind: pattern went from None to ^p"),
+        (
+            {"kind": (Annotated[str, Field(pattern="^p")], "page")},
+            "kind: pattern went from None to ^p",
+        ),
         ({"kind": (str, "call")}, "kind: when absent, means 'call' instead of 'page'"),
     ],
 )
-def test_a_change_that_breaks_readers_or_senders_is_named(change: dict[str, Any], said: str, written: bool) -> None:
+def test_a_change_that_breaks_readers_or_senders_is_named(
+    change: dict[str, Any], said: str, written: bool
+) -> None:
     assert said in breaks(written, **change)
 
 
@@ -113,9 +131,16 @@ def test_no_field_of_any_event_can_be_removed_or_retyped(kind: Kind) -> None:
             without = list(objects(removed))[place]
             del without["properties"][name]
             without["required"] = [other for other in without.get("required", ()) if other != name]
-            list(objects(retyped))[place]["properties"][name] = {"type": "boolean", "format": "another"}
-            assert any("was removed" in line for line in breaking_changes(schema, removed, kind.written)), name
-            assert any("is no longer" in line for line in breaking_changes(schema, retyped, kind.written)), name
+            list(objects(retyped))[place]["properties"][name] = {
+                "type": "boolean",
+                "format": "another",
+            }
+            assert any(
+                "was removed" in line for line in breaking_changes(schema, removed, kind.written)
+            ), name
+            assert any(
+                "is no longer" in line for line in breaking_changes(schema, retyped, kind.written)
+            ), name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""The reference library of CloudEvents reads what we write and writes what we read, in both content modes."""
+"""The reference library of CloudEvents reads what we write and writes what we read, in both content
+modes.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
@@ -29,20 +31,31 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SOURCE = "/werkstatt/düsseldorf 100%"
 
 every_fact = pytest.mark.parametrize(
-    "path", [p for p in sample_files() if p.parent.name in FACTS], ids=lambda path: f"{path.parent.name} {path.stem}"
+    "path",
+    [p for p in sample_files() if p.parent.name in FACTS],
+    ids=lambda path: f"{path.parent.name} {path.stem}",
 )
 
 
 def theirs(**attributes: Any) -> CloudEvent:
     """An alert as the reference library makes it, with an awkward source."""
-    attributes = {"id": "1", "type": "tocsin.signals.Alert", "source": SOURCE, "time": NOON} | attributes
-    return CloudEvent(attributes | {"traceparent": TRACE}, {"summary": "disk full – db-3", "severity": "critical"})
+    attributes = {
+        "id": "1",
+        "type": "tocsin.signals.Alert",
+        "source": SOURCE,
+        "time": NOON,
+    } | attributes
+    return CloudEvent(
+        attributes | {"traceparent": TRACE}, {"summary": "disk full – db-3", "severity": "critical"}
+    )
 
 
 def as_record(message: KafkaMessage) -> Record:
     """Their message as we would read it from the topic."""
     key = message.key.encode() if isinstance(message.key, str) else message.key
-    return Record("tocsin.signals.v1", 0, 0, NOON, key, message.value, tuple(message.headers.items()))
+    return Record(
+        "tocsin.signals.v1", 0, 0, NOON, key, message.value, tuple(message.headers.items())
+    )
 
 
 def binary(document: dict[str, Any]) -> Record:
@@ -59,7 +72,11 @@ def test_they_read_what_we_write(path: Path) -> None:
     message = event_message(event)
     headers = {name: value.encode() for name, value in message.headers.items()}
     read = kafka.from_kafka(KafkaMessage(headers, message.key, message.value or b""), JSONFormat())
-    assert (read.get_id(), read.get_type(), read.get_subject()) == (event.id, event.type, str(event.subject))
+    assert (read.get_id(), read.get_type(), read.get_subject()) == (
+        event.id,
+        event.type,
+        str(event.subject),
+    )
     assert read.get_time() == event.time
     assert read.get_extension("sequence") == f"{event.sequence:020d}"
     assert read.get_extension("traceparent") == (event.trace.traceparent if event.trace else None)
@@ -71,16 +88,22 @@ def test_a_fact_reads_the_same_in_binary_mode(path: Path) -> None:
     event = read_fact(Record("t", 0, 0, NOON, None, path.read_bytes()))
     assert event is not None
     assert read_fact(binary(load(path))) == event
-    assert read_fact(binary(load(path)), type(event.data)) == event, "also by a reader that wants no other"
+    assert read_fact(binary(load(path)), type(event.data)) == event, (
+        "also by a reader that wants no other"
+    )
 
 
-@pytest.mark.parametrize("write", [kafka.to_structured_event, kafka.to_binary_event], ids=["structured", "binary"])
+@pytest.mark.parametrize(
+    "write", [kafka.to_structured_event, kafka.to_binary_event], ids=["structured", "binary"]
+)
 def test_we_read_what_they_write_to_kafka(write: Callable[[CloudEvent], KafkaMessage]) -> None:
     signal = read_signal(from_record(as_record(write(theirs(partitionkey="db-3")))), "topic", NOON)
     check(signal, "topic")
 
 
-@pytest.mark.parametrize("write", [http.to_structured_event, http.to_binary_event], ids=["structured", "binary"])
+@pytest.mark.parametrize(
+    "write", [http.to_structured_event, http.to_binary_event], ids=["structured", "binary"]
+)
 async def test_we_read_what_they_send_by_http(
     intake: tuple[str, list[Signal]], write: Callable[[CloudEvent], http.HTTPMessage]
 ) -> None:
@@ -114,7 +137,11 @@ async def test_a_quoted_header_is_its_content(intake: tuple[str, list[Signal]]) 
 
 
 def check(signal: Signal, integration: str) -> None:
-    assert (signal.origin, signal.signal_id, signal.sent_at) == (f"{integration} {SOURCE}", "1", NOON)
+    assert (signal.origin, signal.signal_id, signal.sent_at) == (
+        f"{integration} {SOURCE}",
+        "1",
+        NOON,
+    )
     assert signal.data.summary == "disk full – db-3"
     assert signal.trace is not None
     assert signal.trace.trace_id == TRACE[3:35]
@@ -132,7 +159,9 @@ async def intake() -> AsyncIterator[tuple[str, list[Signal]]]:
 
     async def submit(signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:
         stored.extend(signals)
-        return {(signal.origin, signal.signal_id): Taken("opened", signal.subject) for signal in signals}
+        return {
+            (signal.origin, signal.signal_id): Taken("opened", signal.subject) for signal in signals
+        }
 
     async with served(create_api(cast("KeyRing", _AnyKey()), submit, lambda: NOON)) as url:
         yield url, stored

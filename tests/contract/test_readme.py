@@ -27,35 +27,59 @@ def examples(language: str) -> list[str]:
 
 def test_the_first_curl_is_an_alert_and_the_second_is_its_end() -> None:
     structured, binary = (shlex.split(text) for text in examples("sh"))
-    opening = read_signal(from_structured(json.loads(structured[structured.index("-d") + 1])), "probe", NOON)
-    headers = dict(word.split(": ", 1) for word in binary if ": " in word and word.startswith("ce-"))
+    opening = read_signal(
+        from_structured(json.loads(structured[structured.index("-d") + 1])), "probe", NOON
+    )
+    headers = dict(
+        word.split(": ", 1) for word in binary if ": " in word and word.startswith("ce-")
+    )
     attributes = {name.removeprefix("ce-"): value for name, value in headers.items()}
-    end = read_signal(from_binary(attributes, binary[binary.index("-d") + 1].encode()), "probe", NOON)
-    assert (opening.data.model_dump()["status"], end.data.model_dump()["status"]) == ("firing", "resolved")
+    end = read_signal(
+        from_binary(attributes, binary[binary.index("-d") + 1].encode()), "probe", NOON
+    )
+    assert (opening.data.model_dump()["status"], end.data.model_dump()["status"]) == (
+        "firing",
+        "resolved",
+    )
     assert opening.data.model_dump()["key"] == end.data.model_dump()["key"]
     assert opening.origin == end.origin
 
 
 async def test_the_producer_publishes_a_signal_that_we_read(kafka: str, topic_prefix: str) -> None:
-    await apply_topics(kafka, topic_prefix, [topic for topic in TOPICS if topic.name == "tocsin.signals.v1"])
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program(0, kafka, topic_prefix))
+    await apply_topics(
+        kafka, topic_prefix, [topic for topic in TOPICS if topic.name == "tocsin.signals.v1"]
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program(0, kafka, topic_prefix)
+    )
     assert await process.wait() == 0
     async with reading(kafka, f"{topic_prefix}tocsin.signals.v1") as reader:
         await reader.until("a signal", lambda records: bool(records))
     sent = reader.records[0]
-    record = Record(sent.topic, sent.partition, sent.offset, NOON, sent.key, sent.value, tuple(sent.headers))
+    record = Record(
+        sent.topic, sent.partition, sent.offset, NOON, sent.key, sent.value, tuple(sent.headers)
+    )
     assert read_signal(from_record(record), "topic", NOON).data.summary == "disk full on db-3"
 
 
-async def test_the_reader_says_each_state_once_and_none_that_is_older(kafka: str, topic_prefix: str) -> None:
-    await apply_topics(kafka, topic_prefix, [topic for topic in TOPICS if topic.name == "tocsin.incidents.v1"])
+async def test_the_reader_says_each_state_once_and_none_that_is_older(
+    kafka: str, topic_prefix: str
+) -> None:
+    await apply_topics(
+        kafka, topic_prefix, [topic for topic in TOPICS if topic.name == "tocsin.incidents.v1"]
+    )
     state = load(next((ROOT / "samples" / "tocsin.incidents.IncidentState").glob("0001*")))
-    later, unknown = state | {"sequence": "9" * 20}, state | {"type": "tocsin.incidents.FromALaterVersion"}
+    later, unknown = (
+        state | {"sequence": "9" * 20},
+        state | {"type": "tocsin.incidents.FromALaterVersion"},
+    )
     other = load(next((ROOT / "samples" / "tocsin.incidents.IncidentState").glob("0002*")))
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
         for event in (unknown, state, later, later, state, other):
             value, key = json.dumps(event).encode(), event["subject"].encode()
-            await producer.send_and_wait(f"{topic_prefix}tocsin.incidents.v1", value, key, partition=0)
+            await producer.send_and_wait(
+                f"{topic_prefix}tocsin.incidents.v1", value, key, partition=0
+            )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program(1, kafka, topic_prefix), stdout=asyncio.subprocess.PIPE
     )

@@ -1,4 +1,6 @@
-"""Every sample ever committed is still read, by us and by the schema; so is what a newer writer adds."""
+"""Every sample ever committed is still read, by us and by the schema; so is what a newer writer
+adds.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,8 +22,12 @@ from tests.contract.schemas import data_schemas
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 STRANGE = {"from_a_later_version": {"nested": [1, None, "two"]}}
 
-every_sample = pytest.mark.parametrize("path", sample_files(), ids=lambda path: f"{path.parent.name} {path.stem}")
-every_fact = pytest.mark.parametrize("path", [path for path in sample_files() if path.parent.name in FACTS], ids=str)
+every_sample = pytest.mark.parametrize(
+    "path", sample_files(), ids=lambda path: f"{path.parent.name} {path.stem}"
+)
+every_fact = pytest.mark.parametrize(
+    "path", [path for path in sample_files() if path.parent.name in FACTS], ids=str
+)
 
 
 def as_record(document: Mapping[str, Any]) -> Record:
@@ -31,7 +37,9 @@ def as_record(document: Mapping[str, Any]) -> Record:
 
 
 def read_again(document: Mapping[str, Any]) -> Any:
-    """The document as we write it after we read it; for signals and commands, which others write, their data alone."""
+    """The document as we write it after we read it; for signals and commands, which others write,
+    their data alone.
+    """
     if document["type"] in FACTS:
         event = read_fact(as_record(document))
         assert event is not None
@@ -43,14 +51,20 @@ def read_again(document: Mapping[str, Any]) -> Any:
 
 
 def lost(sample: Any, again: Any, path: str = "") -> list[str]:
-    """Paths at which `again` does not say what the sample said. What it says beside that is no loss."""
+    """Paths at which `again` does not say what the sample said. What it says beside that is no
+    loss.
+    """
     if isinstance(sample, dict) and isinstance(again, dict):
-        return [p for key, value in sample.items() for p in lost(value, again.get(key), f"{path}.{key}")]
+        return [
+            p for key, value in sample.items() for p in lost(value, again.get(key), f"{path}.{key}")
+        ]
     return [] if sample == again else [f"{path}: {sample!r} became {again!r}"]
 
 
 def strange_everywhere(value: Any) -> Any:
-    """The value with unknown fields in every object of a fixed shape (labels and annotations hold what they like)."""
+    """The value with unknown fields in every object of a fixed shape (labels and annotations hold
+    what they like).
+    """
     if isinstance(value, dict):
         free = ("labels", "annotations")
         return {k: v if k in free else strange_everywhere(v) for k, v in value.items()} | STRANGE
@@ -65,7 +79,9 @@ def test_every_kind_of_event_has_a_sample() -> None:
 def test_its_data_fits_the_schema(path: Path) -> None:
     sample = load(path)
     assert sample["type"] == path.parent.name
-    Draft202012Validator(data_schemas()[sample["type"]], format_checker=FormatChecker()).validate(sample["data"])
+    Draft202012Validator(data_schemas()[sample["type"]], format_checker=FormatChecker()).validate(
+        sample["data"]
+    )
 
 
 @every_sample
@@ -88,13 +104,19 @@ def test_an_unknown_type_is_passed_over_by_readers_of_facts(path: Path) -> None:
 
 def test_an_unknown_signal_is_refused_in_words_that_name_the_known() -> None:
     with pytest.raises(Malformed, match="is not known; send one of"):
-        read_signal(from_structured({"specversion": "1.0", "id": "1", "source": "/x", "type": "y"}), "sample", NOON)
+        read_signal(
+            from_structured({"specversion": "1.0", "id": "1", "source": "/x", "type": "y"}),
+            "sample",
+            NOON,
+        )
 
 
 @every_sample
 def test_what_a_sample_must_say_must_be_said(path: Path) -> None:
     sample = load(path)
     required = data_schemas()[sample["type"]]["required"][0]
-    broken = sample | {"data": {name: value for name, value in sample["data"].items() if name != required}}
+    broken = sample | {
+        "data": {name: value for name, value in sample["data"].items() if name != required}
+    }
     with pytest.raises(ValueError, match=required):
         read_again(broken)

@@ -1,4 +1,6 @@
-"""The canary goes the whole way through four real processes, and nobody sees it but who looks for it."""
+"""The canary goes the whole way through four real processes, and nobody sees it but who looks for
+it.
+"""
 
 import asyncio
 import re
@@ -31,14 +33,17 @@ async def test_rounds_go_the_whole_way_and_are_seen_by_nobody_but_who_looks_for_
     policy = with_canaries(policy_files(pages.url, ANASTASIA), receivers)
     async with (
         backend() as traces,
-        running(kafka, database, topic_prefix, tmp_path, policy, OTEL_EXPORTER_OTLP_ENDPOINT=traces.url) as tocsin,
+        running(
+            kafka, database, topic_prefix, tmp_path, policy, OTEL_EXPORTER_OTLP_ENDPOINT=traces.url
+        ) as tocsin,
     ):
         # One that died in the middle of a round left this.
         left = alert("left", "canary", service="canary") | {"source": "/tocsin/canary/canary"}
         leftover = (await tocsin.signals(left))["signals"][0]["subject"]
         real = (await tocsin.signals(alert("1", "disk")))["signals"][0]["subject"]
         async with flock.on_schedule(tocsin, "other", every="1s") as address:
-            # Three at a time, of which one is never paged, since nobody listens where its policy says.
+            # Three at a time, of which one is never paged, since nobody listens where its policy
+            # says.
             (code, said), (deaf_code, deaf_said) = await asyncio.gather(
                 flock.once(tocsin, "canary"), flock.once(tocsin, "deaf", patience="10s")
             )
@@ -50,14 +55,20 @@ async def test_rounds_go_the_whole_way_and_are_seen_by_nobody_but_who_looks_for_
         assert found, said
         story = await tocsin.incident(found[1])
         assert story
-        assert (story["status"], story["synthetic"], story["trace_id"]) == ("resolved", True, found[2])
+        assert (story["status"], story["synthetic"], story["trace_id"]) == (
+            "resolved",
+            True,
+            found[2],
+        )
         await _is_in_the_trace(traces, found[2])
         await _is_in_the_audit_log(database, story["incident_id"])
 
         async def nothing_left() -> bool:
             over = await listed(tocsin, "?synthetic=true&status=resolved&limit=200")
             services = Counter(incident["service"] for incident in over)
-            return (services["canary"], services["deaf"]) == (2, 1) and leftover in {i["incident_id"] for i in over}
+            return (services["canary"], services["deaf"]) == (2, 1) and leftover in {
+                i["incident_id"] for i in over
+            }
 
         await eventually("what the dead and the deaf one left is over", nothing_left)
         await _paged_for(pages, real)
@@ -68,7 +79,9 @@ async def test_rounds_go_the_whole_way_and_are_seen_by_nobody_but_who_looks_for_
         assert (figures["opened"], figures["acknowledged"], figures["resolved"]) == (1, 0, 0)
         async with tocsin.http.get(tocsin.url("reporting", "/")) as answer:
             assert "Synthetic" not in await answer.text()
-        assert {page.webhook_id.split(".")[0] for page in pages.received} == {real}, "no person is paged for a canary"
+        assert {page.webhook_id.split(".")[0] for page in pages.received} == {real}, (
+            "no person is paged for a canary"
+        )
 
 
 async def _paged_for(pages: Receiver, incident: str) -> None:
@@ -102,7 +115,9 @@ async def _rounds(tocsin: Running, address: str) -> Mapping[str, float]:
         return {}
     return {
         result: float(count)
-        for result, count in re.findall(r'canary_rounds_total{tocsin_canary_result="(\w+)"} (\S+)', text)
+        for result, count in re.findall(
+            r'canary_rounds_total{tocsin_canary_result="(\w+)"} (\S+)', text
+        )
         if float(count)
     }
 

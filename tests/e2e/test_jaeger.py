@@ -1,4 +1,6 @@
-"""An incident in a real trace backend: what an operator sees of it in Jaeger, and everybody in the console."""
+"""An incident in a real trace backend: what an operator sees of it in Jaeger, and everybody in the
+console.
+"""
 
 import asyncio
 import html
@@ -33,7 +35,9 @@ BATCHES = [
     ("tocsin-reporting", "process tocsin.escalation.v1"),
     ("tocsin-reporting", "send tocsin.incidents.v1"),
 ]
-"""The ways over Kafka, of each service to the next: batches, linked to the traces of what is in them."""
+"""The ways over Kafka, of each service to the next: batches, linked to the traces of what is in
+them.
+"""
 
 
 @pytest.fixture
@@ -83,13 +87,18 @@ async def test_an_incident_is_one_trace_in_jaeger_over_a_restart_and_a_late_ackn
         await eventually("its trace is complete, and nothing else hangs in it", complete)
         spans = await backend.trace(trace_id)
         assert {span.trace_id for span in spans} == {trace_id}
-        (first_page, _) = sorted(span.start for span in spans if span.label == "tocsin-escalation:page webhook")
+        (first_page, _) = sorted(
+            span.start for span in spans if span.label == "tocsin-escalation:page webhook"
+        )
         (acknowledged,) = (span for span in spans if span.label == "tocsin-escalation:acknowledge")
         assert acknowledged.start - first_page >= LATER_SECONDS
         assert acknowledged.links == (caller.trace_id,)
 
         for service, name in BATCHES:
-            await eventually(f"{name} of {service} is linked to it", partial(linked, backend, service, name, trace_id))
+            await eventually(
+                f"{name} of {service} is linked to it",
+                partial(linked, backend, service, name, trace_id),
+            )
 
         async with stack.http.get(stack.url("reporting", f"/incidents/{incident}/trace")) as answer:
             drawn = html.unescape(await answer.text())

@@ -1,4 +1,6 @@
-"""The local stack as a newcomer meets it, by its commands. One stack serves all tests: each has it up first."""
+"""The local stack as a newcomer meets it, by its commands. One stack serves all tests: each has it
+up first.
+"""
 
 import os
 import re
@@ -44,7 +46,9 @@ def test_the_demo_brings_its_own_stack_and_tells_its_story(machine: Stack) -> No
 
 def test_a_newcomer_gets_a_page_and_keeps_it_when_the_supervisor_is_killed(machine: Stack) -> None:
     said = machine.tocsin("up", "--detach")
-    assert all(machine.variables[name] in said for name in ("TOCSIN_CONSOLE_URL", "TOCSIN_INTEGRATION_KEY"))
+    assert all(
+        machine.variables[name] in said for name in ("TOCSIN_CONSOLE_URL", "TOCSIN_INTEGRATION_KEY")
+    )
     assert "not" not in machine.tocsin("status")
 
     machine.send_first_signal()

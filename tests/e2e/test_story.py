@@ -23,17 +23,25 @@ async def tocsin(
 
 
 async def reported(tocsin: Running, incident: str, status: str, signals: int = 1) -> dict[str, Any]:
-    """The incident once its response is so and so many signals are counted: these come by different topics."""
+    """The incident once its response is so and so many signals are counted: these come by different
+    topics.
+    """
 
     async def check() -> dict[str, Any] | None:
         found = await tocsin.incident(incident)
-        return found if found and found["status"] == status and (found["signal_count"] or 0) >= signals else None
+        return (
+            found
+            if found and found["status"] == status and (found["signal_count"] or 0) >= signals
+            else None
+        )
 
     found: dict[str, Any] = await eventually(f"{incident} is {status}", check)
     return found
 
 
-async def test_an_outage_from_the_first_signal_to_the_report(tocsin: Running, pages: Receiver) -> None:
+async def test_an_outage_from_the_first_signal_to_the_report(
+    tocsin: Running, pages: Receiver
+) -> None:
     answer = await tocsin.signals(alert("1", "disk"), traceparent=TRACE)
     incident = answer["signals"][0]["subject"]
 

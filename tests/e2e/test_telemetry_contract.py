@@ -1,4 +1,6 @@
-"""What leaves the four services is what docs/telemetry.md declares: no less and no more, by OTLP and for Prometheus."""
+"""What leaves the four services is what docs/telemetry.md declares: no less and no more, by OTLP
+and for Prometheus.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +26,17 @@ from tests.support.declared import (
 from tests.support.escalating import Mailbox, mail_server
 from tests.support.otlp import Backend
 from tests.support.policies import policy_files
-from tests.support.running import SECRET, SERVICES, TOKEN, Received, Receiver, Running, Truth, eventually, running
+from tests.support.running import (
+    SECRET,
+    SERVICES,
+    TOKEN,
+    Received,
+    Receiver,
+    Running,
+    Truth,
+    eventually,
+    running,
+)
 from tests.support.tracing import SUMMARY, Publisher, about, fault, let_time_pass, paged, resolved
 
 _OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -59,7 +71,9 @@ async def test_what_leaves_is_what_is_declared(
     async with running(kafka, database, topic_prefix, tmp_path, policy, **environment) as tocsin:
         async with unreadable(database, "reporting.timers"):
             await story(tocsin, publisher, pages, mails[0], database)
-            await eventually("reporting drops the levels that it cannot read", lambda: dropped(telemetry))
+            await eventually(
+                "reporting drops the levels that it cannot read", lambda: dropped(telemetry)
+            )
         (tmp_path / "policy" / "teams.yaml").write_text("users: [")
         await eventually("escalation tells that the file is refused", lambda: refused(telemetry))
         await eventually("all that is declared came", lambda: complete(telemetry))
@@ -71,18 +85,32 @@ async def test_what_leaves_is_what_is_declared(
 
     letters = {family.name: family for family in scraped["escalation"]}[DEAD_LETTERS.prometheus]
     begun = {sample.labels["tocsin_origin"] for sample in letters.samples if sample.value == 0}
-    assert begun > {"timer", "outbox"}, "what has not failed yet counts from 0: else its first failure is no rise"
+    assert begun > {"timer", "outbox"}, (
+        "what has not failed yet counts from 0: else its first failure is no rise"
+    )
 
     assert list(undeclared_spans(telemetry.spans)) == []
     for service in SERVICES:
         assert list(undeclared_points(service, telemetry.metrics[f"tocsin-{service}"])) == []
         assert undeclared_labels(scraped[service]) == set()
-    private = ["nastasia", "enedict", "mail.example", "Zacharias", tocsin.key, TOKEN, SECRET, pages.url, SUMMARY]
+    private = [
+        "nastasia",
+        "enedict",
+        "mail.example",
+        "Zacharias",
+        tocsin.key,
+        TOKEN,
+        SECRET,
+        pages.url,
+        SUMMARY,
+    ]
     left = b"".join(telemetry.bodies)
     assert [word for word in private if word.encode() in left] == []
 
 
-async def story(tocsin: Running, publisher: Publisher, pages: Receiver, mailbox: Mailbox, database: str) -> None:
+async def story(
+    tocsin: Running, publisher: Publisher, pages: Receiver, mailbox: Mailbox, database: str
+) -> None:
     """All that can become of a signal, an incident and a page."""
     broken = [503]
 
@@ -91,15 +119,20 @@ async def story(tocsin: Running, publisher: Publisher, pages: Receiver, mailbox:
         return 404 if ".benedict." in page.webhook_id else broken.pop() if broken else 200
 
     pages.answer = answer
-    ids = [(await tocsin.signals(fault(key, key)))["signals"][0]["subject"] for key in ("disk", "net")]
+    ids = [
+        (await tocsin.signals(fault(key, key)))["signals"][0]["subject"] for key in ("disk", "net")
+    ]
     await tocsin.signals(fault("disk", "disk"))  # a repeat of the sender's
-    await tocsin.signals(fault("disk 2", "disk", severity="warning", service="search"))  # one of the fault
+    await tocsin.signals(
+        fault("disk 2", "disk", severity="warning", service="search")
+    )  # one of the fault
     await tocsin.signals(fault("off", "was never on", status="resolved"))
     await tocsin.signals(other("Change"), other("ServiceRequest"))
     await publisher.structured({"specversion": "1.0"})
     order = other("command") | {"type": "tocsin.commands.AcknowledgeIncident"}
     await publisher.structured(
-        order | {"data": {"incident_id": str(uuid4()), "by": "Zacharias"}}, topic="tocsin.commands.v1"
+        order | {"data": {"incident_id": str(uuid4()), "by": "Zacharias"}},
+        topic="tocsin.commands.v1",
     )
     for id in ids:
         await paged(pages, "anastasia", about(id))

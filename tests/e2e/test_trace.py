@@ -1,4 +1,6 @@
-"""One incident is one trace: from whoever published the signal to the resolution, over four processes and a kill."""
+"""One incident is one trace: from whoever published the signal to the resolution, over four
+processes and a kill.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,9 +28,14 @@ from tests.support.tracing import (
 
 
 async def hung(
-    telemetry: Backend, trace_id: str, edges: set[tuple[str, str]], trace: TraceContext | None = None
+    telemetry: Backend,
+    trace_id: str,
+    edges: set[tuple[str, str]],
+    trace: TraceContext | None = None,
 ) -> None:
-    """The edges of a trace come to be exactly these; `publisher` stands for the span that came from outside."""
+    """The edges of a trace come to be exactly these; `publisher` stands for the span that came from
+    outside.
+    """
     outside = {span_id(trace): "publisher"} if trace else {}
 
     async def equal() -> bool:
@@ -43,15 +50,24 @@ async def exported_pages(telemetry: Backend, trace_ids: Sequence[str]) -> bool:
     return all(any(span.name == "page webhook" for span in telemetry.trace(id)) for id in trace_ids)
 
 
-async def acknowledged(stack: Running, publisher: Publisher, ids: Sequence[str], link: str, chat: TraceContext) -> None:
+async def acknowledged(
+    stack: Running, publisher: Publisher, ids: Sequence[str], link: str, chat: TraceContext
+) -> None:
     """The first by the link in a page, the third by command, the others by API."""
     async with stack.http.post(link) as done:
         assert done.status == 200
     for id in (ids[1], ids[3]):
         await stack.act("acknowledge", id, by="Zacharias")
     order = {"incident_id": ids[2], "by": "Zacharias", "note": "on my way"}
-    envelope = {"specversion": "1.0", "id": "1", "source": "/chat", "type": "tocsin.commands.AcknowledgeIncident"}
-    await publisher.structured(envelope | {"traceparent": chat.traceparent, "data": order}, topic="tocsin.commands.v1")
+    envelope = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/chat",
+        "type": "tocsin.commands.AcknowledgeIncident",
+    }
+    await publisher.structured(
+        envelope | {"traceparent": chat.traceparent, "data": order}, topic="tocsin.commands.v1"
+    )
 
     async def told() -> bool:
         found = [await stack.incident(id) for id in ids]
@@ -81,19 +97,27 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
     http, kafka_header, extension = new_trace(), new_trace(), new_trace()
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.url}
     async with tocsin(kafka, database, topic_prefix, tmp_path, pages, **environment) as stack:
-        # Four incidents: three whose publisher has a trace and says so in each of the three ways, one without.
+        # Four incidents: three whose publisher has a trace and says so in each of the three ways,
+        # one without.
         await stack.signals(fault("h", "by http"), traceparent=http.traceparent)
         await publisher.binary(fault("k", "by kafka"), traces=[kafka_header])
-        await publisher.structured(fault("e", "by extension") | {"traceparent": extension.traceparent})
+        await publisher.structured(
+            fault("e", "by extension") | {"traceparent": extension.traceparent}
+        )
         answer = await stack.signals(fault("n", "by nobody"))
         rootless = answer["signals"][0]["subject"]
-        first = [await paged(pages, "anastasia", in_trace(it.trace_id)) for it in (http, kafka_header, extension)]
+        first = [
+            await paged(pages, "anastasia", in_trace(it.trace_id))
+            for it in (http, kafka_header, extension)
+        ]
         first.append(await paged(pages, "anastasia", about(rootless)))
         ids = [page.webhook_id.split(".")[0] for page in first]
         trace_ids = [page.headers["traceparent"][3:35] for page in first]
 
         # Escalation dies between the two steps.
-        await eventually("the first pages are exported", partial(exported_pages, telemetry, trace_ids))
+        await eventually(
+            "the first pages are exported", partial(exported_pages, telemetry, trace_ids)
+        )
         assert not [page for page in pages.received if ".benedict." in page.webhook_id]
         await stack.kill("escalation")
         await let_time_pass(database)
@@ -108,9 +132,18 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
         assert [story["trace_id"] for story in stories] == trace_ids
 
         received = ("tocsin-intake:POST /v1/signals", "tocsin-intake:report incident")
-        await hung(telemetry, http.trace_id, WAY | CLEARED | {("publisher", received[0]), received}, http)
-        await hung(telemetry, kafka_header.trace_id, WAY | CLEARED | {("publisher", received[1])}, kafka_header)
-        await hung(telemetry, extension.trace_id, WAY | CLEARED | {("publisher", received[1])}, extension)
+        await hung(
+            telemetry, http.trace_id, WAY | CLEARED | {("publisher", received[0]), received}, http
+        )
+        await hung(
+            telemetry,
+            kafka_header.trace_id,
+            WAY | CLEARED | {("publisher", received[1])},
+            kafka_header,
+        )
+        await hung(
+            telemetry, extension.trace_id, WAY | CLEARED | {("publisher", received[1])}, extension
+        )
         by_hand = ("tocsin-escalation:escalate", "tocsin-escalation:resolve")
         await hung(telemetry, trace_ids[3], WAY | {("", received[0]), received, by_hand})
         (ordered,) = (s for s in telemetry.trace(extension.trace_id) if s.name == "acknowledge")
@@ -149,19 +182,25 @@ async def test_a_storm_is_linked_to_its_incident_and_does_not_flood_its_trace(
             return found is not None and found["signal_count"] == 401
 
         await eventually("the storm is counted in the incident", counted)
-    batches = [span for span in telemetry.spans if span.attributes.get("messaging.system") == "kafka"]
+    batches = [
+        span for span in telemetry.spans if span.attributes.get("messaging.system") == "kafka"
+    ]
     assert {span.name.split(" ")[0]: (span.kind, span.parent_id) for span in batches} == {
         "send": ("client", ""),
         "process": ("consumer", ""),
     }
     assert 1 < max(len(span.links) for span in batches) <= 128
     own = {trace.trace_id for trace in storm}
-    linked = {id for span in batches if span.name == "process tocsin.signals.v1" for id, _ in span.links}
+    linked = {
+        id for span in batches if span.name == "process tocsin.signals.v1" for id, _ in span.links
+    }
     assert linked & own, "the receives are linked to those who sent"
     joins = [span for span in telemetry.spans if span.name == "join incident"]
     assert joins
     assert {span.trace_id for span in joins} <= own, "a repeat is told of in its own trace"
-    assert {span.links[0][0] for span in joins} == {first.trace_id}, "and says which incident it joined"
+    assert {span.links[0][0] for span in joins} == {first.trace_id}, (
+        "and says which incident it joined"
+    )
     assert max(len(span.links) for span in joins) <= 128
     assert len(telemetry.trace(first.trace_id)) < 100
     updates = [span for span in telemetry.trace(first.trace_id) if span.name == "update incident"]

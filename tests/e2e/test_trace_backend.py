@@ -1,4 +1,6 @@
-"""No trace backend, or one that is down or hangs, costs spans and nothing else: no page, no trace id, no stop."""
+"""No trace backend, or one that is down or hangs, costs spans and nothing else: no page, no trace
+id, no stop.
+"""
 
 import asyncio
 import signal
@@ -44,28 +46,42 @@ async def test_without_a_backend_incidents_page_as_ever_and_keep_their_trace(
     case: str, kafka: str, database: str, topic_prefix: str, tmp_path: Path, pages: Receiver
 ) -> None:
     publisher = new_trace()
-    topics = [f"{topic_prefix}tocsin.{name}.v1" for name in ("intake", "triage", "escalation", "incidents")]
+    topics = [
+        f"{topic_prefix}tocsin.{name}.v1"
+        for name in ("intake", "triage", "escalation", "incidents")
+    ]
     with environment_of(case) as environment:
         async with tocsin(kafka, database, topic_prefix, tmp_path, pages, **environment) as stack:
             adopted = await stack.signals(fault("1", "disk"), traceparent=publisher.traceparent)
             own = await stack.signals(fault("2", "net"))
             ids = [answer["signals"][0]["subject"] for answer in (adopted, own)]
             first = [await paged(pages, "anastasia", about(id)) for id in ids]
-            trace_of = {page.webhook_id.split(".")[0]: page.headers["traceparent"][3:35] for page in first}
+            trace_of = {
+                page.webhook_id.split(".")[0]: page.headers["traceparent"][3:35] for page in first
+            }
             assert trace_of[ids[0]] == publisher.trace_id
             assert trace_of[ids[1]] not in (publisher.trace_id, "0" * 32)
             await stack.act("acknowledge", ids[0])
-            await stack.signals(fault("1 end", "disk", status="resolved"), fault("2 end", "net", status="resolved"))
+            await stack.signals(
+                fault("1 end", "disk", status="resolved"), fault("2 end", "net", status="resolved")
+            )
             assert {id: (await resolved(stack, id))["trace_id"] for id in ids} == trace_of
 
             everywhere = {(topic, id) for topic in topics for id in ids}
             async with reading(kafka, *topics) as reader:
-                await reader.until("each incident on every topic", lambda records: {*map(place, records)} >= everywhere)
+                await reader.until(
+                    "each incident on every topic",
+                    lambda records: {*map(place, records)} >= everywhere,
+                )
             for record in reader.records:
-                assert dict(record.headers)["traceparent"].decode()[3:35] == trace_of[place(record)[1]], record.topic
+                assert (
+                    dict(record.headers)["traceparent"].decode()[3:35] == trace_of[place(record)[1]]
+                ), record.topic
 
             async with asyncio.timeout(GRACE_SECONDS):
-                ends = await asyncio.gather(*(stack.kill(service, signal.SIGTERM) for service in SERVICES))
+                ends = await asyncio.gather(
+                    *(stack.kill(service, signal.SIGTERM) for service in SERVICES)
+                )
             assert ends == [0, 0, 0, 0]
 
 

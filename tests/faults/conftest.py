@@ -1,6 +1,7 @@
 """A whole Tocsin with short waits, and a storm that goes over it.
 
-`--long` has every fault many times over; without it each comes once or twice, as part of the tests of every change.
+`--long` has every fault many times over; without it each comes once or twice, as part of the tests
+of every change.
 """
 
 import asyncio
@@ -35,7 +36,9 @@ async def world(long: bool, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         Receiver().listening() as receiver,
         supervised(tmp_path_factory.mktemp("supervised"), receiver) as stack,
         # It waits for a broker that is away for as long as any test keeps it so.
-        AIOKafkaProducer(bootstrap_servers=stack.kafka.bootstrap, linger_ms=0, request_timeout_ms=150_000) as producer,
+        AIOKafkaProducer(
+            bootstrap_servers=stack.kafka.bootstrap, linger_ms=0, request_timeout_ms=150_000
+        ) as producer,
         responding(Storm(stack.tocsin, producer, SIGNALS), receiver) as storm,
     ):
         yield World(stack, storm, receiver, long)

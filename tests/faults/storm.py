@@ -1,4 +1,6 @@
-"""A storm of signals that goes on whatever dies: each is sent again, as the same signal, until it was accepted."""
+"""A storm of signals that goes on whatever dies: each is sent again, as the same signal, until it
+was accepted.
+"""
 
 import asyncio
 import itertools
@@ -34,7 +36,9 @@ class Signal:
     @property
     def name(self) -> tuple[str, str]:
         """Origin and id under which intake keeps it."""
-        return ("topic" if self.by_topic else "tests") + f" {self.event['source']}", self.event["id"]
+        return ("topic" if self.by_topic else "tests") + f" {self.event['source']}", self.event[
+            "id"
+        ]
 
 
 @dataclass
@@ -51,7 +55,9 @@ class Storm:
 
     @asynccontextmanager
     async def steady(self, name: str) -> AsyncIterator[None]:
-        """Signals called `name` at a steady pace for as long as the block lasts; after it, all were accepted."""
+        """Signals called `name` at a steady pace for as long as the block lasts; after it, all were
+        accepted.
+        """
         async with asyncio.TaskGroup() as group:
             pace = group.create_task(self._keep_pace(group, name))
             try:
@@ -63,9 +69,15 @@ class Storm:
         dice = random.Random(name)  # noqa: S311 - the same signals every time
         for tick in itertools.count():
             newest = tick // _TICKS_AN_OUTAGE
-            outages = [newest if number % 3 else dice.randint(0, newest) for number in range(_EACH_TICK)]
-            events = [alert(f"{name} {tick}.{n}", f"{name} {outage}") for n, outage in enumerate(outages)]
-            group.create_task(self._publish([Signal(event, by_topic=True) for event in events[::2]]))
+            outages = [
+                newest if number % 3 else dice.randint(0, newest) for number in range(_EACH_TICK)
+            ]
+            events = [
+                alert(f"{name} {tick}.{n}", f"{name} {outage}") for n, outage in enumerate(outages)
+            ]
+            group.create_task(
+                self._publish([Signal(event, by_topic=True) for event in events[::2]])
+            )
             group.create_task(self._post([Signal(event, by_topic=False) for event in events[1::2]]))
             await asyncio.sleep(_TICK_SECONDS)
 
@@ -81,20 +93,31 @@ class Storm:
             self.accepted.signals.add(signal.name)
 
     async def _post(self, batch: Sequence[Signal]) -> None:
-        headers = {"Authorization": f"Bearer {self.tocsin.key}", "Content-Type": "application/cloudevents-batch+json"}
+        headers = {
+            "Authorization": f"Bearer {self.tocsin.key}",
+            "Content-Type": "application/cloudevents-batch+json",
+        }
         async with self.senders:
-            await self._until_accepted("intake", "/v1/signals", [signal.event for signal in batch], headers)
+            await self._until_accepted(
+                "intake", "/v1/signals", [signal.event for signal in batch], headers
+            )
         self.accepted.signals |= {signal.name for signal in batch}
 
-    async def _until_accepted(self, service: str, path: str, body: Any, headers: dict[str, str]) -> None:
+    async def _until_accepted(
+        self, service: str, path: str, body: Any, headers: dict[str, str]
+    ) -> None:
         async def accepted() -> Truth:
             url = self.tocsin.url(service, path)
             try:
-                async with self.tocsin.http.post(url, json=body, headers=headers, timeout=_PATIENCE) as answer:
+                async with self.tocsin.http.post(
+                    url, json=body, headers=headers, timeout=_PATIENCE
+                ) as answer:
                     assert answer.status in (200, 202, 503), await answer.text()
                     return Truth(answer.status < 300, str(answer.status))
             except (aiohttp.ClientError, TimeoutError) as error:
-                return Truth(False, repr(error))  # killed, perhaps between the commit and the answer
+                return Truth(
+                    False, repr(error)
+                )  # killed, perhaps between the commit and the answer
 
         await eventually("it is accepted", accepted, _LONGEST_SECONDS)
 
@@ -116,7 +139,10 @@ class Storm:
             incident, number = await self.pages.get(), number + 1
             if self.takes and number % 5 == 0 and incident not in self.accepted.acknowledged:
                 path = f"/v1/incidents/{incident}/acknowledge"
-                # Noted before it is asked for: it may be committed and told although no answer ever came.
+                # Noted before it is asked for: it may be committed and told although no answer ever
+                # came.
                 self.accepted.acknowledged[incident] = "ana"
-                await self._until_accepted("escalation", path, {"by": "ana"}, {"Authorization": f"Bearer {TOKEN}"})
+                await self._until_accepted(
+                    "escalation", path, {"by": "ana"}, {"Authorization": f"Bearer {TOKEN}"}
+                )
             self.pages.task_done()

@@ -1,4 +1,6 @@
-"""A Tocsin with a Kafka and a PostgreSQL of its own, all looked after by the local stack's supervisor."""
+"""A Tocsin with a Kafka and a PostgreSQL of its own, all looked after by the local stack's
+supervisor.
+"""
 
 import asyncio
 import os
@@ -75,7 +77,13 @@ class Supervised:
         port = self.tocsin.ports[service] if instance == "first" else ports.choose(1)[0]
         name = service if instance == "first" else f"{service} {instance}"
         environment = self.tocsin.environment | {"TOCSIN_INSTANCE": f"{service}-{instance}"}
-        return Server(name, ["shared.runtime.cli", service, "serve"], port, environment, self.folder / f"{name}.log")
+        return Server(
+            name,
+            ["shared.runtime.cli", service, "serve"],
+            port,
+            environment,
+            self.folder / f"{name}.log",
+        )
 
     def pid(self, name: str) -> int:
         """Of the process that a part is now."""
@@ -125,7 +133,9 @@ class Supervised:
 async def supervised(folder: Path, receiver: Receiver) -> AsyncIterator[Supervised]:
     """All of it, ready, with short waits in its policy."""
     kafka = Kafka(jars.fetch(JARS), folder / "kafka", folder / "kafka.log", *ports.choose(2))
-    stack = Supervised(kafka, Postgres(temporary_home(), folder / "postgres.log", _SETTINGS), folder)
+    stack = Supervised(
+        kafka, Postgres(temporary_home(), folder / "postgres.log", _SETTINGS), folder
+    )
     try:
         await stack.start(stack.postgres)
         await stack.start(stack.kafka)
@@ -134,7 +144,12 @@ async def supervised(folder: Path, receiver: Receiver) -> AsyncIterator[Supervis
             await migrate(stack.postgres.dsn(), service)
         await apply_topics(kafka.bootstrap, "", TOPICS)
         async with prepared(
-            kafka.bootstrap, stack.postgres.dsn(), "", folder, short_waits(receiver), TOCSIN_WEBHOOK_TIMEOUT="1"
+            kafka.bootstrap,
+            stack.postgres.dsn(),
+            "",
+            folder,
+            short_waits(receiver),
+            TOCSIN_WEBHOOK_TIMEOUT="1",
         ) as stack.tocsin:
             for service in SERVICES:
                 await stack.start(stack.add_replica(service, "first"))
@@ -151,5 +166,8 @@ async def supervised(folder: Path, receiver: Receiver) -> AsyncIterator[Supervis
 
 def short_waits(receiver: Receiver) -> dict[str, str]:
     """Policy files under which the second step is due after 2 s."""
-    steps = '{targets: ["user:anastasia"], wait: 2s}', '{targets: ["user:anastasia", "user:benedict"], wait: 1h}'
+    steps = (
+        '{targets: ["user:anastasia"], wait: 2s}',
+        '{targets: ["user:anastasia", "user:benedict"], wait: 1h}',
+    )
     return policy_files(receiver.url, *steps, rounds=1, update_interval="1s")

@@ -31,7 +31,9 @@ async def test_without_a_broker_signals_are_taken_and_due_timers_page(world: Wor
 
         async def paged(step: int) -> Truth:
             steps = [
-                p.body["data"]["step"] for p in world.receiver.received if p.body["data"]["incident_id"] == incident
+                p.body["data"]["step"]
+                for p in world.receiver.received
+                if p.body["data"]["incident_id"] == incident
             ]
             return Truth(step in steps, str(steps))
 

@@ -1,4 +1,6 @@
-"""The disk of PostgreSQL is full: nothing is promised that is not kept, nobody dies, all goes on when there is room."""
+"""The disk of PostgreSQL is full: nothing is promised that is not kept, nobody dies, all goes on
+when there is room.
+"""
 
 import os
 import shutil
@@ -92,7 +94,9 @@ async def tocsin(
 ) -> AsyncIterator[Running]:
     for service in SERVICES:
         await migrate(disk.postgres.dsn(), service)
-    policy = policy_files(receiver.url, '{targets: ["user:anastasia"], wait: 1h}', rounds=1, update_interval="1s")
+    policy = policy_files(
+        receiver.url, '{targets: ["user:anastasia"], wait: 1h}', rounds=1, update_interval="1s"
+    )
     async with running(kafka, disk.postgres.dsn(), topic_prefix, tmp_path, policy) as stack:
         yield stack
 
@@ -100,14 +104,21 @@ async def tocsin(
 async def refused(tocsin: Running, disk: Disk, storm: Storm) -> Truth:
     """Whether a signal is refused for now; one that is accepted is noted, as everywhere."""
     name = f"full {len(storm.accepted.signals)}"
-    headers = {"Authorization": f"Bearer {tocsin.key}", "Content-Type": "application/cloudevents+json"}
+    headers = {
+        "Authorization": f"Bearer {tocsin.key}",
+        "Content-Type": "application/cloudevents+json",
+    }
     disk.fill()
     event = alert(name, annotations={"long": "x" * 4000})
-    async with tocsin.http.post(tocsin.url("intake", "/v1/signals"), json=event, headers=headers) as answer:
+    async with tocsin.http.post(
+        tocsin.url("intake", "/v1/signals"), json=event, headers=headers
+    ) as answer:
         if answer.status == 202:
             storm.accepted.signals.add(("tests /probe", name))
             return Truth(False, "accepted")
-        assert (answer.status, answer.content_type) == (503, "application/problem+json"), await answer.text()
+        assert (answer.status, answer.content_type) == (503, "application/problem+json"), (
+            await answer.text()
+        )
         assert answer.headers["Retry-After"]
         return Truth(True, "refused")
 
@@ -159,4 +170,6 @@ async def break_down(disk: Disk) -> None:
         connection = await asyncpg.connect(disk.postgres.dsn(), timeout=5)
         while True:
             disk.fill()
-            await connection.execute("SELECT pg_logical_emit_message(false, 'x', 'x'); SELECT pg_switch_wal()")
+            await connection.execute(
+                "SELECT pg_logical_emit_message(false, 'x', 'x'); SELECT pg_switch_wal()"
+            )

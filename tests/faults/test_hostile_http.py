@@ -1,4 +1,6 @@
-"""What nobody should send to intake by HTTP is answered in words that say how to mend it; the others are served."""
+"""What nobody should send to intake by HTTP is answered in words that say how to mend it; the
+others are served.
+"""
 
 import asyncio
 import gzip
@@ -25,7 +27,11 @@ from tests.support.stack import runtime_dsn
 
 DEEP = b"[" * 10_000 + b"]" * 10_000
 LARGE = 5 * 1024 * 1024
-STRUCTURED, BATCH, JSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/json"
+STRUCTURED, BATCH, JSON = (
+    "application/cloudevents+json",
+    "application/cloudevents-batch+json",
+    "application/json",
+)
 SIGNALS, ALERTMANAGER = "/v1/signals", "/v1/alertmanager"
 
 
@@ -40,13 +46,19 @@ class Gateway:
     async def works(self, name: str) -> None:
         """A good signal is taken now."""
         async with asyncio.timeout(10):
-            status, _, answer = await self.post(SIGNALS, orjson.dumps(alert(name)), **{"Content-Type": STRUCTURED})
+            status, _, answer = await self.post(
+                SIGNALS, orjson.dumps(alert(name)), **{"Content-Type": STRUCTURED}
+            )
         assert (status, answer["accepted"]) == (202, 1)
 
-    async def post(self, path: str, body: object, **headers: str) -> tuple[int, str, dict[str, object]]:
+    async def post(
+        self, path: str, body: object, **headers: str
+    ) -> tuple[int, str, dict[str, object]]:
         """Status, content type and body of the answer."""
         url = f"http://127.0.0.1:{self.port}{path}"
-        async with self.http.post(url, data=body, headers={"Authorization": f"Bearer {self.key}"} | headers) as answer:
+        async with self.http.post(
+            url, data=body, headers={"Authorization": f"Bearer {self.key}"} | headers
+        ) as answer:
             return answer.status, answer.content_type, orjson.loads(await answer.read())
 
     @asynccontextmanager
@@ -101,16 +113,34 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
         400,
         "[0]",
     ),
-    "a batch of nine megabytes": (SIGNALS, b"x" * 9 * 1024 * 1024, {"Content-Type": BATCH}, 413, "body"),
+    "a batch of nine megabytes": (
+        SIGNALS,
+        b"x" * 9 * 1024 * 1024,
+        {"Content-Type": BATCH},
+        413,
+        "body",
+    ),
     "nested deeply": (SIGNALS, DEEP, {"Content-Type": STRUCTURED}, 400, "body"),
     "a batch nested deeply": (SIGNALS, DEEP, {"Content-Type": BATCH}, 400, "body"),
     "Alertmanager nested deeply": (ALERTMANAGER, DEEP, {"Content-Type": JSON}, 400, "body"),
-    "not UTF-8": (SIGNALS, GOOD.replace(b"disk", b"\xff"), {"Content-Type": STRUCTURED}, 400, "body"),
+    "not UTF-8": (
+        SIGNALS,
+        GOOD.replace(b"disk", b"\xff"),
+        {"Content-Type": STRUCTURED},
+        400,
+        "body",
+    ),
     "UTF-16": (SIGNALS, GOOD.decode().encode("utf-16"), {"Content-Type": STRUCTURED}, 400, "body"),
     "Alertmanager not UTF-8": (ALERTMANAGER, b'{"a": "\xff"}', {"Content-Type": JSON}, 400, "body"),
     "nothing": (SIGNALS, b"", {"Content-Type": STRUCTURED}, 400, "body"),
     "an empty batch": (SIGNALS, b"[]", {"Content-Type": BATCH}, 400, "body"),
-    "a form": (SIGNALS, b"a=b", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "Content-Type"),
+    "a form": (
+        SIGNALS,
+        b"a=b",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        415,
+        "Content-Type",
+    ),
     "no content type": (SIGNALS, GOOD, {"Content-Type": ""}, 415, "Content-Type"),
     "text": (SIGNALS, GOOD, {"Content-Type": "text/plain"}, 415, "Content-Type"),
     "a bomb": (
@@ -120,7 +150,13 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
         415,
         "Content-Encoding",
     ),
-    "a bomb for Alertmanager": (ALERTMANAGER, b"x", {"Content-Encoding": "deflate, gzip"}, 415, "Content-Encoding"),
+    "a bomb for Alertmanager": (
+        ALERTMANAGER,
+        b"x",
+        {"Content-Encoding": "deflate, gzip"},
+        415,
+        "Content-Encoding",
+    ),
     "NUL in an attribute": (
         SIGNALS,
         b"{}",
@@ -132,12 +168,17 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
 }
 
 
-async def test_every_bad_body_is_a_problem_that_names_its_mend_beside_good_ones(gateway: Gateway) -> None:
+async def test_every_bad_body_is_a_problem_that_names_its_mend_beside_good_ones(
+    gateway: Gateway,
+) -> None:
     for number, (name, (path, body, headers, status, field)) in enumerate(REFUSED.items()):
         (got, kind, answer), _ = await asyncio.gather(
             gateway.post(path, body, **{"Content-Type": JSON} | headers), gateway.works(str(number))
         )
-        assert (got, kind, answer.get("field")) == (status, "application/problem+json", field), (name, answer)
+        assert (got, kind, answer.get("field")) == (status, "application/problem+json", field), (
+            name,
+            answer,
+        )
         assert len(str(answer["detail"])) > len(field) + 5, name
 
 
@@ -168,7 +209,15 @@ async def test_a_body_of_unknown_length_is_cut_at_the_limit(gateway: Gateway) ->
         ([b"Content-Length: 9\r\nContent-Length: 8\r\n\r\n"], 400),
         ([b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"], 400),
     ],
-    ids=["very many", "one without end", "no header", "a negative length", "two framings", "two lengths", "bad chunks"],
+    ids=[
+        "very many",
+        "one without end",
+        "no header",
+        "a negative length",
+        "two framings",
+        "two lengths",
+        "bad chunks",
+    ],
 )
 async def test_bad_headers_are_a_problem_and_the_end_of_the_connection(
     gateway: Gateway, pieces: list[bytes], status: int
@@ -182,7 +231,9 @@ async def test_bad_headers_are_a_problem_and_the_end_of_the_connection(
     await gateway.works("after")
 
 
-async def test_who_is_slow_is_given_up_and_holds_up_nobody(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_slow_is_given_up_and_holds_up_nobody(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 2.0)
     monkeypatch.setattr(http, "BODY_SECONDS", 2.0)
 

@@ -15,7 +15,9 @@ async def test_intake_is_not_ready_when_it_cannot_follow_a_log(
     await apply_topics(kafka, topic_prefix, TOPICS)
     connection = await asyncpg.connect(database)
     row = (SIGNALS, 0, 1000)
-    await connection.execute('INSERT INTO intake.offsets (topic, "partition", next_offset) VALUES ($1, $2, $3)', *row)
+    await connection.execute(
+        'INSERT INTO intake.offsets (topic, "partition", next_offset) VALUES ($1, $2, $3)', *row
+    )
     await connection.close()
     async with prepared(kafka, database, topic_prefix, tmp_path, {}) as tocsin:
         await tocsin.start("intake")

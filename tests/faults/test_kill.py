@@ -16,7 +16,9 @@ SEED = 20260303
 
 
 async def strike(world: World, victim: str, dice: random.Random) -> None:
-    """Kill a service in the middle of it: escalation as a page has just arrived, others after some more signals."""
+    """Kill a service in the middle of it: escalation as a page has just arrived, others after some
+    more signals.
+    """
     received, signals = world.receiver.received, world.storm.accepted.signals
     seen = received if victim == "escalation" else signals
     enough = len(seen) + dice.randint(1, 4 if victim == "escalation" else 60)
@@ -39,7 +41,9 @@ async def test_services_that_are_killed_lose_nothing_and_no_step_pages_twice(wor
 
     # The checker is not blind: it misses a page that did not arrive, and sees one that came twice.
     evidence, accepted = await world.judge(), world.storm.accepted
-    without = replace(evidence, pages=[page for page in evidence.pages if page.body["data"]["step"] != 1])
+    without = replace(
+        evidence, pages=[page for page in evidence.pages if page.body["data"]["step"] != 1]
+    )
     assert complaints(without, accepted)
     twice = replace(evidence, pages=[*evidence.pages, *evidence.pages])
     assert complaints(twice, accepted)

@@ -1,4 +1,6 @@
-"""A mail server that puts off, refuses, hangs or breaks off: the mail goes when it can; the ledger tells the truth."""
+"""A mail server that puts off, refuses, hangs or breaks off: the mail goes when it can; the ledger
+tells the truth.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,22 +20,30 @@ BROKE_OFF = "the connection to the mail server broke off"
 TIMED_OUT = "the mail server timed out"
 NO_CONNECTION = "no connection to the mail server"
 NONSENSE = "the answer of the mail server makes no sense"
-MAIL_FIRST = TEAMS.replace('webhook: "{url}/ana"', 'webhook: "{url}/ana", methods: [email, webhook]')
+MAIL_FIRST = TEAMS.replace(
+    'webhook: "{url}/ana"', 'webhook: "{url}/ana", methods: [email, webhook]'
+)
 
 
 class Moody(Mailbox):
-    """A server whose `first` answers are given once for each stage and recipient; then it takes the mail."""
+    """A server whose `first` answers are given once for each stage and recipient; then it takes the
+    mail.
+    """
 
     def __init__(self, **first: str) -> None:
         super().__init__()
         self._first = first
         self.cut_after_taking = False
 
-    async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
+    async def handle_MAIL(
+        self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
+    ) -> str:
         envelope.mail_from = address
         return self._first.pop("mail", "250 OK")
 
-    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
+    async def handle_RCPT(
+        self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
+    ) -> str:
         if answer := self._first.pop("rcpt", None):
             return answer
         envelope.rcpt_tos.append(address)
@@ -54,7 +64,10 @@ class Moody(Mailbox):
 async def paging(database: str, box: Mailbox) -> AsyncIterator[tuple[World, Receiver]]:
     """Escalation that tries mail first with Ana, and the receiver of webhooks."""
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(box), "127.0.0.1", 0)
-    async with server, paging_at(database, server.sockets[0].getsockname()[1], PATIENT_SECONDS) as (it, webhooks):
+    async with (
+        server,
+        paging_at(database, server.sockets[0].getsockname()[1], PATIENT_SECONDS) as (it, webhooks),
+    ):
         yield it, webhooks
 
 
@@ -65,7 +78,9 @@ async def paging_at(
     """The same with any mail server."""
     async with (
         receiver() as webhooks,
-        world(database, webhooks.url, f"smtp://127.0.0.1:{port}", timeout=timeout, teams=MAIL_FIRST) as it,
+        world(
+            database, webhooks.url, f"smtp://127.0.0.1:{port}", timeout=timeout, teams=MAIL_FIRST
+        ) as it,
         sending(it, timeout=timeout),
     ):
         yield it, webhooks
@@ -77,23 +92,35 @@ async def test_greylisted_mail_is_tried_again_and_goes_once(database: str, stage
     async with paging(database, box) as (it, webhooks):
         await it.triaged(1042)
         row = await it.page("pending", attempts=1)
-        assert (row["method"], row["last_error"], row["possible_duplicate"]) == ("email", "SMTP 451", False)
+        assert (row["method"], row["last_error"], row["possible_duplicate"]) == (
+            "email",
+            "SMTP 451",
+            False,
+        )
         assert row["due_at"] - row["started_at"] >= timedelta(seconds=4)
         await it.jump(seconds=10)
         row = await it.page("sent", attempts=2)
-    assert (row["possible_duplicate"], webhooks.hits) == (False, []), "no other method while this one may yet do"
+    assert (row["possible_duplicate"], webhooks.hits) == (False, []), (
+        "no other method while this one may yet do"
+    )
     (mail,) = box.mails
     assert mail["Message-ID"] == f"<{row['attempt_key']}@tocsin>"
 
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
-async def test_refused_mail_fails_at_once_and_the_next_method_is_used(database: str, stage: str) -> None:
+async def test_refused_mail_fails_at_once_and_the_next_method_is_used(
+    database: str, stage: str
+) -> None:
     box = Moody(**{stage: "550 5.1.1 nobody of that name"})
     async with paging(database, box) as (it, webhooks):
         await it.triaged(1042)
         failed = await it.page("failed", method="email")
         sent = await it.page("sent", method="webhook")
-    assert (failed["last_error"], failed["attempts"], failed["possible_duplicate"]) == ("SMTP 550", 1, False)
+    assert (failed["last_error"], failed["attempts"], failed["possible_duplicate"]) == (
+        "SMTP 550",
+        1,
+        False,
+    )
     assert sent["why"][-1] == "email failed for good: webhook is tried"
     assert (box.mails, [hit.key for hit in webhooks.hits]) == ([], [sent["attempt_key"]])
 
@@ -114,7 +141,10 @@ async def test_a_server_that_never_took_the_mail_gets_it_again_and_there_is_no_t
 ) -> None:
     behaviour, errors = UNWILLING[case]
     timeout = TIMEOUT_SECONDS if TIMED_OUT in errors else PATIENT_SECONDS
-    async with misbehaving(behaviour, reads=False) as bad, paging_at(database, bad.port, timeout) as (it, _):
+    async with (
+        misbehaving(behaviour, reads=False) as bad,
+        paging_at(database, bad.port, timeout) as (it, _),
+    ):
         await it.triaged(1042)
         row = await it.page("pending", method="email", attempts=1)
         assert row["possible_duplicate"] is False
@@ -137,17 +167,25 @@ async def test_a_server_that_breaks_off_after_it_took_the_mail_gets_it_again_as_
         row = await it.page("sent", attempts=2)
         ((_, sent),) = await it.told("PageSent")
     assert (row["possible_duplicate"], sent["data"]["page"]["possible_duplicate"]) == (True, True)
-    assert {mail["Message-ID"] for mail in box.mails} == {f"<{row['attempt_key']}@tocsin>"}, "one id for both"
+    assert {mail["Message-ID"] for mail in box.mails} == {f"<{row['attempt_key']}@tocsin>"}, (
+        "one id for both"
+    )
     assert len(box.mails) == 2
 
 
 async def test_a_mail_server_that_hangs_does_not_delay_webhooks(database: str) -> None:
-    async with misbehaving(hang, reads=False) as bad, paging_at(database, bad.port) as (it, webhooks):
+    async with (
+        misbehaving(hang, reads=False) as bad,
+        paging_at(database, bad.port) as (it, webhooks),
+    ):
         await it.triaged(*range(100))
         await it.jump(seconds=60)
         await it.fire_due()
         await eventually("Ben has all his webhooks", lambda: _hits(webhooks, 100))
-        assert {row["status"] for row in await it.ledger() if row["method"] == "email"} <= {"pending", "sending"}
+        assert {row["status"] for row in await it.ledger() if row["method"] == "email"} <= {
+            "pending",
+            "sending",
+        }
 
 
 async def _hits(webhooks: Receiver, count: int) -> bool:

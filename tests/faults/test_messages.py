@@ -1,4 +1,6 @@
-"""Poison of every kind on every topic that a service reads, among good messages: it costs itself, and can be found."""
+"""Poison of every kind on every topic that a service reads, among good messages: it costs itself,
+and can be found.
+"""
 
 import asyncio
 import sys
@@ -52,14 +54,20 @@ async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
         yield producer
 
 
-async def send(producer: AIOKafkaProducer, topic: str, messages: Sequence[Message]) -> dict[tuple[int, int], str]:
+async def send(
+    producer: AIOKafkaProducer, topic: str, messages: Sequence[Message]
+) -> dict[tuple[int, int], str]:
     """Spread messages over a topic's partitions; returns their names by partition and offset."""
     partitions = sorted(await producer.partitions_for(topic))
     sent = [
         (
             message.name,
             await producer.send(
-                topic, message.value, message.key, partitions[number % len(partitions)], headers=list(message.headers)
+                topic,
+                message.value,
+                message.key,
+                partitions[number % len(partitions)],
+                headers=list(message.headers),
             ),
         )
         for number, message in enumerate(messages)
@@ -73,7 +81,9 @@ async def allow_large(kafka: str, *topics: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     limit = {"max.message.bytes": str(2 * LARGE)}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=limit) for topic in topics])
+    await admin.alter_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic, configs=limit) for topic in topics]
+    )
     await admin.close()
 
 
@@ -82,7 +92,9 @@ def letters(evidence: Evidence) -> dict[tuple[str, str], set[tuple[int, int]]]:
     found: dict[tuple[str, str], set[tuple[int, int]]] = {}
     for data in told(evidence, DEAD_LETTERS):
         assert data["reason"]
-        found.setdefault((data["service"], data["origin"]), set()).add((data["partition"], data["offset"]))
+        found.setdefault((data["service"], data["origin"]), set()).add(
+            (data["partition"], data["offset"])
+        )
     return found
 
 
@@ -100,11 +112,19 @@ async def paged_for(receiver: Receiver, ids: set[str]) -> Truth:
 
 def good(name: str) -> list[Message]:
     """Two for each partition of the signals."""
-    return [Message(f"{name} {n}", orjson.dumps(alert(f"{name} {n}")), f"{name} {n}".encode()) for n in range(12)]
+    return [
+        Message(f"{name} {n}", orjson.dumps(alert(f"{name} {n}")), f"{name} {n}".encode())
+        for n in range(12)
+    ]
 
 
 async def test_poison_of_every_kind_on_every_topic_costs_itself_alone(
-    kafka: str, database: str, topic_prefix: str, tocsin: Running, receiver: Receiver, producer: AIOKafkaProducer
+    kafka: str,
+    database: str,
+    topic_prefix: str,
+    tocsin: Running,
+    receiver: Receiver,
+    producer: AIOKafkaProducer,
 ) -> None:
     everywhere = (SIGNALS, *READERS)
     with pytest.raises(MessageSizeTooLargeError):
@@ -129,11 +149,15 @@ async def test_poison_of_every_kind_on_every_topic_costs_itself_alone(
 
     kept = {row["signal_id"]: row["subject"] for row in evidence.tables["signals"]}
     assert sorted({message.name for message in oddities} - kept.keys()) == []
-    incidents = {kept[name] for name in signals.values() if name in kept} | {s["subject"] for s in posted["signals"]}
+    incidents = {kept[name] for name in signals.values() if name in kept} | {
+        s["subject"] for s in posted["signals"]
+    }
     await eventually("everybody in trouble has somebody", lambda: paged_for(receiver, incidents))
 
     rejected = {(data["partition"], data["offset"]) for data in told(evidence, REJECTIONS)}
-    assert {signals.get(place) or sent[SIGNALS].get(place) for place in rejected ^ sent[SIGNALS].keys()} == set()
+    assert {
+        signals.get(place) or sent[SIGNALS].get(place) for place in rejected ^ sent[SIGNALS].keys()
+    } == set()
     buried = letters(evidence)
     for topic, readers in READERS.items():
         for reader in readers:
@@ -141,27 +165,39 @@ async def test_poison_of_every_kind_on_every_topic_costs_itself_alone(
             assert {sent[topic].get(place, place) for place in lost} == set(), (reader, topic)
     assert buried == {}, "nobody else lost anything"
     assert audited(evidence) == sum(
-        (Counter({topic: len(evidence.records[topic])}) for topic in SUBSCRIPTIONS["reporting"]), Counter()
+        (Counter({topic: len(evidence.records[topic])}) for topic in SUBSCRIPTIONS["reporting"]),
+        Counter(),
     )
     assert evidence.broken_chains == []
 
 
 def audited(evidence: Evidence) -> Counter[str]:
     """How many records of each topic the audit log has, byte for byte."""
-    seen = {(topic, r.partition, r.offset): r.value for topic in evidence.records for r in evidence.records[topic]}
-    kept = ((row["topic"], row["partition"], row["offset"], row["value"]) for row in evidence.tables["audit"])
+    seen = {
+        (topic, r.partition, r.offset): r.value
+        for topic in evidence.records
+        for r in evidence.records[topic]
+    }
+    kept = (
+        (row["topic"], row["partition"], row["offset"], row["value"])
+        for row in evidence.tables["audit"]
+    )
     return Counter(topic for topic, *place, value in kept if seen[topic, *place] == value)
 
 
 async def test_a_command_that_came_before_its_incident_is_given_back(
     tocsin: Running, topic_prefix: str, receiver: Receiver, producer: AIOKafkaProducer
 ) -> None:
-    """Topics promise no order between each other: a quick system acknowledges what escalation has not heard of yet."""
+    """Topics promise no order between each other: a quick system acknowledges what escalation has
+    not heard of yet.
+    """
     incident = str(derived_id("topic /probe", "early", "subject"))
     data = {"incident_id": incident, "by": "anastasia"}
     kind = commands.AcknowledgeIncident.type
     order = {"specversion": "1.0", "id": "order", "source": "/chat", "type": kind, "data": data}
-    await producer.send_and_wait(topic_prefix + commands.TOPIC, orjson.dumps(order), incident.encode())
+    await producer.send_and_wait(
+        topic_prefix + commands.TOPIC, orjson.dumps(order), incident.encode()
+    )
 
     async def listed() -> Truth:
         text = await letters_command(tocsin, "list", "--service", "escalation")
@@ -173,7 +209,9 @@ async def test_a_command_that_came_before_its_incident_is_given_back(
 
     [letter] = await read_letters(tocsin.environment["TOCSIN_KAFKA"], topic_prefix, lambda: None)
     shown = await letters_command(tocsin, "show", letter.id[-12:])
-    assert all(part in shown for part in (incident, "anastasia", commands.TOPIC, "there is no incident"))
+    assert all(
+        part in shown for part in (incident, "anastasia", commands.TOPIC, "there is no incident")
+    )
     assert "1 given back" in await letters_command(tocsin, "redrive", letter.id[-12:])
 
     async def acknowledged() -> Truth:
@@ -188,7 +226,9 @@ async def letters_command(tocsin: Running, *arguments: str) -> str:
     """What `tocsin dead-letters ...` prints."""
     command = [sys.executable, "-m", "shared.runtime.cli", "dead-letters", *arguments]
     environment = tocsin.environment | {"COLUMNS": "240"}
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=PIPE, stderr=PIPE
+    )
     out, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     return out.decode()

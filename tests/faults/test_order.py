@@ -1,11 +1,13 @@
 """I4: the same signals and facts, in whatever order and however often, come to the same end.
 
-Order counts where a publisher keeps it: an alert's end comes after its beginning, on one connection or partition. Who
-was served first among many is chance. So signals of one key that only fire are shuffled, those that also end keep
-the order among themselves, and all are mixed; each comes up to ten times. Facts are shuffled whatever they say.
+Order counts where a publisher keeps it: an alert's end comes after its beginning, on one connection
+or partition. Who was served first among many is chance. So signals of one key that only fire are
+shuffled, those that also end keep the order among themselves, and all are mixed; each comes up to
+ten times. Facts are shuffled whatever they say.
 
-Compared is all that matters to people: incidents, their state and counts, how urgent, whose, and who was paged. What
-may differ are numbers and receive times, and the id of an incident, which is that of whichever signal came first.
+Compared is all that matters to people: incidents, their state and counts, how urgent, whose, and
+who was paged. What may differ are numbers and receive times, and the id of an incident, which is
+that of whichever signal came first.
 """
 
 import random
@@ -70,13 +72,17 @@ def fired(name: str, key: str, dice: random.Random, **data: Any) -> Signal:
 def signals(dice: random.Random) -> list[list[Signal]]:
     """By key, in an order that their publisher may keep."""
     only_fire = [
-        [fired(f"firing {key}.{n}", f"firing {key}", dice, alert=str(n % 3)) for n in range(10)] for key in range(KEYS)
+        [fired(f"firing {key}.{n}", f"firing {key}", dice, alert=str(n % 3)) for n in range(10)]
+        for key in range(KEYS)
     ]
     ending = []
     for number in range(KEYS):
         key, again = f"ending {number}", number % 3
         one = [fired(f"{key} fires {n}", key, dice, alert=str(n)) for n in range(3)]
-        one += [fired(f"{key} ends {n}", key, dice, alert=str(n), status="resolved") for n in range(3 - again % 2)]
+        one += [
+            fired(f"{key} ends {n}", key, dice, alert=str(n), status="resolved")
+            for n in range(3 - again % 2)
+        ]
         one += [fired(f"{key} again {n}", key, dice, alert="9") for n in range(again)]
         ending.append(one)
     return only_fire + ending
@@ -123,10 +129,17 @@ class Installation:
     async def repeat_facts(self, dice: random.Random) -> None:
         """Say all that was said again, up to three times, in any order."""
         evidence = await self.checker.evidence([])
-        said = [(topic, r) for topic in FACTS for r in evidence.records[topic] for _ in range(dice.randint(1, 3))]
+        said = [
+            (topic, r)
+            for topic in FACTS
+            for r in evidence.records[topic]
+            for _ in range(dice.randint(1, 3))
+        ]
         dice.shuffle(said)
         for topic, record in said:
-            await self.producer.send(self.prefix + topic, record.value, record.key, headers=list(record.headers))
+            await self.producer.send(
+                self.prefix + topic, record.value, record.key, headers=list(record.headers)
+            )
         await self.rest()
 
     async def rest(self) -> None:
@@ -148,7 +161,9 @@ def differences(seen: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any
     found = [f"{len(seen)} incidents, not {len(expected)}"] if len(seen) != len(expected) else []
     for one, other in zip(seen, expected, strict=False):
         found += [
-            f"{one['summary']}: {name} {one[name]!r}, not {other[name]!r}" for name in one if one[name] != other[name]
+            f"{one['summary']}: {name} {one[name]!r}, not {other[name]!r}"
+            for name in one
+            if one[name] != other[name]
         ]
     return found
 
@@ -158,7 +173,9 @@ async def fresh(
     kafka: str, postgres: str, template: str, prefix: str, folder: Path, receiver: Receiver
 ) -> AsyncIterator[Installation]:
     database = await clone_database(postgres, template)
-    policy = policy_files(receiver.url, '{targets: ["user:anastasia"], wait: 1h}', rounds=1, update_interval="1s")
+    policy = policy_files(
+        receiver.url, '{targets: ["user:anastasia"], wait: 1h}', rounds=1, update_interval="1s"
+    )
     connection = await asyncpg.connect(database)
     try:
         async with (
@@ -186,7 +203,9 @@ async def test_any_order_and_any_number_of_times_come_to_the_same_end(
     names = ["a", *(f"b{number}" for number in range(5 if long else 1))]
     for name in names:
         (tmp_path / name).mkdir()
-    async with fresh(kafka, postgres, template, f"{topic_prefix}a.", tmp_path / "a", receiver) as one:
+    async with fresh(
+        kafka, postgres, template, f"{topic_prefix}a.", tmp_path / "a", receiver
+    ) as one:
         await one.take([signal for key in by_key for signal in key])
         state, decisions = await one.seen(STATE), await one.seen(DECISIONS)
     assert {row["reported"] for row in state} == {"triggered", "resolved"}
@@ -200,5 +219,7 @@ async def test_any_order_and_any_number_of_times_come_to_the_same_end(
             assert await other.seen(DECISIONS) == decisions
             timeline = await other.seen(TIMELINE)
             await other.repeat_facts(dice)
-            assert not differences(await other.seen(STATE), state), "facts that are told again change nothing"
+            assert not differences(await other.seen(STATE), state), (
+                "facts that are told again change nothing"
+            )
             assert await other.seen(TIMELINE) == timeline

@@ -1,4 +1,6 @@
-"""Processes that are frozen for longer than anybody waits for them, and go on as if nothing had happened."""
+"""Processes that are frozen for longer than anybody waits for them, and go on as if nothing had
+happened.
+"""
 
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -25,7 +27,9 @@ async def some_more_pages(world: World) -> None:
     enough = len(world.receiver.received) + 3
 
     async def arrived() -> Truth:
-        return Truth(len(world.receiver.received) >= enough, f"{len(world.receiver.received)} of {enough}")
+        return Truth(
+            len(world.receiver.received) >= enough, f"{len(world.receiver.received)} of {enough}"
+        )
 
     await eventually(f"{enough} pages", arrived, 60)
 
@@ -34,7 +38,9 @@ async def some_more_pages(world: World) -> None:
 async def frozen(
     world: World, services: Sequence[str], admin: "asyncpg.Connection[asyncpg.Record]"
 ) -> AsyncIterator[list[int]]:
-    """Processes frozen for as long as the block lasts, triage in the middle of a batch: its sessions that wrote."""
+    """Processes frozen for as long as the block lasts, triage in the middle of a batch: its
+    sessions that wrote.
+    """
 
     async def waiting() -> list[int]:
         await admin.execute("SELECT pg_stat_clear_snapshot()")  # kept for a transaction otherwise
@@ -78,7 +84,10 @@ async def test_what_a_frozen_process_writes_late_is_refused(world: World) -> Non
                 before = len(log.read_bytes())
 
             async def refused(before: int = before) -> Truth:
-                return Truth(b"a batch failed and will be read again" in log.read_bytes()[before:], "no such word")
+                return Truth(
+                    b"a batch failed and will be read again" in log.read_bytes()[before:],
+                    "no such word",
+                )
 
             await eventually("the late write is refused", refused)
             await stack.ready()

@@ -1,4 +1,6 @@
-"""PostgreSQL that is restarted or killed, and connections that are cut in the middle of a transaction."""
+"""PostgreSQL that is restarted or killed, and connections that are cut in the middle of a
+transaction.
+"""
 
 import asyncio
 import random
@@ -12,7 +14,7 @@ from tests.support.running import Truth, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 _SERVICES = "datname = current_database() AND pid <> pg_backend_pid() AND usename LIKE 'tocsin%'"
-_CUT_ALL = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {_SERVICES}"  # noqa: S608
+_CUT_ALL = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {_SERVICES}"
 _CUT_BUSY = _CUT_ALL + " AND xact_start IS NOT NULL"
 
 

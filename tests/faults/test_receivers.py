@@ -1,4 +1,6 @@
-"""Receivers of webhooks that misbehave: the page goes on as the domain says, and nobody else's page waits for it."""
+"""Receivers of webhooks that misbehave: the page goes on as the domain says, and nobody else's page
+waits for it.
+"""
 
 import gzip
 import ssl
@@ -41,18 +43,27 @@ FAILING: dict[str, tuple[Behaviour, str, bool]] = {
     "has headers without end": (floods(OK, b"X-Long: " + b"x" * 4000 + b"\r\n"), BROKE_OFF, True),
     "has one header without end": (floods(OK + b"X-Long: ", b"x" * 4096), BROKE_OFF, True),
     "answers 500": (says(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"), "HTTP 500", False),
-    "answers 500 and drips": (then_drips(b"HTTP/1.1 500 Oh\r\nContent-Length: 100\r\n\r\n"), "HTTP 500", False),
+    "answers 500 and drips": (
+        then_drips(b"HTTP/1.1 500 Oh\r\nContent-Length: 100\r\n\r\n"),
+        "HTTP 500",
+        False,
+    ),
     "answers 999": (says(b"HTTP/1.1 999 Oh\r\nContent-Length: 0\r\n\r\n"), "HTTP 999", False),
 }
 """What it does; what the ledger says of it; whether the receiver may have the page all the same."""
 
 ACCEPTING: dict[str, Behaviour] = {
     "its body drips": then_drips(OK + b"Content-Length: 1000\r\n\r\n"),
-    "its body has no end": floods(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65536 + b"\r\n"),
-    "its body is a bomb": floods(
-        OK + b"Content-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n", gzip.compress(b"\0" * 100_000_000)
+    "its body has no end": floods(
+        OK + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65536 + b"\r\n"
     ),
-    "its body is not what it says": says(OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope"),
+    "its body is a bomb": floods(
+        OK + b"Content-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n",
+        gzip.compress(b"\0" * 100_000_000),
+    ),
+    "its body is not what it says": says(
+        OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope"
+    ),
 }
 
 
@@ -62,7 +73,9 @@ def teams_at(url: str) -> str:
 
 
 @asynccontextmanager
-async def paging(database: str, url: str, timeout: float = PATIENT_SECONDS) -> AsyncIterator[tuple[World, Receiver]]:
+async def paging(
+    database: str, url: str, timeout: float = PATIENT_SECONDS
+) -> AsyncIterator[tuple[World, Receiver]]:
     """Escalation that pages Ana at `url`, and the receiver of all others."""
     async with (
         receiver() as others,
@@ -73,7 +86,9 @@ async def paging(database: str, url: str, timeout: float = PATIENT_SECONDS) -> A
 
 
 @pytest.mark.parametrize("case", FAILING)
-async def test_it_is_tried_again_under_one_id_and_the_next_step_comes_in_time(database: str, case: str) -> None:
+async def test_it_is_tried_again_under_one_id_and_the_next_step_comes_in_time(
+    database: str, case: str
+) -> None:
     behaviour, error, uncertain = FAILING[case]
     timeout = TIMEOUT_SECONDS if error == TIMED_OUT or "drips" in case else PATIENT_SECONDS
     async with misbehaving(behaviour) as bad, paging(database, bad.url, timeout) as (it, others):
@@ -95,12 +110,18 @@ async def test_it_is_tried_again_under_one_id_and_the_next_step_comes_in_time(da
 
 
 @pytest.mark.parametrize("case", ACCEPTING)
-async def test_a_page_that_was_accepted_is_delivered_whatever_comes_after(database: str, case: str) -> None:
+async def test_a_page_that_was_accepted_is_delivered_whatever_comes_after(
+    database: str, case: str
+) -> None:
     async with misbehaving(ACCEPTING[case]) as bad, paging(database, bad.url) as (it, _):
         await it.triaged(1042)
         row = await it.page("sent")
         await eventually("it lets go of the connection", lambda: _closed(bad))
-    assert (row["attempts"], row["possible_duplicate"], bad.keys) == (1, False, [row["attempt_key"]])
+    assert (row["attempts"], row["possible_duplicate"], bad.keys) == (
+        1,
+        False,
+        [row["attempt_key"]],
+    )
 
 
 async def _closed(bad: Misbehaving) -> bool:
@@ -150,7 +171,13 @@ async def test_retry_after_is_not_cut_short(database: str) -> None:
 async def test_c67_a_redirect_is_followed_nowhere(database: str, status: int) -> None:
     async with receiver() as inside, receiver() as bad, paging(database, bad.url) as (it, _):
         port = inside.url.rpartition(":")[2]
-        places = (inside.url, f"http://[::ffff:127.0.0.1]:{port}/", "http://169.254.169.254/", "//x", "file:///etc")
+        places = (
+            inside.url,
+            f"http://[::ffff:127.0.0.1]:{port}/",
+            "http://169.254.169.254/",
+            "//x",
+            "file:///etc",
+        )
         for number, place in enumerate(places):
             bad.status(status, Location=place)
             (id,) = await it.triaged(number)
@@ -166,7 +193,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     folder = tmp_path_factory.mktemp("tls")
     key, chain = folder / "key.pem", folder / "cert.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
-    subprocess.run([*command.split(), "-keyout", key, "-out", chain], check=True, capture_output=True)
+    subprocess.run(
+        [*command.split(), "-keyout", key, "-out", chain], check=True, capture_output=True
+    )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(chain, key)
     return context
@@ -184,11 +213,16 @@ async def test_a_certificate_that_nobody_signed_is_a_failure_of_tls_that_may_pas
 async def test_many_users_at_one_hanging_host_do_not_delay_those_at_another(database: str) -> None:
     names = [f"user{number}" for number in range(200)]
     async with misbehaving(hang) as bad, receiver() as others:
-        users = "".join(f'  {n}: {{{{name: N, email: n@x.example, webhook: "{bad.url}/{n}"}}}}\n' for n in names)
+        users = "".join(
+            f'  {n}: {{{{name: N, email: n@x.example, webhook: "{bad.url}/{n}"}}}}\n' for n in names
+        )
         targets = ", ".join(f'"user:{name}"' for name in names)
         teams = TEAMS.replace("teams:\n", f"{users}teams:\n  many: {{{{policy: many}}}}\n")
         teams += f"  many:\n    steps:\n      - {{{{targets: [{targets}], wait: 7d}}}}\n"
-        async with world(database, others.url, teams=teams, timeout=60) as it, sending(it, timeout=60):
+        async with (
+            world(database, others.url, teams=teams, timeout=60) as it,
+            sending(it, timeout=60),
+        ):
             await it.triaged(*range(2), team="many")
             await eventually("the bad host holds a page of each", lambda: _holds(bad, 200))
             await it.triaged(*range(100, 110))

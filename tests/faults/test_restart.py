@@ -10,7 +10,9 @@ from tests.support.running import Truth, alert, eventually
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_c64_a_resolve_that_was_accepted_is_told_although_its_service_was_killed(world: World) -> None:
+async def test_c64_a_resolve_that_was_accepted_is_told_although_its_service_was_killed(
+    world: World,
+) -> None:
     tocsin, accepted = world.stack.tocsin, world.storm.accepted
     world.storm.takes = False  # nobody acknowledges what is resolved here
     names = [f"resolved {number}" for number in range(6 if world.long else 1)]

@@ -1,4 +1,6 @@
-"""Services that are stopped and started anew, as every deployment does: no request fails, nothing is sent twice."""
+"""Services that are stopped and started anew, as every deployment does: no request fails, nothing
+is sent twice.
+"""
 
 import asyncio
 import itertools
@@ -21,10 +23,12 @@ _PACE_SECONDS = 0.02
 
 @dataclass
 class Client:
-    """Asks one service again and again, over one connection that it keeps alive and over new ones in turn.
+    """Asks one service again and again, over one connection that it keeps alive and over new ones
+    in turn.
 
-    A server may close a kept connection just as a request sets out on it, which HTTP/1.1 cannot prevent: such a request
-    is tried once more on a new connection. On a new connection every request has to succeed.
+    A server may close a kept connection just as a request sets out on it, which HTTP/1.1 cannot
+    prevent: such a request is tried once more on a new connection. On a new connection every
+    request has to succeed.
     """
 
     world: World
@@ -67,7 +71,9 @@ class Client:
             )
         else:
             request = session.get(
-                tocsin.url(self.service, "/v1/incidents" if self.service == "reporting" else "/livez")
+                tocsin.url(
+                    self.service, "/v1/incidents" if self.service == "reporting" else "/livez"
+                )
             )
         async with request as answer:
             text = await answer.text()
@@ -97,7 +103,10 @@ async def roll(world: World, service: str, clients: list[Client]) -> None:
     before = [client.done for client in clients]
 
     async def busy() -> Truth:
-        return Truth(all(client.done > done for client, done in zip(clients, before, strict=True)), str(clients))
+        return Truth(
+            all(client.done > done for client, done in zip(clients, before, strict=True)),
+            str(clients),
+        )
 
     await eventually("requests to all", busy)
     old = world.stack.parts[service].process
@@ -110,14 +119,24 @@ async def roll(world: World, service: str, clients: list[Client]) -> None:
 
 
 def unanswered(world: World) -> set[str]:
-    """Pages that this very process did not answer in time: they are repeated on any day, with a rollout or without."""
+    """Pages that this very process did not answer in time: they are repeated on any day, with a
+    rollout or without.
+    """
     lines = world.stack.parts["escalation"].log.read_bytes().splitlines()
     told = [orjson.loads(line) for line in lines if line.startswith(b"{")]
-    return {line["attempt_key"] for line in told if line.get("error") == "timed out" and "attempt_key" in line}
+    return {
+        line["attempt_key"]
+        for line in told
+        if line.get("error") == "timed out" and "attempt_key" in line
+    }
 
 
 async def test_a_rollout_fails_no_request_and_repeats_no_page(world: World) -> None:
-    clients = [Client(world, service, f"rolled {service} {number}") for service in SERVICES for number in range(5)]
+    clients = [
+        Client(world, service, f"rolled {service} {number}")
+        for service in SERVICES
+        for number in range(5)
+    ]
     pages = len(world.receiver.received)
     async with world.load("rolled"), asked(clients):
         if world.long:
@@ -125,7 +144,9 @@ async def test_a_rollout_fails_no_request_and_repeats_no_page(world: World) -> N
                 await roll(world, service, clients)
         await asyncio.gather(*(roll(world, service, clients) for service in SERVICES))
 
-    print(f"{sum(c.done for c in clients)} requests, of which {sum(c.retried for c in clients)} were tried once more")
+    print(
+        f"{sum(c.done for c in clients)} requests, of which {sum(c.retried for c in clients)} were tried once more"
+    )
     assert [failed for client in clients for failed in client.failed] == []
     arrived = Counter(page.webhook_id for page in world.receiver.received[pages:])
     repeated = {key for key, times in arrived.items() if times > 1}

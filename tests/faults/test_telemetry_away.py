@@ -1,4 +1,6 @@
-"""The telemetry backend hangs or is down: nobody waits for it, and work goes on as fast as with one that answers."""
+"""The telemetry backend hangs or is down: nobody waits for it, and work goes on as fast as with one
+that answers.
+"""
 
 import asyncio
 import signal
@@ -18,7 +20,16 @@ from shared.telemetry import span, spans, stop_telemetry
 from shared.telemetry.tracing import start_tracing
 from tests.support.misbehaving import hang, misbehaving, says
 from tests.support.policies import policy_files
-from tests.support.running import SERVICES, Receiver, Running, Truth, alert, eventually, free_port, running
+from tests.support.running import (
+    SERVICES,
+    Receiver,
+    Running,
+    Truth,
+    alert,
+    eventually,
+    free_port,
+    running,
+)
 from tests.support.stack import clone_database, drop_database, name_of
 
 MANY = 10_000
@@ -88,7 +99,9 @@ async def work(tocsin: Running, receiver: Receiver, name: str) -> float:
     expected, began = len(receiver.received) + ALERTS, time.monotonic()
 
     async def paged() -> Truth:
-        return Truth(len(receiver.received) >= expected, f"{len(receiver.received)} of {expected} pages")
+        return Truth(
+            len(receiver.received) >= expected, f"{len(receiver.received)} of {expected} pages"
+        )
 
     for start in range(0, ALERTS, 50):
         await tocsin.signals(*(alert(f"{name} {number}") for number in range(start, start + 50)))
@@ -113,7 +126,10 @@ async def test_work_is_as_fast_without_a_backend_that_answers(
     async with AsyncExitStack() as entered:
         well = await entered.enter_async_context(misbehaving(says(TAKES)))
         ill = await entered.enter_async_context(misbehaving(hang))
-        urls = {"well": well.url, "ill": ill.url if case == "hangs" else f"http://127.0.0.1:{free_port()}"}
+        urls = {
+            "well": well.url,
+            "ill": ill.url if case == "hangs" else f"http://127.0.0.1:{free_port()}",
+        }
         both = [
             await entered.enter_async_context(
                 stack(kafka, postgres, template, f"{topic_prefix}{name}.", tmp_path / name, url)
@@ -127,8 +143,12 @@ async def test_work_is_as_fast_without_a_backend_that_answers(
                 for which in (0, 1) if piece % 2 else (1, 0):
                     seconds[which] += await work(*both[which], f"{number}.{piece}")
             ratios += [seconds[0] / seconds[1]] if number >= 0 else []
-            print(f"{case}: {', '.join(f'{SLICES * ALERTS / one:.0f}' for one in seconds)} alerts a second")
+            print(
+                f"{case}: {', '.join(f'{SLICES * ALERTS / one:.0f}' for one in seconds)} alerts a second"
+            )
         for tocsin, _ in both:
             async with asyncio.timeout(20):
-                await asyncio.gather(*(tocsin.kill(service, signal.SIGTERM) for service in SERVICES))
+                await asyncio.gather(
+                    *(tocsin.kill(service, signal.SIGTERM) for service in SERVICES)
+                )
     assert statistics.median(ratios) >= 0.85, ratios

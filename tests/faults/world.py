@@ -1,4 +1,6 @@
-"""What every fault is judged by: steady load over a supervised stack, and an independent checker when it is over."""
+"""What every fault is judged by: steady load over a supervised stack, and an independent checker
+when it is over.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +15,9 @@ from tests.support.running import Receiver
 
 @dataclass
 class World:
-    """One stack for many faults, one after the other. `long`: whether there is time for many of each."""
+    """One stack for many faults, one after the other. `long`: whether there is time for many of
+    each.
+    """
 
     stack: Supervised
     storm: Storm
@@ -23,7 +27,8 @@ class World:
 
     @asynccontextmanager
     async def load(self, name: str) -> AsyncIterator[None]:
-        """Steady load while the block breaks things. After it everything comes to rest, and all invariants hold.
+        """Steady load while the block breaks things. After it everything comes to rest, and all
+        invariants hold.
 
         Load of the same `name` is the same signals.
         """
@@ -31,11 +36,16 @@ class World:
         async with self.storm.steady(name):
             yield
         await self.judge()
-        signals, pages = len(self.storm.accepted.signals) - signals, len(self.receiver.received) - pages
+        signals, pages = (
+            len(self.storm.accepted.signals) - signals,
+            len(self.receiver.received) - pages,
+        )
         print(f"{name}: {signals} signals accepted, {pages} pages arrived, all invariants hold")
 
     async def judge(self) -> Evidence:
-        """Wait until nothing moves; fail with what is wrong, unless an earlier fault was blamed for it."""
+        """Wait until nothing moves; fail with what is wrong, unless an earlier fault was blamed for
+        it.
+        """
         await self.stack.ready()
         async with checking(self.stack.kafka.bootstrap, self.stack.postgres.dsn(), "") as checker:
             await self.storm.pass_over(checker)

@@ -1,4 +1,6 @@
-"""The audit log: exact bytes, append-only, and a walk that finds whatever was done to it behind reporting's back."""
+"""The audit log: exact bytes, append-only, and a walk that finds whatever was done to it behind
+reporting's back.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,11 +38,16 @@ async def broken(reporting: Database) -> list[str]:
 
 async def ten_signals(feed: Feed) -> None:
     for batch in range(2):
-        records = [Record(SIGNALS, 0, 0, OPENED, b"key", f"{batch}-{n}".encode(), (("h", b"\xff"),)) for n in range(5)]
+        records = [
+            Record(SIGNALS, 0, 0, OPENED, b"key", f"{batch}-{n}".encode(), (("h", b"\xff"),))
+            for n in range(5)
+        ]
         await feed.records([feed.place(record) for record in records])
 
 
-async def test_an_untouched_log_holds_and_says_how_much_it_holds(feed: Feed, reporting: Database) -> None:
+async def test_an_untouched_log_holds_and_says_how_much_it_holds(
+    feed: Feed, reporting: Database
+) -> None:
     outage = Outage()
     await ten_signals(feed)
     await feed.events(outage.reported(), outage.triaged(), outage.started())
@@ -58,14 +65,26 @@ async def test_an_untouched_log_holds_and_says_how_much_it_holds(feed: Feed, rep
 async def test_any_bytes_at_all_are_kept_as_they_came(feed: Feed, reporting: Database) -> None:
     odd = [
         Record(SIGNALS, 0, 0, OPENED, None, None),
-        Record(SIGNALS, 0, 0, OPENED, b"\x00", b"\x00\xff not json", (("na\x00me", b"\xfe\x00"), ("", b""))),
+        Record(
+            SIGNALS,
+            0,
+            0,
+            OPENED,
+            b"\x00",
+            b"\x00\xff not json",
+            (("na\x00me", b"\xfe\x00"), ("", b"")),
+        ),
         Record(intake.TOPIC, 0, 0, OPENED, b"k", b"not json"),
         Record(intake.TOPIC, 0, 0, OPENED, b"k", None),
     ]
     await feed.records([feed.place(record) for record in odd])
     async with reporting.connection() as connection:
-        rows = await connection.fetch('SELECT topic, key, value FROM audit ORDER BY topic DESC, "offset"')
-        letters = await connection.fetchval("SELECT count(*) FROM outbox WHERE topic = 'tocsin.dead-letters.v1'")
+        rows = await connection.fetch(
+            'SELECT topic, key, value FROM audit ORDER BY topic DESC, "offset"'
+        )
+        letters = await connection.fetchval(
+            "SELECT count(*) FROM outbox WHERE topic = 'tocsin.dead-letters.v1'"
+        )
     assert [tuple(row) for row in rows] == [(r.topic, r.key, r.value) for r in odd]
     assert letters == 2  # the facts that are none: recorded all the same
     assert await broken(reporting) == []
@@ -74,15 +93,30 @@ async def test_any_bytes_at_all_are_kept_as_they_came(feed: Feed, reporting: Dat
 @pytest.mark.parametrize(
     ("edit", "finding"),
     [
-        ("""UPDATE audit SET value = '3-3' WHERE "offset" = 3""", "offset 3 does not follow from offset 2"),
-        ("""UPDATE audit SET value = NULL WHERE "offset" = 3""", "offset 3 does not follow from offset 2"),
-        ("""UPDATE audit SET key = 'kez' WHERE "offset" = 9""", "offset 9 does not follow from offset 8"),
-        ("""UPDATE audit SET headers = '' WHERE "offset" = 5""", "offset 5 does not follow from offset 4"),
+        (
+            """UPDATE audit SET value = '3-3' WHERE "offset" = 3""",
+            "offset 3 does not follow from offset 2",
+        ),
+        (
+            """UPDATE audit SET value = NULL WHERE "offset" = 3""",
+            "offset 3 does not follow from offset 2",
+        ),
+        (
+            """UPDATE audit SET key = 'kez' WHERE "offset" = 9""",
+            "offset 9 does not follow from offset 8",
+        ),
+        (
+            """UPDATE audit SET headers = '' WHERE "offset" = 5""",
+            "offset 5 does not follow from offset 4",
+        ),
         (
             """UPDATE audit SET recorded_at = recorded_at + interval '1 microsecond' WHERE "offset" = 0""",
             "offset 0 does not follow from the beginning",
         ),
-        ("""UPDATE audit SET hash = sha256('x') WHERE "offset" = 4""", "offset 4 does not follow from offset 3"),
+        (
+            """UPDATE audit SET hash = sha256('x') WHERE "offset" = 4""",
+            "offset 4 does not follow from offset 3",
+        ),
         ("""DELETE FROM audit WHERE "offset" = 4""", "offset 5 does not follow from offset 3"),
         ("""DELETE FROM audit WHERE "offset" < 2""", "offset 2 does not follow from the beginning"),
         ("""DELETE FROM audit WHERE "offset" > 6""", "ends at offset 6, but offset 9 was recorded"),
@@ -113,8 +147,12 @@ async def test_the_service_itself_can_only_add(feed: Feed, reporting: Database) 
                 await connection.execute(edit)
 
 
-async def test_c61_an_override_changes_no_past_row(feed: Feed, superuser: "asyncpg.Connection[Any]") -> None:
-    """C61: events firing, then resolved at the source; a person overrides: a new row says who and when."""
+async def test_c61_an_override_changes_no_past_row(
+    feed: Feed, superuser: "asyncpg.Connection[Any]"
+) -> None:
+    """C61: events firing, then resolved at the source; a person overrides: a new row says who and
+    when.
+    """
     outage = Outage()
     await feed.events(outage.reported(), outage.triaged(), outage.started(), outage.cleared(5))
     rows = 'SELECT topic, "offset", value, hash FROM audit ORDER BY topic, "offset"'
@@ -133,7 +171,10 @@ async def test_c61_an_override_changes_no_past_row(feed: Feed, superuser: "async
 
 
 async def test_the_command_says_so_and_fails(
-    feed: Feed, reporting: Database, superuser: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+    feed: Feed,
+    reporting: Database,
+    superuser: "asyncpg.Connection[Any]",
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await ten_signals(feed)
     monkeypatch.setenv("TOCSIN_POSTGRES", reporting.dsn)

@@ -13,14 +13,22 @@ from tests.bench.workloads import Workload
 async def test_a_run_accounts_for_every_alert_and_can_be_kept(
     kafka: str, postgres: str, template: str, tmp_path: Path
 ) -> None:
-    """Two hundred alerts about a hundred things: a hundred pages, and every alert is in an incident."""
+    """Two hundred alerts about a hundred things: a hundred pages, and every alert is in an
+    incident.
+    """
     workload = Workload("small", "two alerts about each of a hundred things", 200, 100)
     servers = Servers(kafka, postgres, template)
     async with inbox() as receiver:
         ours = await through_tocsin(workload, servers, receiver)
     ceiling = await through_bare_loop(workload, servers)
 
-    assert (ours.accepted, ours.refused, ours.delivered, ours.lost, ours.duplicated) == (200, 0, 100, 0, 0)
+    assert (ours.accepted, ours.refused, ours.delivered, ours.lost, ours.duplicated) == (
+        200,
+        0,
+        100,
+        0,
+        0,
+    )
     assert (ceiling.accepted, ceiling.delivered, ceiling.lost) == (200, 100, 0)
     assert 0 < ours.p50_ms <= ours.p99_ms
     assert ours.costs["intake"].peak_mb > 0

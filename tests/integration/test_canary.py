@@ -51,14 +51,20 @@ class Tocsin:
             self.status = "resolved"
         before = "cleared" if self.leftover else "nothing was open"
         taken = [{"decision": before, "subject": None}, {"decision": "opened", "subject": INCIDENT}]
-        return web.json_response({"signals": ["taken"] if self.odd == "signals" else taken[-len(events) :]}, status=202)
+        return web.json_response(
+            {"signals": ["taken"] if self.odd == "signals" else taken[-len(events) :]}, status=202
+        )
 
     def _page(self, summary: str) -> None:
         data = {"incident_id": INCIDENT, "incident": "INC-7", "summary": summary}
         body = orjson.dumps({"data": data | {"acknowledge_url": f"{self.url}/a/secret-token"}})
         now = datetime.now(UTC)
         signature = Webhook(self.page_secret).sign("1", now, body.decode())
-        headers = {"webhook-id": "1", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
+        headers = {
+            "webhook-id": "1",
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signature,
+        }
         assert self.pages.take(headers, body) == (204 if self.page_secret == SECRET else 401)
 
     async def press(self, _: web.Request) -> web.Response:
@@ -69,12 +75,19 @@ class Tocsin:
 
     async def story(self, _: web.Request) -> web.Response:
         failed = {"user": "canary", "method": "webhook", "outcome": "failed", "error": "HTTP 500"}
-        story = {"status": self.status, "team": "canary", "waiting_on": "canary", "synthetic": self.synthetic}
+        story = {
+            "status": self.status,
+            "team": "canary",
+            "waiting_on": "canary",
+            "synthetic": self.synthetic,
+        }
         return web.json_response({} if self.odd == "story" else story | {"pages": [failed]})
 
     async def go_round(self, patience: float) -> Report:
         async with aiohttp.ClientSession() as http:
-            return await Canary(Front(http, self.url, self.url, "key"), self.pages, "c", "canary", patience).go_round()
+            return await Canary(
+                Front(http, self.url, self.url, "key"), self.pages, "c", "canary", patience
+            ).go_round()
 
 
 @asynccontextmanager
@@ -95,7 +108,11 @@ async def test_a_signal_that_is_refused_for_a_while_is_sent_again() -> None:
     assert (report.result, report.reason, report.incident) == ("passed", "", "INC-7")
     assert report.stages.keys() == {"accept", "page", "acknowledge", "resolve"}
     assert max(report.stages.values()) <= report.seconds
-    assert [event["data"]["status"] for event in tocsin.signals] == ["resolved", "firing", "resolved"]
+    assert [event["data"]["status"] for event in tocsin.signals] == [
+        "resolved",
+        "firing",
+        "resolved",
+    ]
     assert len({(event["source"], event["data"]["key"]) for event in tocsin.signals}) == 1
     assert not report.ended_leftover
 
@@ -106,18 +123,38 @@ async def test_what_an_earlier_round_left_is_told() -> None:
 
 
 TROUBLE: Sequence[tuple[dict[str, Any], str, str]] = (
-    ({"refusals": 1000}, "not_accepted", "not within 3 s; at last: HOST answered 503: too many signals are waiting"),
-    ({"odd": "signals"}, "not_accepted", "the signal accepted: not within 3 s; at last: ValueError"),
+    (
+        {"refusals": 1000},
+        "not_accepted",
+        "not within 3 s; at last: HOST answered 503: too many signals are waiting",
+    ),
+    (
+        {"odd": "signals"},
+        "not_accepted",
+        "the signal accepted: not within 3 s; at last: ValueError",
+    ),
     ({"odd": "story", "pages_sent": False}, "not_paged", "reporting cannot say why (KeyError"),
-    ({"pages_sent": False}, "not_paged", "canary by webhook failed, HTTP 500; it is triggered, team canary"),
-    ({"page_secret": OTHER}, "not_paged", "one came whose signature is not by TOCSIN_WEBHOOK_SECRET"),
+    (
+        {"pages_sent": False},
+        "not_paged",
+        "canary by webhook failed, HTTP 500; it is triggered, team canary",
+    ),
+    (
+        {"page_secret": OTHER},
+        "not_paged",
+        "one came whose signature is not by TOCSIN_WEBHOOK_SECRET",
+    ),
     (
         {"presses_work": False},
         "not_acknowledged",
         "the page's link pressed: not within 3 s; at last: HOST answered 403",
     ),
     ({"synthetic": None}, "not_acknowledged", "reporting to tell so: not within 3 s"),
-    ({"synthetic": False}, "not_synthetic", "mark service canary with `synthetic: true` in catalogue.yaml"),
+    (
+        {"synthetic": False},
+        "not_synthetic",
+        "mark service canary with `synthetic: true` in catalogue.yaml",
+    ),
     ({"ends_work": False}, "not_resolved", "at last: it is acknowledged, waiting on canary"),
 )
 

@@ -1,4 +1,6 @@
-"""The console as a person has it: in a browser, without JavaScript, on a phone, with hostile words in a signal."""
+"""The console as a person has it: in a browser, without JavaScript, on a phone, with hostile words
+in a signal.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +34,9 @@ async def console(reporting: Database) -> AsyncIterator[str]:
     wake = Wake(reporting.dsn, "reporting")
     live = Live(wake.subscribe(CHANNEL), stop, most_readers=2)
     tasks = [asyncio.create_task(component.run()) for component in (wake, live)]
-    async with served(build_app(reporting, system_clock, live, "http://traces/{trace_id}")) as address:
+    async with served(
+        build_app(reporting, system_clock, live, "http://traces/{trace_id}")
+    ) as address:
         yield address
         stop.set()
     for task in tasks:
@@ -51,7 +55,10 @@ async def test_the_board_is_live(feed: Feed, console: str, browser: Browser) -> 
     await browser.open(console)
     assert "1 incident open" in await browser.text("h1")
     assert "10 min" in await browser.text(".age")
-    await eventually("the stream is open", lambda: browser.value("document.querySelector('[data-live=on]') !== null"))
+    await eventually(
+        "the stream is open",
+        lambda: browser.value("document.querySelector('[data-live=on]') !== null"),
+    )
 
     await feed.events(major.reported(), major.triaged(), major.started())
     await eventually("the new one is on top", lambda: _reads(browser, "tbody tr", "INC-1002"))
@@ -66,21 +73,31 @@ async def test_the_board_is_live(feed: Feed, console: str, browser: Browser) -> 
 
 
 @needs_browser
-async def test_an_incidents_page_grows_without_closing_what_is_open(feed: Feed, console: str, browser: Browser) -> None:
+async def test_an_incidents_page_grows_without_closing_what_is_open(
+    feed: Feed, console: str, browser: Browser
+) -> None:
     outage = recent()
     await feed.events(
-        change(made_at=outage.opened - timedelta(minutes=5)), outage.reported(), outage.triaged(), outage.started()
+        change(made_at=outage.opened - timedelta(minutes=5)),
+        outage.reported(),
+        outage.triaged(),
+        outage.started(),
     )
     await browser.open(f"{console}/incidents/INC-1042")
     assert "(5 min before the incident)" in await browser.text(".timeline")
-    assert await browser.value("document.querySelector('.facts a[href^=\"http://traces/\"]').textContent") == (
-        outage.trace.trace_id
-    )
+    assert await browser.value(
+        "document.querySelector('.facts a[href^=\"http://traces/\"]').textContent"
+    ) == (outage.trace.trace_id)
     await browser.value("document.querySelector('.IncidentTriaged summary').click()")
     assert "service checkout is tier 1" in await browser.text(".IncidentTriaged")
 
-    await feed.events(outage.escalated(0.1, 1, "ana"), outage.paged(0.2), outage.acknowledged(2, "Ana"))
-    await eventually("the acknowledgement shows", lambda: _reads(browser, ".timeline", "Acknowledged by Ana by link"))
+    await feed.events(
+        outage.escalated(0.1, 1, "ana"), outage.paged(0.2), outage.acknowledged(2, "Ana")
+    )
+    await eventually(
+        "the acknowledgement shows",
+        lambda: _reads(browser, ".timeline", "Acknowledged by Ana by link"),
+    )
     assert "service checkout is tier 1" in await browser.text(".IncidentTriaged")
     assert "ana by webhook sent" in await browser.text(".pages")
     assert "on call" in await browser.text(".pages")
@@ -90,13 +107,27 @@ async def test_an_incidents_page_grows_without_closing_what_is_open(feed: Feed, 
 
 @needs_browser
 async def test_hostile_words_stay_words(feed: Feed, console: str, browser: Browser) -> None:
-    outage = recent(summary=HOSTILE, team=HOSTILE, links=["javascript:window.hurt = 1", "https://good.example/"])
-    await feed.events(outage.reported(), outage.triaged(), outage.started(), outage.acknowledged(1, HOSTILE))
+    outage = recent(
+        summary=HOSTILE, team=HOSTILE, links=["javascript:window.hurt = 1", "https://good.example/"]
+    )
+    await feed.events(
+        outage.reported(), outage.triaged(), outage.started(), outage.acknowledged(1, HOSTILE)
+    )
     for path in ("/", "/incidents/INC-1042"):
         await browser.open(console + path)
         assert HOSTILE in await browser.text()
-        assert await browser.value("document.querySelectorAll('main script, main img, [onerror]').length") == 0
-        assert await browser.value("[...document.links].filter((a) => a.protocol === 'javascript:').length") == 0
+        assert (
+            await browser.value(
+                "document.querySelectorAll('main script, main img, [onerror]').length"
+            )
+            == 0
+        )
+        assert (
+            await browser.value(
+                "[...document.links].filter((a) => a.protocol === 'javascript:').length"
+            )
+            == 0
+        )
         assert await browser.value("window.hurt") is None
     assert "javascript:window.hurt = 1" in await browser.text(".facts")
     assert browser.complaints == []
@@ -104,7 +135,9 @@ async def test_hostile_words_stay_words(feed: Feed, console: str, browser: Brows
 
 @needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_it_fits_a_phone_and_can_be_read(feed: Feed, console: str, browser: Browser, scheme: str) -> None:
+async def test_it_fits_a_phone_and_can_be_read(
+    feed: Feed, console: str, browser: Browser, scheme: str
+) -> None:
     outage = recent(summary="a very long summary without a space: " + "x" * 300)
     await feed.events(outage.reported(), outage.triaged(), outage.started(), outage.paged(1))
     await browser.resize(390, 800)
@@ -114,11 +147,21 @@ async def test_it_fits_a_phone_and_can_be_read(feed: Feed, console: str, browser
         assert await browser.value(LEAST_CONTRAST) >= 4.5
 
 
-async def test_a_page_is_complete_without_javascript(feed: Feed, console: str, http: aiohttp.ClientSession) -> None:
+async def test_a_page_is_complete_without_javascript(
+    feed: Feed, console: str, http: aiohttp.ClientSession
+) -> None:
     outage = recent()
-    await feed.events(outage.reported(), outage.triaged(), outage.started(), outage.paged(1), outage.resolved(2))
-    request = ServiceRequest(request_id=uuid7(), source="x", summary="a new laptop", received_at=system_clock())
-    await feed.events(new_event(request.request_id, 1, system_clock(), RequestLogged(request=request), new_trace()))
+    await feed.events(
+        outage.reported(), outage.triaged(), outage.started(), outage.paged(1), outage.resolved(2)
+    )
+    request = ServiceRequest(
+        request_id=uuid7(), source="x", summary="a new laptop", received_at=system_clock()
+    )
+    await feed.events(
+        new_event(
+            request.request_id, 1, system_clock(), RequestLogged(request=request), new_trace()
+        )
+    )
     board = await page(http, console)
     assert "Mean time to resolve: from opening to resolution" in board
     assert "INC-1042 checkout answers 5xx" in board
@@ -139,7 +182,9 @@ async def test_a_canarys_incident_has_a_page_and_a_list_of_its_own(
     assert "not a real incident" in await page(http, f"{console}/incidents/INC-1043")
 
 
-async def test_streams_tell_beat_and_are_bounded(feed: Feed, console: str, http: aiohttp.ClientSession) -> None:
+async def test_streams_tell_beat_and_are_bounded(
+    feed: Feed, console: str, http: aiohttp.ClientSession
+) -> None:
     async with http.get(f"{console}/events") as first, http.get(f"{console}/events") as second:
         for stream in (first, second):
             await stream.content.readuntil(b"event: changed\ndata: -\n\n")

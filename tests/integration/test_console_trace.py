@@ -1,4 +1,6 @@
-"""An incident's trace in the console: drawn from the backend that has it, or a line that says why it is not."""
+"""An incident's trace in the console: drawn from the backend that has it, or a line that says why
+it is not.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +23,13 @@ from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import Outage
 from tests.support.running import eventually, free_port
-from tests.support.trace_backend import Json, TraceBackend, span_document, trace_backend, trace_document
+from tests.support.trace_backend import (
+    Json,
+    TraceBackend,
+    span_document,
+    trace_backend,
+    trace_document,
+)
 
 SECOND = 1_000_000
 LATE = 30 * SECOND
@@ -32,11 +40,29 @@ def way(*more: Json) -> Json:
     start = 1_772_532_000 * SECOND
     return trace_document(
         span_document(1, None, "checkout", "probe", start, 8_000),
-        span_document(2, 1, "tocsin-intake", "POST /v1/signals", start + 1_000, 6_500, {"http.route": "/v1/signals"}),
+        span_document(
+            2,
+            1,
+            "tocsin-intake",
+            "POST /v1/signals",
+            start + 1_000,
+            6_500,
+            {"http.route": "/v1/signals"},
+        ),
         span_document(3, 2, "tocsin-intake", "report incident", start + 2_000, 2_100),
-        span_document(4, 3, "tocsin-triage", "triage incident", start + 14_000, 1_200, {"tocsin.priority": "P1"}),
+        span_document(
+            4,
+            3,
+            "tocsin-triage",
+            "triage incident",
+            start + 14_000,
+            1_200,
+            {"tocsin.priority": "P1"},
+        ),
         span_document(5, 4, "tocsin-escalation", "escalate", start + 24_000, 1_900),
-        span_document(6, 5, "tocsin-escalation", "page webhook", start + 29_000, 12_000, {"error": True}),
+        span_document(
+            6, 5, "tocsin-escalation", "page webhook", start + 29_000, 12_000, {"error": True}
+        ),
         span_document(7, 5, "tocsin-escalation", "page email", start + 42_000, 31_000),
         span_document(8, 5, "tocsin-escalation", "acknowledge", start + LATE, 2_700),
         *more,
@@ -57,23 +83,35 @@ def patience() -> float:
 
 
 @pytest.fixture
-async def console(reporting: Database, feed: Feed, backend: TraceBackend, patience: float) -> AsyncIterator[str]:
+async def console(
+    reporting: Database, feed: Feed, backend: TraceBackend, patience: float
+) -> AsyncIterator[str]:
     """The address of INC-1042 in a console that asks `backend`."""
     outage = Outage(opened=system_clock() - timedelta(minutes=10))
     await feed.events(
-        outage.reported(), outage.triaged(), outage.started(), outage.paged(0.1), outage.acknowledged(0.5)
+        outage.reported(),
+        outage.triaged(),
+        outage.started(),
+        outage.paged(0.1),
+        outage.acknowledged(0.5),
     )
     traces = Traces(backend.url, timeout_seconds=patience, most_bytes=1024 * 1024)
     live = Live(asyncio.Event(), asyncio.Event())
-    async with served(build_app(reporting, system_clock, live, "http://traces/{trace_id}", traces)) as address:
+    async with served(
+        build_app(reporting, system_clock, live, "http://traces/{trace_id}", traces)
+    ) as address:
         yield f"{address}/incidents/INC-1042"
 
 
 @needs_browser
-async def test_an_incidents_page_shows_its_trace(console: str, backend: TraceBackend, browser: Browser) -> None:
+async def test_an_incidents_page_shows_its_trace(
+    console: str, backend: TraceBackend, browser: Browser
+) -> None:
     await browser.resize(1280, 900)
     await browser.open(console)
-    await eventually("it is drawn", lambda: browser.value("document.querySelectorAll('.spans li').length === 8"))
+    await eventually(
+        "it is drawn", lambda: browser.value("document.querySelectorAll('.spans li').length === 8")
+    )
     drawn = await browser.text(".trace")
     assert "8 spans over 30 s" in drawn
     assert "1 failed" in drawn
@@ -94,15 +132,19 @@ async def test_a_trace_is_drawn_anew_without_closing_what_is_open(
     console: str, backend: TraceBackend, browser: Browser
 ) -> None:
     await browser.open(console)
-    await eventually("it is drawn", lambda: browser.value("document.querySelectorAll('.spans li').length === 8"))
+    await eventually(
+        "it is drawn", lambda: browser.value("document.querySelectorAll('.spans li').length === 8")
+    )
     await browser.value("document.querySelector('#span-0000000000000008 summary').click()")
     await browser.value("document.querySelector('#span-0000000000000007 summary').focus()")
-    backend.answer = way(span_document(9, 8, "tocsin-escalation", "resolve", 1_772_532_900 * SECOND, 3_000))
+    backend.answer = way(
+        span_document(9, 8, "tocsin-escalation", "resolve", 1_772_532_900 * SECOND, 3_000)
+    )
     await browser.value("draw()")
     assert await browser.value("document.querySelectorAll('.spans li').length") == 9
-    assert await browser.value("[...document.querySelectorAll('.spans [open]')].map((one) => one.id).join()") == (
-        "span-0000000000000008"
-    )
+    assert await browser.value(
+        "[...document.querySelectorAll('.spans [open]')].map((one) => one.id).join()"
+    ) == ("span-0000000000000008")
     assert await browser.value("document.activeElement.parentElement.id") == "span-0000000000000007"
     # A backend that went away takes no picture with it, and says that it did.
     backend.answer = gone
@@ -113,14 +155,24 @@ async def test_a_trace_is_drawn_anew_without_closing_what_is_open(
 
 
 @needs_browser
-async def test_hostile_words_of_a_trace_stay_words(console: str, backend: TraceBackend, browser: Browser) -> None:
+async def test_hostile_words_of_a_trace_stay_words(
+    console: str, backend: TraceBackend, browser: Browser
+) -> None:
     tags = {HOSTILE: HOSTILE, "javascript:window.hurt = 1": "javascript:window.hurt = 1"}
     backend.answer = trace_document(span_document(1, None, HOSTILE, HOSTILE, 5, 5, tags))
     await browser.open(f"{console}/trace")
     await browser.value("document.querySelector('.spans summary').click()")
     assert (await browser.text()).count(HOSTILE) == 5, "name, service twice, attribute and value"
-    assert await browser.value("document.querySelectorAll('main script, main img, [onerror]').length") == 0
-    assert await browser.value("[...document.links].filter((a) => a.protocol === 'javascript:').length") == 0
+    assert (
+        await browser.value("document.querySelectorAll('main script, main img, [onerror]').length")
+        == 0
+    )
+    assert (
+        await browser.value(
+            "[...document.links].filter((a) => a.protocol === 'javascript:').length"
+        )
+        == 0
+    )
     assert await browser.value("window.hurt") is None
     assert browser.complaints == []
 
@@ -130,19 +182,32 @@ async def test_hostile_words_of_a_trace_stay_words(console: str, backend: TraceB
 async def test_a_trace_fits_a_phone_and_can_be_read(
     console: str, backend: TraceBackend, browser: Browser, scheme: str
 ) -> None:
-    long = [span_document(n, n - 1, "x" * 200, "y" * 200, n, 5, {"z" * 200: "z" * 400}) for n in range(10, 30)]
+    long = [
+        span_document(n, n - 1, "x" * 200, "y" * 200, n, 5, {"z" * 200: "z" * 400})
+        for n in range(10, 30)
+    ]
     backend.answer = way(*long)
     await browser.resize(390, 800)
     await browser.open(f"{console}/trace", prefers_color_scheme=scheme)
-    await browser.value("document.querySelectorAll('.spans details').forEach((one) => (one.open = true))")
+    await browser.value(
+        "document.querySelectorAll('.spans details').forEach((one) => (one.open = true))"
+    )
     assert await browser.value("document.documentElement.scrollWidth") <= 390
     assert await browser.value(LEAST_CONTRAST) >= 4.5
 
 
-async def test_a_trace_is_a_page_of_its_own_without_javascript(console: str, http: aiohttp.ClientSession) -> None:
+async def test_a_trace_is_a_page_of_its_own_without_javascript(
+    console: str, http: aiohttp.ClientSession
+) -> None:
     assert f'href="{urlsplit(console).path}/trace"' in await page(http, console)
     alone = await page(http, f"{console}/trace")
-    for word in ("Level 4: ", "triage incident", "report incident of tocsin-intake", "1.2 ms", "http://traces/"):
+    for word in (
+        "Level 4: ",
+        "triage incident",
+        "report incident of tocsin-intake",
+        "1.2 ms",
+        "http://traces/",
+    ):
         assert word in alone
 
 
@@ -170,7 +235,9 @@ async def gone(_: web.Request) -> web.Response:
 
 
 async def unknown(_: web.Request) -> web.Response:
-    return web.json_response({"data": None, "errors": [{"code": 404, "msg": "trace not found"}]}, status=404)
+    return web.json_response(
+        {"data": None, "errors": [{"code": 404, "msg": "trace not found"}]}, status=404
+    )
 
 
 async def elsewhere(_: web.Request) -> web.Response:
@@ -248,9 +315,13 @@ async def test_a_backend_that_is_down_and_none_at_all(
             told = await page(http, f"{address}/incidents/INC-1042/trace", status)
             assert words in told
             assert "password" not in told
-            assert ("data-trace" in await page(http, f"{address}/incidents/INC-1042")) == (traces is not None)
+            assert ("data-trace" in await page(http, f"{address}/incidents/INC-1042")) == (
+                traces is not None
+            )
             assert (
-                "there is no incident INC-7" in await page(http, f"{address}/incidents/INC-7/trace", 404) or not traces
+                "there is no incident INC-7"
+                in await page(http, f"{address}/incidents/INC-7/trace", 404)
+                or not traces
             )
 
 

@@ -1,4 +1,6 @@
-"""Consumption as a whole: every record has its effect once, whatever happens to owners and connections meanwhile."""
+"""Consumption as a whole: every record has its effect once, whatever happens to owners and
+connections meanwhile.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -31,7 +33,9 @@ from tests.support.consuming import (
 from tests.support.running import eventually, free_port
 
 
-async def test_a_new_service_reads_from_the_beginning_and_on(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_a_new_service_reads_from_the_beginning_and_on(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC, partitions=3)
     await publish(kafka, topic_prefix + TOPIC, things(300))
 
@@ -44,7 +48,9 @@ async def test_a_new_service_reads_from_the_beginning_and_on(kafka: str, topic_p
     assert await diary.wrong(things(600)) == {}
 
 
-async def test_what_a_transaction_took_back_is_not_read(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_what_a_transaction_took_back_is_not_read(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     await publish(kafka, topic_prefix + TOPIC, things(10))
     await publish(kafka, topic_prefix + TOPIC, things(10, 10), transaction=topic_prefix, abort=True)
@@ -56,7 +62,9 @@ async def test_what_a_transaction_took_back_is_not_read(kafka: str, topic_prefix
     assert await diary.values() == things(10) + things(10, 20)
 
 
-async def test_several_topics_each_go_to_their_handler(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_several_topics_each_go_to_their_handler(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     seen: dict[str, list[bytes | None]] = {"cats": [], "dogs": []}
 
     def noting(animal: str) -> Handler:
@@ -70,7 +78,9 @@ async def test_several_topics_each_go_to_their_handler(kafka: str, topic_prefix:
         await make_topic(kafka, topic_prefix + topic)
         await publish(kafka, topic_prefix + topic, [topic.encode()] * 5)
 
-    async with diary.service(kafka, topic_prefix, handlers={topic: noting(topic) for topic in seen}):
+    async with diary.service(
+        kafka, topic_prefix, handlers={topic: noting(topic) for topic in seen}
+    ):
         await diary.reaches(10)
 
     assert seen == {"cats": [b"cats"] * 5, "dogs": [b"dogs"] * 5}
@@ -89,13 +99,17 @@ async def test_a_handler_of_several_topics_gets_a_batch_together(diary: Diary) -
         return Slice(partition, start, start + 2, records)
 
     async with diary.database() as database:
-        work = Worker(database, {"cats": note, "birds": diary.write, "dogs": note}, SERVICE, system_clock)
+        work = Worker(
+            database, {"cats": note, "birds": diary.write, "dogs": note}, SERVICE, system_clock
+        )
         await work.work([piece("dogs", 0), piece("cats", 5)])
 
     assert calls == [[("cats", 5), ("cats", 6), ("dogs", 0), ("dogs", 1)]]
 
 
-async def test_members_come_and_go_while_records_flow(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_members_come_and_go_while_records_flow(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC, partitions=4)
 
     async def publishing() -> None:
@@ -116,11 +130,16 @@ async def test_members_come_and_go_while_records_flow(kafka: str, topic_prefix: 
     assert await diary.wrong(things(4000)) == {}
 
 
-async def test_two_owners_of_one_partition_do_everything_once(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_two_owners_of_one_partition_do_everything_once(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     """Kafka believes in two groups here, so both own the partition at all times."""
     await make_topic(kafka, topic_prefix + TOPIC, partitions=2)
 
-    async with diary.service(kafka, topic_prefix, group="one"), diary.service(kafka, topic_prefix, group="other"):
+    async with (
+        diary.service(kafka, topic_prefix, group="one"),
+        diary.service(kafka, topic_prefix, group="other"),
+    ):
         for start in range(0, 2000, 100):
             await publish(kafka, topic_prefix + TOPIC, things(100, start))
         await diary.reaches(2000)
@@ -167,7 +186,9 @@ async def test_a_connection_killed_in_the_transaction_loses_nothing(
         await diary.write(connection, records)
         if killed < 3:
             killed += 1
-            await diary.admin.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+            await diary.admin.execute(
+                "SELECT pg_terminate_backend($1)", connection.get_server_pid()
+            )
         await diary.write(connection, [])
 
     async with diary.service(kafka, topic_prefix, be_killed) as service:
@@ -179,7 +200,9 @@ async def test_a_connection_killed_in_the_transaction_loses_nothing(
     assert await diary.wrong(things(200)) == {}
 
 
-async def test_a_database_that_is_away_is_waited_for(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_a_database_that_is_away_is_waited_for(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     await diary.close_database()
     async with diary.service(kafka, topic_prefix) as service:
@@ -216,19 +239,25 @@ async def test_a_lost_race_is_run_again(kafka: str, topic_prefix: str, diary: Di
     assert await diary.values() == things(20)
 
 
-async def test_kafkas_commit_follows_for_lag_monitors(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_kafkas_commit_follows_for_lag_monitors(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     await publish(kafka, topic_prefix + TOPIC, things(20), transaction=topic_prefix)
     partition = TopicPartition(topic_prefix + TOPIC, 0)
 
     async with (
-        AIOKafkaConsumer(bootstrap_servers=kafka, group_id=topic_prefix + SERVICE, enable_auto_commit=False) as monitor,
+        AIOKafkaConsumer(
+            bootstrap_servers=kafka, group_id=topic_prefix + SERVICE, enable_auto_commit=False
+        ) as monitor,
         diary.service(kafka, topic_prefix),
     ):
         [end] = (await monitor.end_offsets([partition])).values()
 
         async def caught_up() -> bool:
-            return bool(await monitor.committed(partition) == end == 21)  # the transaction's marker is the 21st
+            return bool(
+                await monitor.committed(partition) == end == 21
+            )  # the transaction's marker is the 21st
 
         await eventually("the commit is at the end", caught_up)
 
@@ -239,7 +268,9 @@ async def test_a_member_that_is_killed_has_its_partition_back_at_once(
     """A static member does not say good-bye, so leaving is the same as being killed."""
 
     class Missed(Consumer):
-        """Only after far longer than the test waits does Kafka give its partitions to somebody else."""
+        """Only after far longer than the test waits does Kafka give its partitions to somebody
+        else.
+        """
 
         def __init__(self, owner: Owner, **options: Any) -> None:
             super().__init__(owner, **options | {"session_timeout_ms": 300_000})
@@ -257,7 +288,9 @@ async def test_a_member_that_is_killed_has_its_partition_back_at_once(
     assert await diary.values() == things(40)
 
 
-async def test_a_batch_in_hand_is_finished_when_the_service_stops(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_a_batch_in_hand_is_finished_when_the_service_stops(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     await publish(kafka, topic_prefix + TOPIC, things(20))
     started, released = asyncio.Event(), asyncio.Event()
@@ -274,12 +307,19 @@ async def test_a_batch_in_hand_is_finished_when_the_service_stops(kafka: str, to
     assert await diary.values() == things(20)
 
 
-async def test_a_broker_that_is_away_is_said_and_waited_for(topic_prefix: str, diary: Diary) -> None:
+async def test_a_broker_that_is_away_is_said_and_waited_for(
+    topic_prefix: str, diary: Diary
+) -> None:
     async with diary.service(f"127.0.0.1:{free_port()}", topic_prefix) as service:
-        await eventually("it says so", lambda: has_problem(service, "not connected to Kafka (KafkaConnectionError)"))
+        await eventually(
+            "it says so",
+            lambda: has_problem(service, "not connected to Kafka (KafkaConnectionError)"),
+        )
 
 
-async def test_records_that_linger_come_in_few_batches(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_records_that_linger_come_in_few_batches(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     batches, linger = 0, 0.2
 

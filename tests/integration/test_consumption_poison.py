@@ -1,4 +1,6 @@
-"""One bad record costs that record alone: it goes to the dead letters with its reason, and the rest commits."""
+"""One bad record costs that record alone: it goes to the dead letters with its reason, and the rest
+commits.
+"""
 
 import base64
 from collections.abc import Sequence
@@ -27,7 +29,9 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 @pytest.fixture
 async def diary(diary: Diary) -> Diary:
     """Its table does not take everything."""
-    await diary.admin.execute("ALTER TABLE effects ADD number integer CHECK (number < 1000), ADD name text")
+    await diary.admin.execute(
+        "ALTER TABLE effects ADD number integer CHECK (number < 1000), ADD name text"
+    )
     return diary
 
 
@@ -36,7 +40,10 @@ async def write_down(connection: Connection, records: Sequence[Record]) -> None:
     read = [orjson.loads(record.value or b"") for record in records]
     await connection.executemany(
         "INSERT INTO effects (value, number, name) VALUES ($1, $2, $3)",
-        [(record.value, thing["number"], thing["name"]) for record, thing in zip(records, read, strict=True)],
+        [
+            (record.value, thing["number"], thing["name"])
+            for record, thing in zip(records, read, strict=True)
+        ],
     )
 
 
@@ -72,7 +79,12 @@ async def test_poison_among_good_records(
     assert await diary.values() == good
     [letter] = await diary.letters()
     assert letter["reason"].startswith(error)
-    assert (letter["service"], letter["origin"], letter["partition"], letter["offset"]) == (SERVICE, TOPIC, 0, 17)
+    assert (letter["service"], letter["origin"], letter["partition"], letter["offset"]) == (
+        SERVICE,
+        TOPIC,
+        0,
+        17,
+    )
     assert letter["value"] == (None if value is None else base64.b64encode(value).decode())
 
 
@@ -87,11 +99,20 @@ async def test_nothing_but_poison(kafka: str, topic_prefix: str, diary: Diary) -
     assert [letter["offset"] for letter in await diary.letters()] == list(range(30))
 
 
-async def test_a_dead_letter_keeps_the_exact_bytes_and_the_trace(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_a_dead_letter_keeps_the_exact_bytes_and_the_trace(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
-    headers = [("bad", b"\xff\xfe\0"), ("traceparent", TRACEPARENT.encode()), ("tracestate", b"\0"), ("bad", b"")]
+    headers = [
+        ("bad", b"\xff\xfe\0"),
+        ("traceparent", TRACEPARENT.encode()),
+        ("tracestate", b"\0"),
+        ("bad", b""),
+    ]
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        await producer.send_and_wait(topic_prefix + TOPIC, b"\xff\0", key=b"\xfe\0", headers=headers)
+        await producer.send_and_wait(
+            topic_prefix + TOPIC, b"\xff\0", key=b"\xfe\0", headers=headers
+        )
 
     async with diary.service(kafka, topic_prefix, write_down):
         await publish(kafka, topic_prefix + TOPIC, [thing(1)])
@@ -106,7 +127,9 @@ async def test_a_dead_letter_keeps_the_exact_bytes_and_the_trace(kafka: str, top
     assert orjson.loads(message["headers"])["traceparent"] == TRACEPARENT
 
 
-async def test_a_dead_letter_is_never_too_large_to_be_sent(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_a_dead_letter_is_never_too_large_to_be_sent(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     async with AIOKafkaProducer(bootstrap_servers=kafka, max_request_size=1 << 20) as producer:
         await producer.send_and_wait(topic_prefix + TOPIC, b"{" * 1_000_000)
@@ -129,14 +152,18 @@ class NotText(str):
         return b"\xff\xfe"
 
 
-async def publish_without_text(kafka: str, topic: str, *values: bytes, codec: str | None = None) -> None:
+async def publish_without_text(
+    kafka: str, topic: str, *values: bytes, codec: str | None = None
+) -> None:
     """Send values to partition 0 in one batch; the second has a header whose name is no text."""
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
         batch = producer.create_batch()
         batch._builder = _DefaultRecordBatchBuilderPy(2, CODECS[codec], 0, -1, -1, -1, 1 << 16)
         for number, value in enumerate(values):
             name = NotText("x") if number == 1 or len(values) == 1 else "text"
-            batch.append(key=None, value=value, timestamp=None, headers=[("first", b"1"), (name, b"\xff")])
+            batch.append(
+                key=None, value=value, timestamp=None, headers=[("first", b"1"), (name, b"\xff")]
+            )
         await (await producer.send_batch(batch, topic, partition=0))
 
 
@@ -148,7 +175,9 @@ async def test_a_header_whose_name_is_no_text_is_no_reason_to_stop(
     kafka: str, topic_prefix: str, diary: Diary, codec: str | None
 ) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
-    await publish_without_text(kafka, topic_prefix + TOPIC, thing(0), thing(1), thing(2), codec=codec)
+    await publish_without_text(
+        kafka, topic_prefix + TOPIC, thing(0), thing(1), thing(2), codec=codec
+    )
     await publish_without_text(kafka, topic_prefix + TOPIC, thing(3), b"{", thing(4), codec=codec)
     await publish(kafka, topic_prefix + TOPIC, [thing(5)])
 
@@ -163,10 +192,14 @@ async def test_a_header_whose_name_is_no_text_is_no_reason_to_stop(
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-async def test_what_publishers_compress_is_read(kafka: str, topic_prefix: str, diary: Diary, codec: Any) -> None:
+async def test_what_publishers_compress_is_read(
+    kafka: str, topic_prefix: str, diary: Diary, codec: Any
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     async with AIOKafkaProducer(bootstrap_servers=kafka, compression_type=codec) as producer:
-        for sent in [await producer.send(topic_prefix + TOPIC, thing(number)) for number in range(40)]:
+        for sent in [
+            await producer.send(topic_prefix + TOPIC, thing(number)) for number in range(40)
+        ]:
             await sent
     async with diary.service(kafka, topic_prefix, write_down):
         await diary.reaches(40)
@@ -188,7 +221,10 @@ async def test_a_record_that_the_client_cannot_read_stops_its_partition_alone(
             await producer.send_and_wait(topic, thing(number), partition=number % 2)
 
     async with diary.service(kafka, topic_prefix, write_down) as service:
-        await eventually("it says so", lambda: has_problem(service, "things/0: the record at offset 10 cannot be read"))
+        await eventually(
+            "it says so",
+            lambda: has_problem(service, "things/0: the record at offset 10 cannot be read"),
+        )
         await diary.reaches(30)
         assert await diary.wrong([thing(n) for n in range(40) if n < 20 or n % 2]) == {}
 
@@ -198,7 +234,9 @@ async def test_a_record_that_the_client_cannot_read_stops_its_partition_alone(
     assert await diary.wrong([thing(number) for number in range(40)]) == {}
 
 
-async def test_a_fault_of_the_installation_condemns_no_record(kafka: str, topic_prefix: str, diary: Diary) -> None:
+async def test_a_fault_of_the_installation_condemns_no_record(
+    kafka: str, topic_prefix: str, diary: Diary
+) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     await publish(kafka, topic_prefix + TOPIC, [thing(number) for number in range(20)])
     await diary.admin.execute("ALTER TABLE effects RENAME TO effects_elsewhere")
@@ -221,7 +259,9 @@ async def test_isolation_serves_what_is_no_record(database: str, diary: Diary) -
 
     async def work(connection: Connection, items: Sequence[int]) -> None:
         calls.append(len(items))
-        await connection.executemany("INSERT INTO effects (number) VALUES ($1)", [(item,) for item in items])
+        await connection.executemany(
+            "INSERT INTO effects (number) VALUES ($1)", [(item,) for item in items]
+        )
 
     async def on_poison(_: Connection, item: int, error: Exception) -> None:
         refused.append((item, type(error)))

@@ -1,4 +1,6 @@
-"""The response to an incident on a real database: who is paged, what people do, and that nothing stalls."""
+"""The response to an incident on a real database: who is paged, what people do, and that nothing
+stalls.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,10 +29,15 @@ async def test_an_unanswered_incident_climbs_step_by_step_in_its_own_trace(it: W
     await it.triaged(1042, trace=trace)
     it.clock.jump(seconds=60)
     assert await it.fire_due() == 1
-    assert [(row["user_id"], row["step"], row["round"]) for row in await it.ledger()] == [("ana", 1, 1), ("ben", 2, 1)]
+    assert [(row["user_id"], row["step"], row["round"]) for row in await it.ledger()] == [
+        ("ana", 1, 1),
+        ("ben", 2, 1),
+    ]
     it.clock.jump(seconds=60)
     await it.fire_due()
-    assert [(row["user_id"], row["step"], row["round"]) for row in await it.ledger()][2:] == [("ana", 1, 2)]
+    assert [(row["user_id"], row["step"], row["round"]) for row in await it.ledger()][2:] == [
+        ("ana", 1, 2)
+    ]
     told = await it.told()
     assert names(told) == ["ResponseStarted"] + ["IncidentEscalated"] * 3
     assert [int(event["sequence"]) for _, event in told] == [1, 2, 3, 4]
@@ -55,7 +62,10 @@ async def test_every_open_incident_has_a_due_timer_or_waits_on_somebody(it: Worl
         assert not stalled
     keys = [row["attempt_key"] for row in await it.ledger()]
     assert len(keys) > 20
-    pages = [(r["incident_id"], r["round"], r["step"], r["user_id"], r["method"]) for r in await it.ledger()]
+    pages = [
+        (r["incident_id"], r["round"], r["step"], r["user_id"], r["method"])
+        for r in await it.ledger()
+    ]
     assert len(set(keys)) == len(set(pages)) == len(pages), "I3"
 
 
@@ -73,7 +83,9 @@ async def test_the_same_timer_twice_begins_one_step(it: World) -> None:
 
 async def test_news_of_triage_is_kept_without_paging_again(it: World) -> None:
     (id,) = await it.triaged(1042)
-    await it.tell((id, it.fact(id, TriageConfirmed, seen=7)), (id, it.fact(id, IncidentTriaged, seen=9)))
+    await it.tell(
+        (id, it.fact(id, TriageConfirmed, seen=7)), (id, it.fact(id, IncidentTriaged, seen=9))
+    )
     assert len(await it.ledger()) == 1
     assert (await it.act(id, "resolve")).incident.response.intake_sequence == 9
 
@@ -93,7 +105,11 @@ async def test_c19_an_acknowledged_incident_resolves_when_its_source_clears(it: 
     await it.tell((id, it.fact(id, IncidentSubsided, seen=2)))
     (resolved,) = await it.told("IncidentResolved")
     response = resolved[1]["data"]["response"]
-    assert (response["status"], response["acknowledged_by"], response["intake_sequence"]) == ("resolved", "ben", 2)
+    assert (response["status"], response["acknowledged_by"], response["intake_sequence"]) == (
+        "resolved",
+        "ben",
+        2,
+    )
 
 
 async def test_an_incident_that_clears_in_the_batch_it_came_in_pages_nobody(it: World) -> None:
@@ -107,7 +123,9 @@ async def test_an_incident_that_clears_in_the_batch_it_came_in_pages_nobody(it: 
 
 async def test_two_people_acknowledge_at_once_and_one_is_told_of_the_other(it: World) -> None:
     (id,) = await it.triaged(1042)
-    answers = await asyncio.gather(*(it.act(id, "acknowledge", by=by) for by in ("ana", "ben", "cleo")))
+    answers = await asyncio.gather(
+        *(it.act(id, "acknowledge", by=by) for by in ("ana", "ben", "cleo"))
+    )
     first = next(answer for answer in answers if answer.acted)
     assert [answer.said for answer in answers if not answer.acted] == [f"already {first.said}"] * 2
     assert len(await it.told("IncidentAcknowledged")) == 1
@@ -118,14 +136,20 @@ def command(name: str, incident_id: object, **data: object) -> CloudEvent:
     return CloudEvent(id="1", source="/bot", type=f"tocsin.commands.{name}", data=data)
 
 
-async def test_another_system_acknowledges_and_resolves_by_topic_and_repeats_itself(it: World) -> None:
+async def test_another_system_acknowledges_and_resolves_by_topic_and_repeats_itself(
+    it: World,
+) -> None:
     (id,) = await it.triaged(1042)
     await it.command(command("AcknowledgeIncident", id), command("AcknowledgeIncident", id))
     await it.command(command("ResolveIncident", id, note="rolled back"))
     told = await it.told()
     assert names(told)[-2:] == ["IncidentAcknowledged", "IncidentResolved"]
     last = told[-1][1]["data"]
-    assert (last["by"], last["via"], last["response"]["resolution"]) == ("deploy-bot", "topic", "rolled back")
+    assert (last["by"], last["via"], last["response"]["resolution"]) == (
+        "deploy-bot",
+        "topic",
+        "rolled back",
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,6 +161,8 @@ async def test_another_system_acknowledges_and_resolves_by_topic_and_repeats_its
         (command("Explode", uuid4()), "type: tocsin.commands.Explode is no command"),
     ],
 )
-async def test_a_command_that_cannot_be_obeyed_says_why(it: World, bad: CloudEvent, reason: str) -> None:
+async def test_a_command_that_cannot_be_obeyed_says_why(
+    it: World, bad: CloudEvent, reason: str
+) -> None:
     with pytest.raises(Malformed, match=reason):
         await it.command(bad)

@@ -29,14 +29,22 @@ class Outside:
     base: str
     client: aiohttp.ClientSession
 
-    async def api(self, method: str, path: str, body: Any = None, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
+    async def api(
+        self, method: str, path: str, body: Any = None, token: str = TOKEN
+    ) -> tuple[int, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {token}"}
-        async with self.client.request(method, f"{self.base}/v1/incidents/{path}", json=body, headers=headers) as got:
+        async with self.client.request(
+            method, f"{self.base}/v1/incidents/{path}", json=body, headers=headers
+        ) as got:
             return got.status, await got.json(content_type=None)
 
     async def link(self, method: str, link: str) -> tuple[int, str, dict[str, str]]:
         async with self.client.request(method, f"{self.base}/a/{link}") as got:
-            return got.status, await got.text(), {name.lower(): value for name, value in got.headers.items()}
+            return (
+                got.status,
+                await got.text(),
+                {name.lower(): value for name, value in got.headers.items()},
+            )
 
     def token(self, id: UUID, action: Any = "acknowledge", user: str = "ana") -> str:
         return self.it.links.url(id, user, action, self.it.clock()).rpartition("/")[2]
@@ -52,14 +60,23 @@ async def outside(database: str) -> AsyncIterator[Outside]:
             yield Outside(it, base, client)
 
 
-async def test_acknowledging_says_what_was_cut_and_a_second_time_what_is_already_so(outside: Outside) -> None:
+async def test_acknowledging_says_what_was_cut_and_a_second_time_what_is_already_so(
+    outside: Outside,
+) -> None:
     (id,) = await outside.it.triaged(1042)
-    status, first = await outside.api("POST", "INC-1042/acknowledge", {"by": "ana", "note": "on it"})
+    status, first = await outside.api(
+        "POST", "INC-1042/acknowledge", {"by": "ana", "note": "on it"}
+    )
     assert (status, first["said"], first["changed"]) == (200, "acknowledged by ana", True)
     assert first["cut"][0] == "page to ana by webhook (step 1)"
     assert first["response"]["status"] == "acknowledged"
     status, again = await outside.api("POST", f"{id}/acknowledge", {"by": "ben"})
-    assert (status, again["said"], again["changed"], again["cut"]) == (200, "already acknowledged by ana", False, [])
+    assert (status, again["said"], again["changed"], again["cut"]) == (
+        200,
+        "already acknowledged by ana",
+        False,
+        [],
+    )
 
 
 async def test_a_response_can_be_looked_at_with_its_ledger(outside: Outside) -> None:
@@ -76,7 +93,12 @@ async def test_a_response_can_be_looked_at_with_its_ledger(outside: Outside) -> 
 @pytest.mark.parametrize(
     ("path", "body", "status", "words"),
     [
-        ("INC-7/acknowledge", {"by": "ana"}, 404, "there is no incident INC-7; name it as INC-1042 or by its UUID"),
+        (
+            "INC-7/acknowledge",
+            {"by": "ana"},
+            404,
+            "there is no incident INC-7; name it as INC-1042 or by its UUID",
+        ),
         ("seven/acknowledge", {"by": "ana"}, 404, "there is no incident seven"),
         ("INC-99999999999999999999/resolve", {"by": "ana"}, 404, "there is no incident"),
         ("INC-1042/acknowledge", {}, 422, "by: "),
@@ -97,13 +119,19 @@ async def test_what_cannot_be_done_is_said_in_words(
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x"])
 async def test_without_the_token_nothing_is_told_or_done(outside: Outside, token: str) -> None:
     (id,) = await outside.it.triaged(1042)
-    for method, path in (("GET", f"{id}"), ("POST", f"{id}/acknowledge"), ("POST", f"{id}/resolve")):
+    for method, path in (
+        ("GET", f"{id}"),
+        ("POST", f"{id}/acknowledge"),
+        ("POST", f"{id}/resolve"),
+    ):
         status, problem = await outside.api(method, path, {"by": "ana"}, token)
         assert (status, problem["status"]) == (401, 401)
     assert not await outside.it.told("IncidentAcknowledged")
 
 
-async def test_c53_looking_at_a_link_changes_nothing_and_the_button_then_works(outside: Outside) -> None:
+async def test_c53_looking_at_a_link_changes_nothing_and_the_button_then_works(
+    outside: Outside,
+) -> None:
     (id,) = await outside.it.triaged(1042)
     link = outside.token(id)
     before = await outside.it.rows("SELECT state::text, sequence FROM incidents")
@@ -130,13 +158,17 @@ async def test_c53_looking_at_a_link_changes_nothing_and_the_button_then_works(o
 
 async def test_a_resolve_link_resolves(outside: Outside) -> None:
     (id,) = await outside.it.triaged(1042)
-    assert "Resolved by ben." in (await outside.link("POST", outside.token(id, "resolve", "ben")))[1]
+    assert (
+        "Resolved by ben." in (await outside.link("POST", outside.token(id, "resolve", "ben")))[1]
+    )
     assert "It is already resolved by ben." in (await outside.link("POST", outside.token(id)))[1]
 
 
 async def test_a_link_that_is_forged_or_old_does_nothing(outside: Outside) -> None:
     (id,) = await outside.it.triaged(1042)
-    late = outside.it.links.token(Link(id, "ana", "acknowledge", outside.it.clock() - timedelta(seconds=1)))
+    late = outside.it.links.token(
+        Link(id, "ana", "acknowledge", outside.it.clock() - timedelta(seconds=1))
+    )
     for link in (outside.token(id)[:-3], "x", late):
         for method in ("GET", "POST"):
             status, html, _ = await outside.link(method, link)
@@ -150,7 +182,8 @@ async def test_a_summary_is_text_on_the_page_whatever_is_in_it(outside: Outside)
     (id,) = await outside.it.triaged(1042)
     async with outside.it.database.transaction() as connection:
         await connection.execute(
-            "UPDATE incidents SET state = jsonb_set(state, '{response,summary}', $1)", "<script>alert(1)</script>"
+            "UPDATE incidents SET state = jsonb_set(state, '{response,summary}', $1)",
+            "<script>alert(1)</script>",
         )
     html = (await outside.link("GET", outside.token(id)))[1]
     assert "<script>" not in html
@@ -158,7 +191,11 @@ async def test_a_summary_is_text_on_the_page_whatever_is_in_it(outside: Outside)
 
 
 async def tocsin(outside: Outside, *arguments: str, token: str = TOKEN) -> tuple[int, str]:
-    environment = {"TOCSIN_ESCALATION_URL": outside.base, "TOCSIN_API_TOKEN": token, "PATH": "/usr/bin:/bin"}
+    environment = {
+        "TOCSIN_ESCALATION_URL": outside.base,
+        "TOCSIN_API_TOKEN": token,
+        "PATH": "/usr/bin:/bin",
+    }
     process = await subprocess.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -178,7 +215,9 @@ async def test_the_command_line_acknowledges_and_resolves(outside: Outside) -> N
     assert status == 0, output
     assert "INC-1042: acknowledged by ana" in output
     assert "cut: page to ana by webhook (step 1)" in output
-    status, output = await tocsin(outside, "incidents", "resolve", str(id), "--by", "ana", "--note", "rolled back")
+    status, output = await tocsin(
+        outside, "incidents", "resolve", str(id), "--by", "ana", "--note", "rolled back"
+    )
     assert (status, output.splitlines()[0]) == (0, "INC-1042: resolved by ana")
 
 
@@ -187,5 +226,7 @@ async def test_the_command_line_says_what_is_wrong_in_one_line(outside: Outside)
         1,
         "tocsin: there is no incident INC-7; name it as INC-1042 or by its UUID\n",
     )
-    status, output = await tocsin(outside, "incidents", "ack", "INC-7", "--by", "ana", token="wrong")
+    status, output = await tocsin(
+        outside, "incidents", "ack", "INC-7", "--by", "ana", token="wrong"
+    )
     assert (status, output) == (1, "tocsin: Authorization: send `Bearer <TOCSIN_API_TOKEN>`\n")

@@ -112,7 +112,11 @@ async def service(
         "TOCSIN_ALLOWED_NETWORKS": "127.0.0.0/8",
         "TOCSIN_TEST_RECEIVER": webhooks.url,
     }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "OTEL_"))}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TOCSIN_", "OTEL_"))
+    }
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(aiohttp.ClientSession())
         producer = await stack.enter_async_context(AIOKafkaProducer(bootstrap_servers=kafka))
@@ -125,7 +129,9 @@ async def service(
             )
         )
         base = f"http://127.0.0.1:{port}"
-        yield Installation(inherited | own, tmp_path / "log", base, client, producer, consumer, topic_prefix)
+        yield Installation(
+            inherited | own, tmp_path / "log", base, client, producer, consumer, topic_prefix
+        )
 
 
 async def test_c64_nothing_that_was_accepted_is_lost_when_the_process_is_killed(
@@ -140,7 +146,9 @@ async def test_c64_nothing_that_was_accepted_is_lost_when_the_process_is_killed(
 
     webhooks.answer = hang
     async with service.process() as process:
-        message = event_message(new_event(id, 1, facts.clock(), facts.fact(id, IncidentTriaged), trace))
+        message = event_message(
+            new_event(id, 1, facts.clock(), facts.fact(id, IncidentTriaged), trace)
+        )
         await service.publish(triage.TOPIC, message.value, message.key)
         await arrived.wait()
         process.kill()  # the page has left, and nobody has written down that it did
@@ -174,7 +182,9 @@ async def test_an_acknowledgement_by_topic_is_obeyed_and_a_wrong_one_told_to_the
         return orjson.dumps(to_structured(event))
 
     async with service.process():
-        message = event_message(new_event(id, 1, facts.clock(), facts.fact(id, IncidentTriaged), new_trace()))
+        message = event_message(
+            new_event(id, 1, facts.clock(), facts.fact(id, IncidentTriaged), new_trace())
+        )
         await service.publish(triage.TOPIC, message.value, message.key)
         await service.event("ResponseStarted")
         await service.publish(commands.TOPIC, order(unknown))

@@ -80,7 +80,11 @@ def test_a_signed_page_is_kept_with_its_links(inbox: Inbox) -> None:
     assert inbox.post("/pages/ana", body, signed(body)) == 204
 
     message = inbox.messages[-1]
-    assert (message["to"], message["signature"], message["id"]) == ("/pages/ana", "valid", "attempt-1")
+    assert (message["to"], message["signature"], message["id"]) == (
+        "/pages/ana",
+        "valid",
+        "attempt-1",
+    )
     assert message["subject"] == "P1 INC-7 <b>down</b>"
     assert message["links"] == {"acknowledge_url": "http://127.0.0.1/ack"}
     assert "&lt;b&gt;down&lt;/b&gt;" in inbox.get("/")

@@ -28,7 +28,9 @@ async def test_the_first_sight_of_a_database_is_remembered_and_raises_nothing(
     assert await load_epoch(connection) == 0
 
 
-async def test_a_copy_of_a_database_is_another_one_and_raises_the_epoch_once(postgres: str, database: str) -> None:
+async def test_a_copy_of_a_database_is_another_one_and_raises_the_epoch_once(
+    postgres: str, database: str
+) -> None:
     before = Database(runtime_dsn(database, "intake"))
     async with before.connection() as connection:
         last = next_sequence(41, await load_epoch(connection))

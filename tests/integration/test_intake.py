@@ -62,7 +62,9 @@ class World:
     async def resolved(self, seen: int, incident_id: UUID | None = None) -> None:
         """A person resolves the first incident (or the one given), having seen event `seen`."""
         rows = await self.rows("SELECT incident_id, number FROM incidents ORDER BY number LIMIT 1")
-        row: dict[str, Any] = {"incident_id": incident_id, "number": 1000} if incident_id else rows[0]
+        row: dict[str, Any] = (
+            {"incident_id": incident_id, "number": 1000} if incident_id else rows[0]
+        )
         record = resolution(row["incident_id"], row["number"], seen, NOON)
         async with self.database.transaction() as connection:
             await self.intake.on_escalation(connection, [record])
@@ -136,9 +138,13 @@ async def test_c14_an_alert_after_the_resolution_opens_a_new_incident(world: Wor
 
 async def test_a_signal_that_races_with_the_resolution_opens_a_new_incident(world: World) -> None:
     await world.take(fired("1", alert="a"))
-    await world.take(fired("2", alert="b", ends_at=NOON + timedelta(minutes=1)))  # held back: nobody has seen it
+    await world.take(
+        fired("2", alert="b", ends_at=NOON + timedelta(minutes=1))
+    )  # held back: nobody has seen it
     await world.resolved(seen=1)
-    rows = await world.rows("SELECT status, signal_count, alerts_firing FROM incidents ORDER BY number")
+    rows = await world.rows(
+        "SELECT status, signal_count, alerts_firing FROM incidents ORDER BY number"
+    )
     assert [tuple(row.values()) for row in rows] == [("closed", 2, 2), ("open", 1, 2)]
     kinds = [kind for kind, _ in await world.outbox()]
     assert kinds == ["IncidentReported", "IncidentReported"]
@@ -146,7 +152,9 @@ async def test_a_signal_that_races_with_the_resolution_opens_a_new_incident(worl
     await world.fire_due()  # arms itself for the copied end of alert b
     world.clock[0] = NOON + timedelta(minutes=3, seconds=1)
     await world.fire_due()
-    assert [row["status"] for row in await world.rows("SELECT status FROM incidents ORDER BY number")] == [
+    assert [
+        row["status"] for row in await world.rows("SELECT status FROM incidents ORDER BY number")
+    ] == [
         "closed",
         "cleared",
     ]
@@ -156,7 +164,9 @@ async def test_a_database_put_back_reads_of_the_end_before_what_began_it(world: 
     await world.take(fired("1"))
     (row,) = await world.rows("SELECT incident_id FROM incidents")
     await world.resolved(seen=1)
-    async with world.database.transaction() as connection:  # as it was before the signal and its end
+    async with (
+        world.database.transaction() as connection
+    ):  # as it was before the signal and its end
         await connection.execute("DELETE FROM alerts")
         await connection.execute("DELETE FROM incidents")
         await connection.execute("DELETE FROM signals")
@@ -172,7 +182,9 @@ async def test_a_database_put_back_reads_of_the_end_before_what_began_it(world: 
     assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["open"]
 
 
-async def test_a_database_put_back_does_not_open_again_what_followed_a_resolution_and_is_over_too(world: World) -> None:
+async def test_a_database_put_back_does_not_open_again_what_followed_a_resolution_and_is_over_too(
+    world: World,
+) -> None:
     await world.take(fired("1"))
     await world.take(fired("2"))
     (first,) = await world.rows("SELECT incident_id, number FROM incidents")
@@ -180,7 +192,7 @@ async def test_a_database_put_back_does_not_open_again_what_followed_a_resolutio
     (second,) = await world.rows("SELECT incident_id, number FROM incidents WHERE status = 'open'")
     async with world.database.transaction() as connection:  # as it was before the signals
         for table in ("timers", "alerts", "incidents", "signals"):
-            await connection.execute(f"DELETE FROM {table}")  # noqa: S608
+            await connection.execute(f"DELETE FROM {table}")
     await world.take(fired("1"))
     await world.take(fired("2"))
     both = [resolution(row["incident_id"], row["number"], 1, NOON) for row in (first, second)]
@@ -188,7 +200,9 @@ async def test_a_database_put_back_does_not_open_again_what_followed_a_resolutio
         await world.intake.on_escalation(connection, both)
     assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["closed"]
     await world.take(fired("3"))
-    assert len(await world.rows("SELECT FROM incidents WHERE status = 'open'")) == 1, "it is told of, not swallowed"
+    assert len(await world.rows("SELECT FROM incidents WHERE status = 'open'")) == 1, (
+        "it is told of, not swallowed"
+    )
 
 
 async def test_a_resolution_that_saw_everything_opens_nothing(world: World) -> None:
@@ -199,11 +213,15 @@ async def test_a_resolution_that_saw_everything_opens_nothing(world: World) -> N
     assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["closed"]
 
 
-async def test_c11_fifty_parallel_transactions_of_one_new_key_are_one_incident(world: World) -> None:
+async def test_c11_fifty_parallel_transactions_of_one_new_key_are_one_incident(
+    world: World,
+) -> None:
     async def one(n: int) -> None:
         for _ in range(60):
             with suppress(Conflict, *UNAVAILABLE):  # it waits for a lock or a connection as well
-                return await world.take(fired(f"p{n}", summary=f"text {n}", severity=["info", "critical"][n % 2]))
+                return await world.take(
+                    fired(f"p{n}", summary=f"text {n}", severity=["info", "critical"][n % 2])
+                )
         raise AssertionError("never got through")
 
     await asyncio.gather(*(one(n) for n in range(50)))
@@ -211,7 +229,9 @@ async def test_c11_fifty_parallel_transactions_of_one_new_key_are_one_incident(w
     assert [tuple(row.values()) for row in rows] == [(50, "critical", 1, "text 9")]
 
 
-async def test_what_a_publisher_got_wrong_on_the_topic_is_told_and_the_rest_is_taken(world: World) -> None:
+async def test_what_a_publisher_got_wrong_on_the_topic_is_told_and_the_rest_is_taken(
+    world: World,
+) -> None:
     binary = [
         ("ce_specversion", b"1.0"),
         ("ce_id", b"binary"),
@@ -220,7 +240,10 @@ async def test_what_a_publisher_got_wrong_on_the_topic_is_told_and_the_rest_is_t
         ("content-type", b"application/json"),
         ("noise", b"\xff\xfe"),
     ]
-    change = alert("change") | {"type": "tocsin.signals.Change", "data": {"summary": "v41", "service": "checkout"}}
+    change = alert("change") | {
+        "type": "tocsin.signals.Change",
+        "data": {"summary": "v41", "service": "checkout"},
+    }
     values: list[tuple[bytes | None, list[tuple[str, bytes]]]] = [
         (orjson.dumps(alert("structured")), []),
         (b"{", []),
@@ -245,7 +268,10 @@ async def test_what_a_publisher_got_wrong_on_the_topic_is_told_and_the_rest_is_t
         (4, "type"),
         (5, "data.summary"),
     ]
-    assert [data.get("signal_id") for kind, data in told if kind == "SignalRejected"][-2:] == ["1", "2"]
+    assert [data.get("signal_id") for kind, data in told if kind == "SignalRejected"][-2:] == [
+        "1",
+        "2",
+    ]
     assert [kind for kind, _ in told if kind != "SignalRejected"] == [
         "IncidentReported",
         "IncidentReported",
@@ -260,7 +286,9 @@ class TestHttp:
     async def base(self, world: World) -> AsyncIterator[str]:
         commit = GroupCommit(world.database, world.intake)
         task = asyncio.create_task(commit.run())
-        async with served(create_api(KeyRing(world.database, lambda: NOON), commit.submit, lambda: NOON)) as base:
+        async with served(
+            create_api(KeyRing(world.database, lambda: NOON), commit.submit, lambda: NOON)
+        ) as base:
             yield base
         task.cancel()
 
@@ -275,10 +303,14 @@ class TestHttp:
         self, http: aiohttp.ClientSession, url: str, body: Any, **headers: str
     ) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
-        async with http.post(url, data=data, headers={"Content-Type": "application/json", **headers}) as answer:
+        async with http.post(
+            url, data=data, headers={"Content-Type": "application/json", **headers}
+        ) as answer:
             return answer.status, orjson.loads(await answer.read())
 
-    async def test_the_three_content_modes(self, world: World, base: str, http: aiohttp.ClientSession) -> None:
+    async def test_the_three_content_modes(
+        self, world: World, base: str, http: aiohttp.ClientSession
+    ) -> None:
         url, event = f"{base}/v1/signals", alert("1")
         structured = {"Content-Type": "application/cloudevents+json"}
         status, body = await self.post(http, url, event, **structured)
@@ -295,7 +327,10 @@ class TestHttp:
     ) -> None:
         structured = {"Content-Type": "application/cloudevents+json"}
         answers = await asyncio.gather(
-            *(self.post(http, f"{base}/v1/signals", alert(f"p{n}", "k"), **structured) for n in range(50))
+            *(
+                self.post(http, f"{base}/v1/signals", alert(f"p{n}", "k"), **structured)
+                for n in range(50)
+            )
         )
         assert {status for status, _ in answers} == {202}
         assert await world.rows("SELECT signal_count FROM incidents") == [{"signal_count": 50}]
@@ -314,10 +349,17 @@ class TestHttp:
         ],
     )
     async def test_bad_input_is_a_problem_that_names_the_field(
-        self, world: World, base: str, http: aiohttp.ClientSession, change: dict[str, Any], field: str
+        self,
+        world: World,
+        base: str,
+        http: aiohttp.ClientSession,
+        change: dict[str, Any],
+        field: str,
     ) -> None:
         batch = {"Content-Type": "application/cloudevents-batch+json"}
-        status, body = await self.post(http, f"{base}/v1/signals", [alert("1"), alert("2") | change], **batch)
+        status, body = await self.post(
+            http, f"{base}/v1/signals", [alert("1"), alert("2") | change], **batch
+        )
         assert (status, body["field"]) == (400, f"[1].{field}")
         assert await world.rows("SELECT FROM signals") == [], "all of a batch or nothing"
 
@@ -331,7 +373,9 @@ class TestHttp:
         status, body = await self.post(http, url, {})
         assert (status, body["field"]) == (415, "Content-Type")
 
-    @pytest.mark.parametrize("key", ["", "Bearer", "Bearer nonsense", "Bearer tocsin_0000_00", "Basic eDp5"])
+    @pytest.mark.parametrize(
+        "key", ["", "Bearer", "Bearer nonsense", "Bearer tocsin_0000_00", "Basic eDp5"]
+    )
     async def test_without_a_good_key_nothing_is_taken(self, base: str, key: str) -> None:
         async with aiohttp.ClientSession(headers={"Authorization": key}) as http:
             status, body = await self.post(http, f"{base}/v1/signals", alert("1"))
@@ -343,18 +387,26 @@ class TestHttp:
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as http:
             assert (await self.post(http, f"{base}/v1/signals", alert("1")))[0] == 401
 
-    async def test_the_database_holds_no_key_in_clear(self, world: World, http: aiohttp.ClientSession) -> None:
+    async def test_the_database_holds_no_key_in_clear(
+        self, world: World, http: aiohttp.ClientSession
+    ) -> None:
         secret = http.headers["Authorization"].split("_", 2)[2]
         rows = await world.rows("SELECT integration_keys::text AS row FROM integration_keys")
         assert rows
         assert secret not in str(rows)
 
-    async def test_alertmanagers_webhook(self, world: World, base: str, http: aiohttp.ClientSession) -> None:
+    async def test_alertmanagers_webhook(
+        self, world: World, base: str, http: aiohttp.ClientSession
+    ) -> None:
         url = f"{base}/v1/alertmanager"
         assert (await self.post(http, url, alertmanager("firing", "a", "b")))[0] == 200
         assert (await self.post(http, url, alertmanager("firing", "a", "b")))[0] == 200
-        rows = await world.rows("SELECT service, severity, summary, signal_count, alerts_firing FROM incidents")
-        assert [tuple(row.values()) for row in rows] == [("checkout", "critical", "checkout is down", 4, 2)]
+        rows = await world.rows(
+            "SELECT service, severity, summary, signal_count, alerts_firing FROM incidents"
+        )
+        assert [tuple(row.values()) for row in rows] == [
+            ("checkout", "critical", "checkout is down", 4, 2)
+        ]
         assert (await self.post(http, url, alertmanager("resolved", "a", "b")))[0] == 200
         assert await world.rows("SELECT status FROM incidents") == [{"status": "cleared"}]
 
@@ -362,19 +414,27 @@ class TestHttp:
         self, world: World, base: str, http: aiohttp.ClientSession
     ) -> None:
         body = alertmanager("firing", "a")
-        body["alerts"].append({"status": "firing", "labels": {"alertname": "odd", "severity": 7, "x": "\u0000"}})
+        body["alerts"].append(
+            {"status": "firing", "labels": {"alertname": "odd", "severity": 7, "x": "\u0000"}}
+        )
         body["alerts"].append({"status": "firing", "generatorURL": "?orgId=1", "annotations": None})
         status, answer = await self.post(http, f"{base}/v1/alertmanager", body)
         assert (status, answer) == (200, {"accepted": 3})
-        assert [row["alerts_firing"] for row in await world.rows("SELECT alerts_firing FROM incidents")] == [3]
+        assert [
+            row["alerts_firing"] for row in await world.rows("SELECT alerts_firing FROM incidents")
+        ] == [3]
 
     @pytest.mark.parametrize("name", ["topic", "two words", "", "x" * 64, "a\nb"])
-    async def test_a_name_that_could_be_taken_for_another_sender_is_refused(self, world: World, name: str) -> None:
+    async def test_a_name_that_could_be_taken_for_another_sender_is_refused(
+        self, world: World, name: str
+    ) -> None:
         async with world.database.transaction() as connection:
             with pytest.raises(ValueError, match="a name has letters"):
                 await create_key(connection, name, None, NOON)
 
-    async def test_another_version_is_refused_by_name(self, base: str, http: aiohttp.ClientSession) -> None:
+    async def test_another_version_is_refused_by_name(
+        self, base: str, http: aiohttp.ClientSession
+    ) -> None:
         body = alertmanager("firing", "a") | {"version": "3"}
         status, answer = await self.post(http, f"{base}/v1/alertmanager", body)
         assert (status, answer["field"]) == (400, "version")
@@ -383,7 +443,9 @@ class TestHttp:
         self, world: World, base: str, http: aiohttp.ClientSession
     ) -> None:
         structured = {"Content-Type": "application/cloudevents+json"}
-        assert (await self.post(http, f"{base}/v1/signals", alert("before"), **structured))[0] == 202
+        assert (await self.post(http, f"{base}/v1/signals", alert("before"), **structured))[
+            0
+        ] == 202
         admin = await asyncpg.connect(on_database(world.admin, "postgres"))
         name = name_of(world.admin)
         try:
@@ -393,7 +455,9 @@ class TestHttp:
                 name,
             )
             await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            async with http.post(f"{base}/v1/signals", json=alert("down"), headers=structured) as answer:
+            async with http.post(
+                f"{base}/v1/signals", json=alert("down"), headers=structured
+            ) as answer:
                 assert answer.status == 503
                 assert answer.headers["Retry-After"]
                 assert answer.content_type == "application/problem+json"
@@ -401,7 +465,10 @@ class TestHttp:
         finally:
             await admin.close()
         assert (await self.post(http, f"{base}/v1/signals", alert("after"), **structured))[0] == 202
-        assert {row["signal_id"] for row in await world.rows("SELECT signal_id FROM signals")} == {"before", "after"}
+        assert {row["signal_id"] for row in await world.rows("SELECT signal_id FROM signals")} == {
+            "before",
+            "after",
+        }
 
 
 def alertmanager(status: str, *instances: str) -> dict[str, Any]:

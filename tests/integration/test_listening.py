@@ -1,4 +1,6 @@
-"""A server that ends hears everybody whom it has accepted, and leaves the others in the queue of its socket."""
+"""A server that ends hears everybody whom it has accepted, and leaves the others in the queue of
+its socket.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +29,9 @@ async def seen(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-async def test_who_has_connected_is_heard_and_who_connects_later_is_heard_by_the_successor() -> None:
+async def test_who_has_connected_is_heard_and_who_connects_later_is_heard_by_the_successor() -> (
+    None
+):
     kept = listen("127.0.0.1", 0)
     address = kept.getsockname()
     old, new = make_server(), make_server()
@@ -36,7 +40,9 @@ async def test_who_has_connected_is_heard_and_who_connects_later_is_heard_by_the
     await eventually("it is accepted", partial(seen, lambda: bool(old.server_state.connections)))
 
     old.should_exit = True
-    await eventually("nobody else is accepted", partial(seen, lambda: not old.servers[0].is_serving()))
+    await eventually(
+        "nobody else is accepted", partial(seen, lambda: not old.servers[0].is_serving())
+    )
     late_reader, late = await asyncio.open_connection(*address)
     late.write(REQUEST)
     early.write(REQUEST)

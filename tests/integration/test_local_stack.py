@@ -25,7 +25,9 @@ from tests.support.stack import until
 
 def psql(server: Postgres, statement: str) -> str:
     program = programs(server.user) / "psql"
-    done = subprocess.run([program, "-XAtqc", statement, server.dsn()], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [program, "-XAtqc", statement, server.dsn()], capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 
@@ -36,10 +38,16 @@ async def test_a_record_goes_through_the_broker(kafka: str, topic_prefix: str) -
     await admin.create_topics([NewTopic(topic, 1, 1)])
     await admin.close()
 
-    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=topic) as producer, producer.transaction():
+    async with (
+        AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=topic) as producer,
+        producer.transaction(),
+    ):
         await producer.send_and_wait(topic, b"disk full", key=b"INC-1")
     async with AIOKafkaConsumer(
-        topic, bootstrap_servers=kafka, auto_offset_reset="earliest", isolation_level="read_committed"
+        topic,
+        bootstrap_servers=kafka,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
     ) as consumer:
         record = await consumer.getone()
 
@@ -49,7 +57,9 @@ async def test_a_record_goes_through_the_broker(kafka: str, topic_prefix: str) -
 async def test_each_test_has_a_migrated_database_of_its_own(database: str) -> None:
     connection = await asyncpg.connect(database)
     try:
-        schemas = {row["nspname"] for row in await connection.fetch("SELECT nspname FROM pg_namespace")}
+        schemas = {
+            row["nspname"] for row in await connection.fetch("SELECT nspname FROM pg_namespace")
+        }
         await connection.execute("CREATE TABLE mark (id int)")
     finally:
         await connection.close()
@@ -91,7 +101,9 @@ def test_only_the_user_who_started_the_server_gets_in(tmp_path: Path) -> None:
         command = ["psql", "-X", server.dsn(), "-c", "SELECT 1"]
         program = programs(server.user) / command.pop(0)
 
-        refused = subprocess.run([program, *command], user=server.user, capture_output=True, text=True, check=False)
+        refused = subprocess.run(
+            [program, *command], user=server.user, capture_output=True, text=True, check=False
+        )
 
         assert "peer authentication failed" in refused.stderr.lower()
     finally:
@@ -100,13 +112,17 @@ def test_only_the_user_who_started_the_server_gets_in(tmp_path: Path) -> None:
         shutil.rmtree(server.socket)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the system has no signal for it; the next start ends the child")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the system has no signal for it; the next start ends the child"
+)
 def test_a_child_does_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from deploy.local.process import spawn\n"
         f"print(spawn(['sleep', '60'], Path({str(tmp_path / 'log')!r})).pid, flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as supervisor:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as supervisor:
         assert supervisor.stdout
         child = int(supervisor.stdout.readline())
         assert birth(child)
@@ -117,12 +133,16 @@ def test_a_child_does_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) ->
 
 
 def test_a_leftover_is_ended_even_if_it_does_not_listen(tmp_path: Path) -> None:
-    stubborn = spawn(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], tmp_path / "log")
+    stubborn = spawn(
+        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], tmp_path / "log"
+    )
     until(lambda: "ready" in (tmp_path / "log").read_text())
     born = birth(stubborn.pid)
     assert born
 
-    threading.Thread(target=stubborn.wait, daemon=True).start()  # a process that nobody waits for stays listed
+    threading.Thread(
+        target=stubborn.wait, daemon=True
+    ).start()  # a process that nobody waits for stays listed
     assert end_leftover(stubborn.pid, born, signal.SIGTERM, patience_seconds=0.3)
 
     assert birth(stubborn.pid) != born

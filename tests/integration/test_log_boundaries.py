@@ -1,4 +1,6 @@
-"""Where consumption starts when Kafka and the database do not agree, and when it must not start at all."""
+"""Where consumption starts when Kafka and the database do not agree, and when it must not start at
+all.
+"""
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -37,7 +39,9 @@ async def topic(kafka: str, topic_prefix: str) -> str:
 async def commit_to_kafka(kafka: str, prefix: str, offset: int) -> None:
     """What an operator's tool does to the group."""
     partition = TopicPartition(prefix + TOPIC, 0)
-    async with AIOKafkaConsumer(bootstrap_servers=kafka, group_id=prefix + SERVICE, enable_auto_commit=False) as tool:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=kafka, group_id=prefix + SERVICE, enable_auto_commit=False
+    ) as tool:
         tool.assign([partition])
         await tool.commit({partition: offset})
 
@@ -107,7 +111,12 @@ async def test_a_database_put_back_to_before_its_first_record_reads_everything_a
 @pytest.mark.parametrize("read_before", [0, 50])
 @pytest.mark.parametrize("watch_seconds", [0.1, 1000], ids=["when looking", "with the next record"])
 async def test_a_database_put_back_under_a_running_service_is_noticed(
-    kafka: str, topic_prefix: str, diary: Diary, read_before: int, watch_seconds: float, monkeypatch: pytest.MonkeyPatch
+    kafka: str,
+    topic_prefix: str,
+    diary: Diary,
+    read_before: int,
+    watch_seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keeper, "_WATCH_SECONDS", watch_seconds)
     await make_topic(kafka, topic_prefix + TOPIC)
@@ -186,14 +195,20 @@ async def test_a_topic_that_is_gone_keeps_nobody_from_seeing_to_the_others(
     monkeypatch.setattr(consumption, "_METADATA_SECONDS", 0.5)
     monkeypatch.setattr(keeper, "_TOGETHER_SECONDS", 0.2)
     await make_topic(kafka, topic_prefix + "others")
-    async with diary.service(kafka, topic_prefix, handlers={TOPIC: diary.write, "others": diary.write}) as service:
+    async with diary.service(
+        kafka, topic_prefix, handlers={TOPIC: diary.write, "others": diary.write}
+    ) as service:
         await diary.reaches(100)
         await delete_topic(kafka, topic_prefix + "others")
         await eventually("it says so", lambda: has_problem(service, "others: the topic is gone"))
         await publish(kafka, topic, things(5, 2000), transaction=topic, abort=True)
 
         async def at_the_end() -> bool:
-            return bool(await diary.admin.fetchval("SELECT next_offset = 106 FROM offsets WHERE topic = $1", TOPIC))
+            return bool(
+                await diary.admin.fetchval(
+                    "SELECT next_offset = 106 FROM offsets WHERE topic = $1", TOPIC
+                )
+            )
 
         await eventually("the row is past the marker", at_the_end)
 
@@ -220,7 +235,9 @@ async def test_a_database_put_back_under_a_stopped_partition_has_a_new_epoch(
 async def remove_before(kafka: str, topic: str, offset: int) -> None:
     """What retention does."""
     async with admin_client(kafka) as admin:
-        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=offset)})
+        await admin.delete_records(
+            {TopicPartition(topic, 0): RecordsToDelete(before_offset=offset)}
+        )
 
 
 async def test_retention_past_the_row_stops_the_partition(
@@ -260,7 +277,9 @@ async def test_retention_past_a_slow_service_stops_the_partition(
     assert await diary.values() == things(100)
 
 
-async def test_retention_up_to_the_row_is_no_loss(kafka: str, topic_prefix: str, topic: str, diary: Diary) -> None:
+async def test_retention_up_to_the_row_is_no_loss(
+    kafka: str, topic_prefix: str, topic: str, diary: Diary
+) -> None:
     async with diary.service(kafka, topic_prefix):
         await diary.reaches(100)
     await publish(kafka, topic, things(10, 100))
@@ -275,7 +294,9 @@ async def test_retention_up_to_the_row_is_no_loss(kafka: str, topic_prefix: str,
 async def test_an_idle_log_that_ends_in_markers_may_lose_all_its_records(
     kafka: str, topic_prefix: str, topic: str, diary: Diary
 ) -> None:
-    """The row must follow over markers, or it would seem to be behind the log once retention has emptied it."""
+    """The row must follow over markers, or it would seem to be behind the log once retention has
+    emptied it.
+    """
     async with diary.service(kafka, topic_prefix):
         await diary.reaches(100)
         await publish(kafka, topic, things(5, 2000), transaction=topic, abort=True)

@@ -12,7 +12,10 @@ from shared.postgres.migrate import Migration, MigrationError, list_migrations, 
 from tests.support.stack import drop_database, name_of, on_database, runtime_dsn
 
 NOTES = Migration("intake/0001_notes.sql", "CREATE TABLE notes (id integer PRIMARY KEY, body text)")
-MARKS = Migration("intake/0002_marks.sql", "CREATE TABLE marks (id integer REFERENCES notes); CREATE SEQUENCE tally")
+MARKS = Migration(
+    "intake/0002_marks.sql",
+    "CREATE TABLE marks (id integer REFERENCES notes); CREATE SEQUENCE tally",
+)
 
 
 @pytest.fixture
@@ -57,7 +60,9 @@ async def test_a_later_version_applies_only_its_new_files(empty: str) -> None:
 async def test_many_that_start_together_migrate_once(empty: str, postgres: str) -> None:
     other = await _create(postgres)
     try:
-        applied = await asyncio.gather(*(migrate(dsn, "intake", [NOTES]) for dsn in (empty, other) * 4))
+        applied = await asyncio.gather(
+            *(migrate(dsn, "intake", [NOTES]) for dsn in (empty, other) * 4)
+        )
     finally:
         await drop_database(postgres, name_of(other))
 
@@ -67,7 +72,9 @@ async def test_many_that_start_together_migrate_once(empty: str, postgres: str) 
 async def test_a_file_that_was_changed_after_it_was_applied_is_refused(empty: str) -> None:
     await migrate(empty, "intake", [NOTES])
 
-    with pytest.raises(MigrationError, match=r"intake/0001_notes\.sql was changed .* put the file back .* new file"):
+    with pytest.raises(
+        MigrationError, match=r"intake/0001_notes\.sql was changed .* put the file back .* new file"
+    ):
         await migrate(empty, "intake", [Migration(NOTES.name, NOTES.sql + " "), MARKS])
 
     assert not await _fetch(empty, "SELECT FROM pg_tables WHERE tablename = 'marks'")
@@ -86,7 +93,9 @@ async def test_a_file_that_fails_leaves_nothing_behind_and_those_before_it_stay(
     with pytest.raises(MigrationError, match=r"intake/0002_broken\.sql failed .* division by zero"):
         await migrate(empty, "intake", [NOTES, broken])
 
-    tables = await _fetch(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'intake' ORDER BY 1")
+    tables = await _fetch(
+        empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'intake' ORDER BY 1"
+    )
     assert [row[0] for row in tables] == ["notes", "schema_migrations"]
     assert await migrate(empty, "intake", [NOTES, MARKS]) == [MARKS.name]
 
@@ -129,7 +138,10 @@ async def test_the_runtime_role_cannot_hold_on_to_a_lock(empty: str) -> None:
     )
 
     assert settings["search_path"] == "intake"
-    assert (settings["idle_in_transaction_session_timeout"], settings["lock_timeout"]) == ("5000", "5000")
+    assert (settings["idle_in_transaction_session_timeout"], settings["lock_timeout"]) == (
+        "5000",
+        "5000",
+    )
     assert settings["statement_timeout"] == "15000"
 
 

@@ -12,7 +12,9 @@ from shared.runtime.clock import system_clock
 
 
 def message(number: int) -> OutboxMessage:
-    return OutboxMessage("tocsin.intake.v1", b"key", b"%d" % number, {"traceparent": "00-1", "é": "\n"})
+    return OutboxMessage(
+        "tocsin.intake.v1", b"key", b"%d" % number, {"traceparent": "00-1", "é": "\n"}
+    )
 
 
 async def test_messages_keep_their_order_and_their_bytes(intake: Database) -> None:
@@ -43,7 +45,9 @@ async def test_a_transaction_that_fails_leaves_nothing(intake: Database) -> None
         assert not await list_outbox(connection, 1)
 
 
-async def test_the_relay_is_woken_when_the_transaction_commits_and_not_before(intake: Database) -> None:
+async def test_the_relay_is_woken_when_the_transaction_commits_and_not_before(
+    intake: Database,
+) -> None:
     wake = Wake(intake.dsn, "intake")
     woken = wake.subscribe("outbox")
     listening = asyncio.create_task(wake.run())

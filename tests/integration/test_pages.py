@@ -1,4 +1,6 @@
-"""Delivering pages for real: webhooks and mail on loopback, failures, retries, crashes, and races with people."""
+"""Delivering pages for real: webhooks and mail on loopback, failures, retries, crashes, and races
+with people.
+"""
 
 import asyncio
 from collections import Counter
@@ -11,7 +13,16 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from services.escalation.delivery.store import claim_deliveries
-from tests.support.escalating import Hit, Mailbox, Receiver, World, mail_server, receiver, sending, world
+from tests.support.escalating import (
+    Hit,
+    Mailbox,
+    Receiver,
+    World,
+    mail_server,
+    receiver,
+    sending,
+    world,
+)
 from tests.support.running import SECRET, eventually
 
 
@@ -36,13 +47,20 @@ async def it(database: str, people: People) -> AsyncIterator[World]:
         yield made
 
 
-async def test_a_page_is_a_signed_webhook_that_says_what_to_act_on(it: World, people: People) -> None:
+async def test_a_page_is_a_signed_webhook_that_says_what_to_act_on(
+    it: World, people: People
+) -> None:
     async with sending(it):
         (id,) = await it.triaged(1042)
         row = await it.page("sent")
     (hit,) = people.webhooks.hits
     Webhook(SECRET).verify(hit.body, hit.headers)
-    assert (hit.path, hit.key, row["attempts"], row["last_error"]) == ("/ana", row["attempt_key"], 1, None)
+    assert (hit.path, hit.key, row["attempts"], row["last_error"]) == (
+        "/ana",
+        row["attempt_key"],
+        1,
+        None,
+    )
     data = hit.data
     assert (data["incident"], data["incident_id"], data["priority"]) == ("INC-1042", str(id), "P1")
     assert (data["summary"], data["service"], data["team"]) == ("disk full", "checkout", "payments")
@@ -55,7 +73,9 @@ async def test_a_page_is_a_signed_webhook_that_says_what_to_act_on(it: World, pe
     assert sent["data"]["page"]["attempt_key"] == row["attempt_key"]
 
 
-async def test_with_two_live_secrets_a_receiver_may_hold_either(database: str, people: People) -> None:
+async def test_with_two_live_secrets_a_receiver_may_hold_either(
+    database: str, people: People
+) -> None:
     new = "whsec_" + "bmV3ZXIgc2VjcmV0IG9mIHRoZSB0ZXN0cyAzMiBieXQ="
     async with world(database, people.webhooks.url, secrets=f"{new} {SECRET}") as it, sending(it):
         await it.triaged(1042)
@@ -84,7 +104,9 @@ async def test_c47_an_overloaded_receiver_gets_the_page_again_under_the_same_id(
         await it.triaged(1042)
         row = await it.page("pending", attempts=1)
         assert row["last_error"] == f"HTTP {status}"
-        assert timedelta(seconds=50) < row["due_at"] - row["started_at"] < timedelta(seconds=70), "Retry-After"
+        assert timedelta(seconds=50) < row["due_at"] - row["started_at"] < timedelta(seconds=70), (
+            "Retry-After"
+        )
         people.webhooks.status(200)
         await it.jump(seconds=61)
         await it.page("sent", attempts=2)
@@ -116,7 +138,9 @@ async def test_c67_a_redirect_is_not_followed(it: World, people: People) -> None
     assert [hit.path for hit in people.webhooks.hits] == ["/ana"]
 
 
-async def test_c67_a_name_that_resolves_to_a_private_address_is_not_called(database: str, people: People) -> None:
+async def test_c67_a_name_that_resolves_to_a_private_address_is_not_called(
+    database: str, people: People
+) -> None:
     url = people.webhooks.url.replace("127.0.0.1", "localhost")
     async with world(database, url, people.smtp, allowed=()) as it, sending(it):
         await it.triaged(1042)
@@ -127,7 +151,9 @@ async def test_c67_a_name_that_resolves_to_a_private_address_is_not_called(datab
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"), [("450 later", "SMTP 450"), ("550 no such user", "SMTP 550")], ids=["passes", "stays"]
+    ("answer", "error"),
+    [("450 later", "SMTP 450"), ("550 no such user", "SMTP 550")],
+    ids=["passes", "stays"],
 )
 async def test_mail_is_tried_again_when_the_server_says_later_and_only_then(
     it: World, people: People, answer: str, error: str
@@ -135,7 +161,9 @@ async def test_mail_is_tried_again_when_the_server_says_later_and_only_then(
     people.mailbox.answer = answer
     async with sending(it):
         await it.triaged(1042, team="both")
-        row = await it.page("pending" if "later" in answer else "failed", method="email", attempts=1)
+        row = await it.page(
+            "pending" if "later" in answer else "failed", method="email", attempts=1
+        )
     assert row["last_error"] == error
 
 
@@ -162,7 +190,9 @@ async def test_c49_a_slow_receiver_gets_one_id_and_the_ledger_says_possible_dupl
     assert sent["data"]["page"]["possible_duplicate"]
 
 
-async def test_c50_the_mail_goes_once_while_the_webhook_fails_for_an_hour(it: World, people: People) -> None:
+async def test_c50_the_mail_goes_once_while_the_webhook_fails_for_an_hour(
+    it: World, people: People
+) -> None:
     people.webhooks.status(503)
     async with sending(it):
         await it.triaged(1042, team="both")
@@ -174,10 +204,15 @@ async def test_c50_the_mail_goes_once_while_the_webhook_fails_for_an_hour(it: Wo
         await it.page("sent", method="email", user_id="cleo")
     assert len({hit.key for hit in people.webhooks.hits}) == 1
     assert len(people.webhooks.hits) == 8
-    assert Counter(mail["To"] for mail in people.mailbox.mails) == {"cleo@example.com": 1, "ana@example.com": 1}
+    assert Counter(mail["To"] for mail in people.mailbox.mails) == {
+        "cleo@example.com": 1,
+        "ana@example.com": 1,
+    }
 
 
-async def test_c52_after_an_acknowledgement_no_retry_and_no_step_is_sent(it: World, people: People) -> None:
+async def test_c52_after_an_acknowledgement_no_retry_and_no_step_is_sent(
+    it: World, people: People
+) -> None:
     people.webhooks.status(503)
     async with sending(it):
         (id,) = await it.triaged(1042)
@@ -202,7 +237,9 @@ async def test_c52_pages_and_acknowledgements_in_a_race_never_start_a_page_after
 
         async def take(id: object) -> None:
             await it.act(id, "acknowledge")  # type: ignore[arg-type]
-            (row,) = await it.rows("SELECT status, attempts FROM deliveries WHERE incident_id = $1", id)
+            (row,) = await it.rows(
+                "SELECT status, attempts FROM deliveries WHERE incident_id = $1", id
+            )
             started[str(id)] = row["attempts"]
 
         await asyncio.gather(*(take(id) for id in ids))
@@ -245,7 +282,9 @@ async def _count(webhooks: Receiver, path: str, number: int) -> bool:
     return sum(hit.path == path for hit in webhooks.hits) == number
 
 
-async def test_c65_a_page_whose_sender_died_is_sent_again_once_after_its_lease(it: World, people: People) -> None:
+async def test_c65_a_page_whose_sender_died_is_sent_again_once_after_its_lease(
+    it: World, people: People
+) -> None:
     await it.triaged(1042)
     async with it.database.transaction() as connection:
         now = it.clock()
@@ -253,7 +292,9 @@ async def test_c65_a_page_whose_sender_died_is_sent_again_once_after_its_lease(i
     async with sending(it):
         (other,) = await it.triaged(1043)
         await it.page("sent", incident_id=other)
-        assert [hit.data["incident"] for hit in people.webhooks.hits] == ["INC-1043"], "others are not delayed"
+        assert [hit.data["incident"] for hit in people.webhooks.hits] == ["INC-1043"], (
+            "others are not delayed"
+        )
         await it.jump(minutes=11)
         row = await it.page("sent", attempt_key=claim.order.attempt_key)
         await it.jump(seconds=60)
@@ -261,7 +302,9 @@ async def test_c65_a_page_whose_sender_died_is_sent_again_once_after_its_lease(i
     assert [hit.data["incident"] for hit in people.webhooks.hits] == ["INC-1043", "INC-1042"]
 
 
-async def test_a_result_that_comes_after_its_lease_changes_nothing(it: World, people: People) -> None:
+async def test_a_result_that_comes_after_its_lease_changes_nothing(
+    it: World, people: People
+) -> None:
     arrived, release = asyncio.Event(), asyncio.Event()
 
     async def second_hangs(_: Hit) -> web.Response:
@@ -284,7 +327,9 @@ async def test_a_result_that_comes_after_its_lease_changes_nothing(it: World, pe
     assert not await it.told("PageFailed")
 
 
-async def test_a_sender_that_stops_records_what_arrived_although_another_page_hangs(it: World, people: People) -> None:
+async def test_a_sender_that_stops_records_what_arrived_although_another_page_hangs(
+    it: World, people: People
+) -> None:
     hangs, arrives = asyncio.Event(), asyncio.Event()
 
     async def answer(hit: Hit) -> web.Response:
@@ -298,12 +343,16 @@ async def test_a_sender_that_stops_records_what_arrived_although_another_page_ha
         await it.page("sent")
         await it.triaged(1042, 1043)
         await eventually("both are on their way", lambda: _count(people.webhooks, "/ana", 3))
-        asyncio.get_running_loop().call_later(0.5, arrives.set)  # by then the sender has been told to stop
+        asyncio.get_running_loop().call_later(
+            0.5, arrives.set
+        )  # by then the sender has been told to stop
     hangs.set()
     assert sorted(row["status"] for row in await it.ledger()) == ["sending", "sent", "sent"]
 
 
-async def test_a_sender_that_was_frozen_does_not_send_what_it_claimed_before(it: World, people: People) -> None:
+async def test_a_sender_that_was_frozen_does_not_send_what_it_claimed_before(
+    it: World, people: People
+) -> None:
     await it.triaged(1042)
     async with it.database.transaction() as connection:
         now = it.clock()
@@ -326,11 +375,16 @@ async def test_a_page_whose_sender_died_is_not_sent_again_when_somebody_took_the
     it.clock.jump(seconds=11)
     async with sending(it):
         row = await it.page("cut")
-    assert (row["possible_duplicate"], row["last_error"]) == (True, "the sender stopped while sending")
+    assert (row["possible_duplicate"], row["last_error"]) == (
+        True,
+        "the sender stopped while sending",
+    )
     assert not people.webhooks.hits
 
 
-async def test_a_sender_that_stops_finishes_the_page_it_is_sending(it: World, people: People) -> None:
+async def test_a_sender_that_stops_finishes_the_page_it_is_sending(
+    it: World, people: People
+) -> None:
     arrived, release = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Hit) -> web.Response:
@@ -348,16 +402,22 @@ async def test_a_sender_that_stops_finishes_the_page_it_is_sending(it: World, pe
     assert [row["status"] for row in await it.ledger()] == ["sent"]
 
 
-async def test_a_user_who_left_the_file_is_not_paged_and_the_ledger_says_so(it: World, people: People) -> None:
+async def test_a_user_who_left_the_file_is_not_paged_and_the_ledger_says_so(
+    it: World, people: People
+) -> None:
     await it.triaged(1042)
     users = {name: user for name, user in it.teams.content.users.items() if name != "ana"}
-    it.teams = type(it.teams)("teams.yaml", "v2", "", it.teams.content.model_copy(update={"users": users}))
+    it.teams = type(it.teams)(
+        "teams.yaml", "v2", "", it.teams.content.model_copy(update={"users": users})
+    )
     async with sending(it):
         row = await it.page("failed")
     assert row["last_error"] == "ana has no webhook in teams.yaml any more"
 
 
-async def test_users_whom_no_method_reaches_are_named_before_anybody_is_paged(database: str, people: People) -> None:
+async def test_users_whom_no_method_reaches_are_named_before_anybody_is_paged(
+    database: str, people: People
+) -> None:
     async with world(database, people.webhooks.url) as it:
         assert it.sender().problems() == ["no method of these users has its settings: cleo"]
     async with world(database, people.webhooks.url, people.smtp) as it:

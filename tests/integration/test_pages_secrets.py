@@ -1,4 +1,6 @@
-"""C68: what must not be told is in no log, no trace and no table, whatever goes wrong with a receiver."""
+"""C68: what must not be told is in no log, no trace and no table, whatever goes wrong with a
+receiver.
+"""
 
 import asyncio
 import logging
@@ -20,8 +22,13 @@ async def dump(admin: str) -> str:
     """Every row of every table of escalation's schema, as text."""
     connection = await asyncpg.connect(admin)
     try:
-        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'escalation'")
-        rows = [await connection.fetch(f'SELECT t::text FROM escalation."{table[0]}" t') for table in tables]  # noqa: S608
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'escalation'"
+        )
+        rows = [
+            await connection.fetch(f'SELECT t::text FROM escalation."{table[0]}" t')
+            for table in tables
+        ]
         text = "\n".join(row[0] for found in rows for row in found)
         events = await connection.fetch("SELECT convert_from(value, 'utf8') FROM escalation.outbox")
         return text + "\n".join(row[0] for row in events)
@@ -55,7 +62,11 @@ async def rude(says: bytes) -> AsyncIterator[str]:
     ],
 )
 async def test_c68_a_webhook_that_fails_is_told_of_without_its_address(
-    database: str, caplog: pytest.LogCaptureFixture, spans: InMemorySpanExporter, trouble: str, error: str
+    database: str,
+    caplog: pytest.LogCaptureFixture,
+    spans: InMemorySpanExporter,
+    trouble: str,
+    error: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with receiver() as webhooks, rude(b"") as mute, rude(f"{TOKEN}\r\n\r\n".encode()) as mad:
@@ -71,7 +82,9 @@ async def test_c68_a_webhook_that_fails_is_told_of_without_its_address(
         smtp = f"smtp://pager:{TOKEN}@127.0.0.1:{free_port()}"
         async with world(database, f"{url}/{TOKEN}", smtp) as it, sending(it):
             await it.triaged(1042, team="both")
-            row = await it.page("failed" if trouble == "private" else "pending", method="webhook", attempts=1)
+            row = await it.page(
+                "failed" if trouble == "private" else "pending", method="webhook", attempts=1
+            )
             mail = await it.page("pending", method="email", user_id="cleo", attempts=1)
     assert (row["last_error"], mail["last_error"]) == (error, "no connection to the mail server")
     logs = "\n".join(JsonFormatter("escalation").format(record) for record in caplog.records)

@@ -120,7 +120,9 @@ async def test_without_a_good_version_the_start_is_refused_with_file_line_and_me
     file: Path, triage: Database
 ) -> None:
     write(file, BAD)
-    with pytest.raises(InvalidPolicy, match=r"catalogue\.yaml:2: unknown key `servises`; did you mean `services`"):
+    with pytest.raises(
+        InvalidPolicy, match=r"catalogue\.yaml:2: unknown key `servises`; did you mean `services`"
+    ):
         await watch_of(file, triage).start()
 
 
@@ -137,6 +139,9 @@ async def test_a_good_file_starts_with_postgres_down_and_is_kept_once_it_is_up(
 
         async def kept() -> bool:
             async with triage.connection() as connection:
-                return bool(await connection.fetchval("SELECT text FROM policies WHERE name = $1", FILE) == GOOD)
+                return bool(
+                    await connection.fetchval("SELECT text FROM policies WHERE name = $1", FILE)
+                    == GOOD
+                )
 
         await eventually("the policy is kept", kept)

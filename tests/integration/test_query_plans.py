@@ -1,7 +1,9 @@
-"""A year of work in the database, and the services at theirs: no statement reads a big table from end to end.
+"""A year of work in the database, and the services at theirs: no statement reads a big table from
+end to end.
 
-Nothing here is a copy of a statement. The services' own code runs, and Postgres tells by which plans: a statement that
-is added later is judged as well, and a function of a store that nothing here runs fails the test.
+Nothing here is a copy of a statement. The services' own code runs, and Postgres tells by which
+plans: a statement that is added later is judged as well, and a function of a store that nothing
+here runs fails the test.
 """
 
 import asyncio
@@ -26,18 +28,39 @@ from shared.postgres import outbox, timers
 from shared.runtime.clock import system_clock
 from tests.support import many_rows, stack
 from tests.support.day_of_work import tocsin, work_for_a_day
-from tests.support.plans import BIG, Plan, Plans, WatchedDatabase, calls_noted, list_big_tables, tell_plans
+from tests.support.plans import (
+    BIG,
+    Plan,
+    Plans,
+    WatchedDatabase,
+    calls_noted,
+    list_big_tables,
+    tell_plans,
+)
 from tests.support.stack import runtime_dsn
 
 MOST_READ = 2 * BIG
-"""Rows that a statement may look at. With a partial index of 10,000 at hand, it is as well read as looked up in."""
+"""Rows that a statement may look at. With a partial index of 10,000 at hand, it is as well read as
+looked up in.
+"""
 READ_MORE = {
     "intake forgets": many_rows.FEW,  # 10,000 rows, by an index of coarse blocks, every ten minutes
     "figures": many_rows.ROWS // 8,  # they are over the incidents of 30 days
     "board": many_rows.ROWS // 8,  # has the figures, and counts what is open
     "verify": many_rows.ROWS,  # reads the log, page by page
 }
-STORES = (intake_store, triage_store, escalation_store, ledger, audit, incidents, reads, outbox, timers, offsets)
+STORES = (
+    intake_store,
+    triage_store,
+    escalation_store,
+    ledger,
+    audit,
+    incidents,
+    reads,
+    outbox,
+    timers,
+    offsets,
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +73,9 @@ def year(postgres: str, template: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("plan_cache_mode", ["force_custom_plan", "force_generic_plan"])
-async def test_no_statement_reads_a_big_table_from_end_to_end(year: str, plan_cache_mode: str) -> None:
+async def test_no_statement_reads_a_big_table_from_end_to_end(
+    year: str, plan_cache_mode: str
+) -> None:
     await tell_plans(year, plan_cache_mode)
     big = await list_big_tables(year)
     with calls_noted(functions_with_sql()) as called:
@@ -76,7 +101,9 @@ async def test_the_backlog_of_one_person_is_not_read_to_send_its_first_pages(
         database = WatchedDatabase(runtime_dsn(dsn, "escalation"), plans)
         async with database.transaction() as connection:
             lease = now + timedelta(minutes=1)
-            claims = await ledger.claim_deliveries(connection, now, lease, {("ana", "webhook"): 8}, 1, 200)
+            claims = await ledger.claim_deliveries(
+                connection, now, lease, {("ana", "webhook"): 8}, 1, 200
+            )
             assert await ledger.cut_abandoned(connection, now)
             assert await ledger.load_next_due(connection)
         await database.close()
@@ -118,7 +145,8 @@ def functions_with_sql() -> list[CodeType]:
         function.__code__
         for module in STORES
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
-        if function.__module__ == module.__name__ and "connection" in inspect.signature(function).parameters
+        if function.__module__ == module.__name__
+        and "connection" in inspect.signature(function).parameters
     ]
 
 

@@ -1,4 +1,6 @@
-"""A dead letter's record goes back to the service that failed on it, to no other, and has its effect once."""
+"""A dead letter's record goes back to the service that failed on it, to no other, and has its
+effect once.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -41,14 +43,18 @@ from tests.support.running import alert, eventually
 from tests.support.stack import runtime_dsn
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
-CATALOGUE = read_catalogue(b"{default_team: platform, services: {checkout: {team: payments, tier: 1}}}")
+CATALOGUE = read_catalogue(
+    b"{default_team: platform, services: {checkout: {team: payments, tier: 1}}}"
+)
 Tocsin = Callable[..., Any]
 
 
 @pytest.fixture
 async def tocsin(kafka: str, topic_prefix: str) -> Tocsin:
     """`tocsin dead-letters ...`; gives what it says, and fails unless it ends with `status`."""
-    await apply_topics(kafka, topic_prefix, [Topic(t, partitions=1) for t in (TOPIC, DEAD_LETTERS, REDRIVE)])
+    await apply_topics(
+        kafka, topic_prefix, [Topic(t, partitions=1) for t in (TOPIC, DEAD_LETTERS, REDRIVE)]
+    )
 
     async def run(*arguments: str, status: int = 0) -> str:
         environment = {"TOCSIN_KAFKA": kafka, "TOCSIN_TOPIC_PREFIX": topic_prefix, "COLUMNS": "240"}
@@ -60,8 +66,12 @@ async def tocsin(kafka: str, topic_prefix: str) -> Tocsin:
 
 
 @asynccontextmanager
-async def relaying(kafka: str, database: str, prefix: str, service: str = SERVICE) -> AsyncIterator[None]:
-    relay = asyncio.create_task(Relay(runtime_dsn(database, service), kafka, service, system_clock, prefix).run())
+async def relaying(
+    kafka: str, database: str, prefix: str, service: str = SERVICE
+) -> AsyncIterator[None]:
+    relay = asyncio.create_task(
+        Relay(runtime_dsn(database, service), kafka, service, system_clock, prefix).run()
+    )
     try:
         yield
     finally:
@@ -76,7 +86,12 @@ async def consuming(
 ) -> AsyncIterator[Database]:
     own = Database(runtime_dsn(database, service))
     consumption = Consumption(
-        own, bootstrap=kafka, group=service, handlers=handlers, clock=system_clock, topic_prefix=prefix
+        own,
+        bootstrap=kafka,
+        group=service,
+        handlers=handlers,
+        clock=system_clock,
+        topic_prefix=prefix,
     )
     task = asyncio.create_task(consumption.run())
     try:
@@ -118,7 +133,10 @@ async def test_a_record_goes_back_once_its_cause_is_mended(
         await diary.reaches(2)
         [letter] = await letters(kafka, topic_prefix)
         listed = await tocsin("list")
-        assert all(text in listed for text in (letter.id[-12:], "things/0@1", "CheckViolationError", "possible"))
+        assert all(
+            text in listed
+            for text in (letter.id[-12:], "things/0@1", "CheckViolationError", "possible")
+        )
 
         # Before the cause is mended it comes to the same end, under the same id.
         await tocsin("redrive", letter.id[-12:])
@@ -130,7 +148,9 @@ async def test_a_record_goes_back_once_its_cause_is_mended(
         await eventually("the same letter again", failed_again)
 
         await diary.admin.execute("ALTER TABLE effects DROP CONSTRAINT cause")
-        assert "1 given back, 0 had been already" in await tocsin("redrive", "--all", "--service", SERVICE)
+        assert "1 given back, 0 had been already" in await tocsin(
+            "redrive", "--all", "--service", SERVICE
+        )
         await diary.reaches(3)
         assert "0 given back, 1 had been already" in await tocsin("redrive", letter.id)
         assert "given back" in await tocsin("list")
@@ -145,10 +165,14 @@ async def test_a_record_goes_back_once_its_cause_is_mended(
         await eventually("the other service has read all", read_to_the_end)
 
     assert await diary.values() == [b"a", b"c", b"b", b"d"]
-    assert elsewhere == [b"a", b"b", b"c", b"d"], "what comes back to one service is nothing to another"
+    assert elsewhere == [b"a", b"b", b"c", b"d"], (
+        "what comes back to one service is nothing to another"
+    )
 
 
-async def test_a_record_comes_back_as_it_was(kafka: str, topic_prefix: str, database: str, tocsin: Tocsin) -> None:
+async def test_a_record_comes_back_as_it_was(
+    kafka: str, topic_prefix: str, database: str, tocsin: Tocsin
+) -> None:
     headers = ((HEADER, b"of the publisher's own"), ("bad", b"\xff\0"), ("bad", b""))
     lost = Record(TOPIC, 0, 7, NOON, b"\xfe", b"", headers)
     seen: list[Record] = []
@@ -157,7 +181,9 @@ async def test_a_record_comes_back_as_it_was(kafka: str, topic_prefix: str, data
         seen.extend(records)
 
     await write_down(kafka, topic_prefix, dead_record(lost, ValueError("no"), SERVICE, NOON))
-    async with consuming(kafka, database, topic_prefix, SERVICE, with_redrive(SERVICE, {TOPIC: note})):
+    async with consuming(
+        kafka, database, topic_prefix, SERVICE, with_redrive(SERVICE, {TOPIC: note})
+    ):
         await tocsin("redrive", "--all", "--service", SERVICE)
 
         async def is_back() -> bool:
@@ -174,7 +200,9 @@ async def write_down(kafka: str, prefix: str, *messages: OutboxMessage) -> None:
             await producer.send_and_wait(prefix + message.topic, message.value, key=message.key)
 
 
-async def test_what_cannot_be_given_back_says_why(kafka: str, topic_prefix: str, tocsin: Tocsin) -> None:
+async def test_what_cannot_be_given_back_says_why(
+    kafka: str, topic_prefix: str, tocsin: Tocsin
+) -> None:
     async def first() -> str:
         return (await letters(kafka, topic_prefix))[-1].id
 
@@ -184,7 +212,10 @@ async def test_what_cannot_be_given_back_says_why(kafka: str, topic_prefix: str,
     await tocsin("redrive", "--all", status=2)
 
     # Fails every five minutes, and is one thing all the same.
-    failures = [dead_letter("escalation", "KeyError: 'x'", "timer step", NOON, key="an incident") for _ in range(3)]
+    failures = [
+        dead_letter("escalation", "KeyError: 'x'", "timer step", NOON, key="an incident")
+        for _ in range(3)
+    ]
     await write_down(kafka, topic_prefix, *failures)
     assert len(await letters(kafka, topic_prefix)) == 1
     assert "tries it again by itself" in await tocsin("redrive", await first(), status=1)
@@ -194,7 +225,11 @@ async def test_what_cannot_be_given_back_says_why(kafka: str, topic_prefix: str,
     assert "too large for its letter" in await tocsin("redrive", await first(), status=1)
     assert "600000 bytes are left out" in await tocsin("show", await first())
 
-    await write_down(kafka, topic_prefix, dead_letter("triage", "too large", "outbox tocsin.triage.v1", NOON, key="k"))
+    await write_down(
+        kafka,
+        topic_prefix,
+        dead_letter("triage", "too large", "outbox tocsin.triage.v1", NOON, key="k"),
+    )
     assert "bytes were not kept" in await tocsin("redrive", await first(), status=1)
     assert "0 given back" in await tocsin("redrive", "--all", "--service", "triage")
 
@@ -202,15 +237,30 @@ async def test_what_cannot_be_given_back_says_why(kafka: str, topic_prefix: str,
 async def test_looking_at_letters(kafka: str, topic_prefix: str, tocsin: Tocsin) -> None:
     records = [
         Record(TOPIC, 0, 1, NOON, b"the key", b'{"a": "\x1b[31m"}', (("h", b"\xff"),)),
-        Record(TOPIC, 0, 2, NOON, None, b"y" * 400_000),  # larger in base64 than an event from outside may be
+        Record(
+            TOPIC, 0, 2, NOON, None, b"y" * 400_000
+        ),  # larger in base64 than an event from outside may be
     ]
-    old = dead_record(records[0], ValueError("[bold]why[/bold]\nand more"), "triage", NOON - timedelta(days=2))
-    await write_down(kafka, topic_prefix, old, dead_record(records[1], ValueError("no"), "intake", NOON))
+    old = dead_record(
+        records[0], ValueError("[bold]why[/bold]\nand more"), "triage", NOON - timedelta(days=2)
+    )
+    await write_down(
+        kafka, topic_prefix, old, dead_record(records[1], ValueError("no"), "intake", NOON)
+    )
 
-    assert [part in await tocsin("list", "--service", "intake") for part in ("@1", "@2")] == [False, True]
-    assert [part in await tocsin("list", "--since", "2026-03-02") for part in ("@1", "@2")] == [False, True]
+    assert [part in await tocsin("list", "--service", "intake") for part in ("@1", "@2")] == [
+        False,
+        True,
+    ]
+    assert [part in await tocsin("list", "--since", "2026-03-02") for part in ("@1", "@2")] == [
+        False,
+        True,
+    ]
     shown = await tocsin("show", (await letters(kafka, topic_prefix))[0].id)
-    assert all(text in shown for text in ("[bold]why[/bold]", "and more", "the key", "\\xff", '{"a": " [31m"}'))
+    assert all(
+        text in shown
+        for text in ("[bold]why[/bold]", "and more", "the key", "\\xff", '{"a": " [31m"}')
+    )
     shown = await tocsin("show", (await letters(kafka, topic_prefix))[1].id)
     assert "of 400000 bytes in all" in shown
     assert shown.count("y") < 11_000
@@ -226,7 +276,9 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
     ),
     "triage": (
         intake.TOPIC,
-        lambda: with_redrive("triage", {intake.TOPIC: Triage(lambda: CATALOGUE, system_clock).on_intake}),
+        lambda: with_redrive(
+            "triage", {intake.TOPIC: Triage(lambda: CATALOGUE, system_clock).on_intake}
+        ),
         "incidents",
         "SELECT count(*), (SELECT count(*) FROM triage.outbox WHERE topic = 'tocsin.triage.v1') FROM triage.incidents",
     ),
@@ -242,7 +294,9 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
         "FROM reporting.timeline",
     ),
 }
-"""What a service reads, what works on it, the table whose fault is the cause, and how to count the effects."""
+"""What a service reads, what works on it, the table whose fault is the cause, and how to count the
+effects.
+"""
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -266,7 +320,7 @@ async def test_given_back_twice_it_has_its_effect_once(
         await give_back(kafka, topic_prefix, [found], lambda: None)
 
         async def done() -> bool:
-            query = f"SELECT next_offset FROM {service}.offsets WHERE topic = $1"  # noqa: S608 - our own names
+            query = f"SELECT next_offset FROM {service}.offsets WHERE topic = $1"
             return bool(await admin.fetchval(query, REDRIVE) == 2)
 
         await eventually("both are read", done)
@@ -275,12 +329,15 @@ async def test_given_back_twice_it_has_its_effect_once(
         if service == "reporting":
             async with own.connection() as connection:
                 verdicts = [verdict async for verdict in verify_chains(connection, lambda _: None)]
-            assert {(v.topic, v.records, v.broken) for v in verdicts} >= {(topic, 1, None), (REDRIVE, 2, None)}
+            assert {(v.topic, v.records, v.broken) for v in verdicts} >= {
+                (topic, 1, None),
+                (REDRIVE, 2, None),
+            }
     await admin.close()
 
 
 async def buried(admin: "asyncpg.Connection[asyncpg.Record]", service: str) -> list[OutboxMessage]:
     """The dead letters in a service's outbox, once there are some."""
-    query = f"SELECT key, value FROM {service}.outbox WHERE topic = $1"  # noqa: S608 - our own names
+    query = f"SELECT key, value FROM {service}.outbox WHERE topic = $1"
     rows = await eventually("it is buried", lambda: admin.fetch(query, DEAD_LETTERS))
     return [OutboxMessage(DEAD_LETTERS, row["key"], row["value"]) for row in rows]

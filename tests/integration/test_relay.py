@@ -26,12 +26,16 @@ TOPIC = "tocsin.intake.v1"
 @pytest.fixture
 async def topic(kafka: str, topic_prefix: str) -> str:
     """The full name of the topic that the tests write to; the dead letters are there as well."""
-    await apply_topics(kafka, topic_prefix, [Topic(TOPIC, partitions=3), Topic(DEAD_LETTERS, partitions=1)])
+    await apply_topics(
+        kafka, topic_prefix, [Topic(TOPIC, partitions=3), Topic(DEAD_LETTERS, partitions=1)]
+    )
     return topic_prefix + TOPIC
 
 
 @contextmanager
-def relaying(intake: Database, kafka: str, prefix: str, clock: Clock = system_clock) -> Iterator[Relay]:
+def relaying(
+    intake: Database, kafka: str, prefix: str, clock: Clock = system_clock
+) -> Iterator[Relay]:
     relay = Relay(intake.dsn, kafka, "intake", clock, prefix)
     task = asyncio.create_task(relay.run())
     try:
@@ -65,11 +69,14 @@ async def test_two_writers_at_once_keep_the_order_of_each_key(
     async def writer() -> None:
         for number in range(rounds):
             async with intake.transaction() as connection:
-                # Whoever writes about an incident holds its row; here a lock by name stands for the row.
+                # Whoever writes about an incident holds its row; here a lock by name stands for the
+                # row.
                 key = keys[number % len(keys)]
                 await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", key.decode())
                 written[key] += 1
-                await insert_outbox(connection, [message(b"%d" % written[key], key)], system_clock())
+                await insert_outbox(
+                    connection, [message(b"%d" % written[key], key)], system_clock()
+                )
 
     with relaying(intake, kafka, topic_prefix):
         async with reading(kafka, topic) as reader:
@@ -94,14 +101,18 @@ async def test_what_was_committed_before_a_crash_is_published_after_it(
 
     with relaying(intake, kafka, topic_prefix):
         async with reading(kafka, topic) as reader:
-            assert await reader.values(b"%d" % (count - 1)) == [b"%d" % number for number in range(count)]
+            assert await reader.values(b"%d" % (count - 1)) == [
+                b"%d" % number for number in range(count)
+            ]
 
 
 async def test_a_message_is_published_as_it_was_written(
     intake: Database, kafka: str, topic: str, topic_prefix: str
 ) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    await write(intake, message(b"\x00\xff", traceparent=trace, tracestate="a=1", note="é"), message(None))
+    await write(
+        intake, message(b"\x00\xff", traceparent=trace, tracestate="a=1", note="é"), message(None)
+    )
 
     with relaying(intake, kafka, topic_prefix):
         async with reading(kafka, topic) as reader:
@@ -109,7 +120,11 @@ async def test_a_message_is_published_as_it_was_written(
 
     first, tombstone = reader.records
     assert first.value == b"\x00\xff"
-    assert dict(first.headers) == {"traceparent": trace.encode(), "tracestate": b"a=1", "note": "é".encode()}
+    assert dict(first.headers) == {
+        "traceparent": trace.encode(),
+        "tracestate": b"a=1",
+        "note": "é".encode(),
+    }
     assert (tombstone.key, tombstone.value) == (b"key", None)
 
 
@@ -150,7 +165,9 @@ async def _door(port: int, kafka: str) -> AsyncIterator[None]:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, broker_port = kafka.rpartition(":")
         broker = await asyncio.open_connection(host, int(broker_port))
-        await asyncio.gather(pipe(reader, broker[1]), pipe(broker[0], writer), return_exceptions=True)
+        await asyncio.gather(
+            pipe(reader, broker[1]), pipe(broker[0], writer), return_exceptions=True
+        )
 
     server = await asyncio.start_server(connected, "127.0.0.1", port)
     try:
@@ -214,7 +231,9 @@ async def _apply_with_limit(kafka: str, prefix: str, limit: str) -> None:
         def configuration(self) -> dict[str, str]:
             return {**super().configuration, "max.message.bytes": limit}
 
-    await apply_topics(kafka, prefix, [Limited(TOPIC, partitions=1), Topic(DEAD_LETTERS, partitions=1)])
+    await apply_topics(
+        kafka, prefix, [Limited(TOPIC, partitions=1), Topic(DEAD_LETTERS, partitions=1)]
+    )
 
 
 async def test_a_lost_database_connection_costs_nothing(

@@ -21,8 +21,9 @@ from tests.support.running import eventually
 
 TOPIC = "tocsin.intake.v1"
 
-# A relay in a process of its own, which stops itself when a batch has the message "old", at a given point of it. A
-# blind one does not notice in time that it has lost its session: nothing but the fence stands between it and Kafka.
+# A relay in a process of its own, which stops itself when a batch has the message "old", at a given
+# point of it. A blind one does not notice in time that it has lost its session: nothing but the
+# fence stands between it and Kafka.
 RELAY = """
 import asyncio, logging, os, signal, sys
 from shared import leadership
@@ -60,7 +61,14 @@ async def process(
     intake: Database, kafka: str, prefix: str, point: str = ""
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     relay = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", RELAY, intake.dsn, kafka, prefix, point, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-c",
+        RELAY,
+        intake.dsn,
+        kafka,
+        prefix,
+        point,
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         yield relay
@@ -82,7 +90,9 @@ async def successor(intake: Database, kafka: str, prefix: str) -> AsyncIterator[
 
 async def write(intake: Database, *values: bytes) -> None:
     async with intake.transaction() as connection:
-        await insert_outbox(connection, [OutboxMessage(TOPIC, b"key", value) for value in values], system_clock())
+        await insert_outbox(
+            connection, [OutboxMessage(TOPIC, b"key", value) for value in values], system_clock()
+        )
 
 
 async def is_empty(intake: Database) -> bool:
@@ -112,7 +122,10 @@ async def says(relay: asyncio.subprocess.Process, what: bytes) -> None:
 async def test_a_frozen_leader_publishes_nothing_after_its_successor(
     intake: Database, kafka: str, topic: str, topic_prefix: str, point: str, defeat: bytes
 ) -> None:
-    async with process(intake, kafka, topic_prefix, point) as frozen, reading(kafka, topic) as reader:
+    async with (
+        process(intake, kafka, topic_prefix, point) as frozen,
+        reading(kafka, topic) as reader,
+    ):
         await write(intake, b"first")
         await reader.values(b"first")
         await write(intake, b"old")
@@ -126,7 +139,9 @@ async def test_a_frozen_leader_publishes_nothing_after_its_successor(
             await says(frozen, defeat)
             await write(intake, b"newer")
             assert await reader.values(b"newer") == [b"first", b"old", b"new", b"newer"]
-            await eventually("the successor has deleted what it published", lambda: is_empty(intake))
+            await eventually(
+                "the successor has deleted what it published", lambda: is_empty(intake)
+            )
 
         # It has learnt of its defeat and takes its turn again.
         await write(intake, b"newest")
@@ -160,8 +175,14 @@ async def test_a_crash_between_publishing_and_deleting_repeats_in_order(
     expected = [b"1", b"2", b"3"]
     async with reading(kafka, topic) as reader:
         await write(intake, *expected)
-        async with connected(database) as holder, holder.transaction(), connected(database) as admin:
-            await holder.execute("SELECT FROM intake.outbox FOR UPDATE")  # the relay can read, and cannot delete
+        async with (
+            connected(database) as holder,
+            holder.transaction(),
+            connected(database) as admin,
+        ):
+            await holder.execute(
+                "SELECT FROM intake.outbox FOR UPDATE"
+            )  # the relay can read, and cannot delete
             async with process(intake, kafka, topic_prefix) as leader:
                 await reader.values(b"3")
                 leader.kill()

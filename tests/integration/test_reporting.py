@@ -66,24 +66,40 @@ def whole(outage: Outage) -> list[Event]:
     ]
 
 
-async def test_c58_acknowledged_after_2_minutes_and_resolved_after_30(feed: Feed, reader: Reader) -> None:
+async def test_c58_acknowledged_after_2_minutes_and_resolved_after_30(
+    feed: Feed, reader: Reader
+) -> None:
     """C58: ack at +2 min, close at +30: MTTA 2 min, MTTR 30 min."""
     await feed.events(*whole(Outage()))
     figures = await reader.ask("/v1/metrics?days=30")
     assert (figures["mtta_seconds"], figures["mttr_seconds"]) == (120, 1800)
-    assert (figures["acknowledged"], figures["resolved"], figures["never_acknowledged"]) == (1, 1, 0)
+    assert (figures["acknowledged"], figures["resolved"], figures["never_acknowledged"]) == (
+        1,
+        1,
+        0,
+    )
     assert "from opening to acknowledgement" in figures["definitions"]["mtta"]
 
 
-async def test_c59_an_incident_that_resolved_itself_is_never_acknowledged(feed: Feed, reader: Reader) -> None:
-    """C59: auto-resolved after 5 min, never acked: left out of MTTA, counted by itself, unchanged an hour later."""
+async def test_c59_an_incident_that_resolved_itself_is_never_acknowledged(
+    feed: Feed, reader: Reader
+) -> None:
+    """C59: auto-resolved after 5 min, never acked: left out of MTTA, counted by itself, unchanged
+    an hour later.
+    """
     alone = Outage(number=1043)
-    await feed.events(*whole(Outage()), alone.reported(), alone.triaged(), alone.started(), alone.cleared(5))
+    await feed.events(
+        *whole(Outage()), alone.reported(), alone.triaged(), alone.started(), alone.cleared(5)
+    )
     await feed.events(alone.resolved(5))
     first = await reader.ask("/v1/metrics")
     reader.now += timedelta(hours=1)
     assert await reader.ask("/v1/metrics") == first
-    assert (first["mtta_seconds"], first["acknowledged"], first["never_acknowledged"]) == (120, 1, 1)
+    assert (first["mtta_seconds"], first["acknowledged"], first["never_acknowledged"]) == (
+        120,
+        1,
+        1,
+    )
     assert first["mttr_seconds"] == (1800 + 300) / 2
 
 
@@ -97,11 +113,16 @@ async def test_figures_are_over_the_period_asked_for(feed: Feed, reader: Reader)
 
 async def test_the_story_of_an_incident(feed: Feed, reader: Reader) -> None:
     outage = Outage()
-    await feed.events(change(made_at=OPENED - timedelta(minutes=5)), change("search"), *whole(outage))
+    await feed.events(
+        change(made_at=OPENED - timedelta(minutes=5)), change("search"), *whole(outage)
+    )
     by_number = await reader.ask("/v1/incidents/inc-1042")
     assert by_number == await reader.ask(f"/v1/incidents/{outage.incident_id}")
     assert by_number["status"] == "resolved"
-    assert (by_number["time_to_acknowledge_seconds"], by_number["time_to_resolve_seconds"]) == (120, 1800)
+    assert (by_number["time_to_acknowledge_seconds"], by_number["time_to_resolve_seconds"]) == (
+        120,
+        1800,
+    )
     assert [entry["title"] for entry in by_number["timeline"]] == [
         "Deployment v41: new payment client (5 min before the incident)",
         "Reported: checkout answers 5xx",
@@ -115,12 +136,17 @@ async def test_the_story_of_an_incident(feed: Feed, reader: Reader) -> None:
         "Cleared: resolved at the source",
         "Resolved: cleared at the source",
     ]
-    assert [(page["user"], page["outcome"]) for page in by_number["pages"]] == [("ana", "sent"), ("ben", "sent")]
+    assert [(page["user"], page["outcome"]) for page in by_number["pages"]] == [
+        ("ana", "sent"),
+        ("ben", "sent"),
+    ]
     assert "on call" in by_number["pages"][0]["why"][0]
     assert by_number["trace_url"] == f"http://traces/trace/{outage.trace.trace_id}"
 
 
-async def test_late_and_repeated_events_end_in_the_same_state_and_timeline(feed: Feed, reader: Reader) -> None:
+async def test_late_and_repeated_events_end_in_the_same_state_and_timeline(
+    feed: Feed, reader: Reader
+) -> None:
     outage = Outage()
     events = whole(outage)
     for event in reversed(events):
@@ -131,14 +157,20 @@ async def test_late_and_repeated_events_end_in_the_same_state_and_timeline(feed:
     assert (backwards["status"], len(backwards["timeline"])) == ("resolved", len(events))
 
 
-async def test_a_batch_tells_each_incidents_newest_state_once(feed: Feed, reporting: Database) -> None:
+async def test_a_batch_tells_each_incidents_newest_state_once(
+    feed: Feed, reporting: Database
+) -> None:
     outage, other = Outage(), Outage(number=1043)
     await feed.events(*whole(outage)[:3], other.reported())
     await feed.events(*whole(outage))
     await feed.events(outage.confirmed(31))  # a repeat of what is known
     async with reporting.connection() as connection:
-        rows = await connection.fetch("SELECT key, value FROM outbox WHERE topic = $1 ORDER BY id", states.TOPIC)
-    told = [json.loads(row["value"]) for row in rows if row["key"] == str(outage.incident_id).encode()]
+        rows = await connection.fetch(
+            "SELECT key, value FROM outbox WHERE topic = $1 ORDER BY id", states.TOPIC
+        )
+    told = [
+        json.loads(row["value"]) for row in rows if row["key"] == str(outage.incident_id).encode()
+    ]
     sequences = [int(state["sequence"]) for state in told]
     assert sequences == sorted(set(sequences))
     assert told[-1]["data"]["incident"]["status"] == "resolved"
@@ -147,31 +179,43 @@ async def test_a_batch_tells_each_incidents_newest_state_once(feed: Feed, report
     assert len(told) <= 6
 
 
-async def test_a_fact_that_cannot_be_stored_costs_itself_alone(feed: Feed, reader: Reader, reporting: Database) -> None:
+async def test_a_fact_that_cannot_be_stored_costs_itself_alone(
+    feed: Feed, reader: Reader, reporting: Database
+) -> None:
     bad = Outage(number=1044, summary="a NUL \x00 inside")
     good = Outage(number=1045)
     await feed.events(bad.reported(), good.reported())
     assert (await reader.ask("/v1/incidents/INC-1045"))["summary"] == good.summary
     await reader.ask("/v1/incidents/INC-1044", 404)
     async with reporting.connection() as connection:
-        letters = await connection.fetchval("SELECT count(*) FROM outbox WHERE topic = 'tocsin.dead-letters.v1'")
+        letters = await connection.fetchval(
+            "SELECT count(*) FROM outbox WHERE topic = 'tocsin.dead-letters.v1'"
+        )
         recorded = await connection.fetchval("SELECT count(*) FROM audit")
     assert (letters, recorded) == (1, 2)
 
 
-async def test_two_replicas_that_meet_one_incident_lose_nothing(reporting: Database, reader: Reader) -> None:
+async def test_two_replicas_that_meet_one_incident_lose_nothing(
+    reporting: Database, reader: Reader
+) -> None:
     """Intake's partition is read by one, escalation's by the other, at the same time."""
     outages = [Outage(number=2000 + n) for n in range(20)]
     reported = [outage.reported() for outage in outages]
     started = [outage.started() for outage in outages]
-    await asyncio.gather(Feed(reporting).events(*reported), Feed(reporting).events(*reversed(started)))
+    await asyncio.gather(
+        Feed(reporting).events(*reported), Feed(reporting).events(*reversed(started))
+    )
     page = await reader.ask("/v1/incidents?status=triggered&limit=200")
-    assert {i["number"] for i in page["incidents"] if i["opened_at"]} == {outage.number for outage in outages}
+    assert {i["number"] for i in page["incidents"] if i["opened_at"]} == {
+        outage.number for outage in outages
+    }
 
 
 async def test_pages_of_the_list_meet_without_gap_or_overlap(feed: Feed, reader: Reader) -> None:
     for number in range(1000, 1007):
-        await feed.events(Outage(number=number, team="payments" if number % 2 else "search").triaged())
+        await feed.events(
+            Outage(number=number, team="payments" if number % 2 else "search").triaged()
+        )
     seen: list[int] = []
     path = "/v1/incidents?limit=3"
     while True:
@@ -200,13 +244,17 @@ async def test_pages_of_the_list_meet_without_gap_or_overlap(feed: Feed, reader:
         (f"/v1/incidents/{uuid7()}", 404, "incident"),
     ],
 )
-async def test_a_bad_request_names_the_field(reader: Reader, path: str, status: int, field: str) -> None:
+async def test_a_bad_request_names_the_field(
+    reader: Reader, path: str, status: int, field: str
+) -> None:
     answer = await reader.ask(path, status)
     assert answer["field"] == field
     assert answer["status"] == status
 
 
-async def test_a_canarys_incidents_are_in_no_figure_and_no_list_but_their_own(feed: Feed, reader: Reader) -> None:
+async def test_a_canarys_incidents_are_in_no_figure_and_no_list_but_their_own(
+    feed: Feed, reader: Reader
+) -> None:
     real, canary = Outage(), Outage(number=1043, service="canary", synthetic=True)
     await feed.events(*whole(real))
     before = await reader.ask("/v1/metrics")
@@ -221,8 +269,12 @@ async def test_a_canarys_incidents_are_in_no_figure_and_no_list_but_their_own(fe
     assert (await reader.ask("/v1/incidents/INC-1042"))["synthetic"] is False
 
 
-async def test_a_canarys_next_incident_is_not_shown_before_triage_has_spoken_of_it(feed: Feed, reader: Reader) -> None:
-    first, second, third = (Outage(number=n, service="canary", synthetic=n < 1044) for n in (1042, 1043, 1044))
+async def test_a_canarys_next_incident_is_not_shown_before_triage_has_spoken_of_it(
+    feed: Feed, reader: Reader
+) -> None:
+    first, second, third = (
+        Outage(number=n, service="canary", synthetic=n < 1044) for n in (1042, 1043, 1044)
+    )
     await feed.events(first.reported())
     assert await numbers(reader, "/v1/incidents") == [1042], "nobody has said yet what it is"
     await feed.events(first.triaged())
@@ -244,19 +296,30 @@ async def test_a_request_is_listed_whether_its_routing_or_its_logging_is_read_fi
     feed: Feed, reporting: Database
 ) -> None:
     for first_is_routing in (True, False):
-        request = ServiceRequest(request_id=uuid7(), source="portal", summary="a new laptop", received_at=OPENED)
+        request = ServiceRequest(
+            request_id=uuid7(), source="portal", summary="a new laptop", received_at=OPENED
+        )
         logged = RequestLogged(request=request)
         routed = RequestRouted(
-            request=request, request_id=request.request_id, team="desk", reasons=["default"], policy_version="1"
+            request=request,
+            request_id=request.request_id,
+            team="desk",
+            reasons=["default"],
+            policy_version="1",
         )
         facts = [routed, logged] if first_is_routing else [logged, routed]
         for fact in facts:
             await feed.events(new_event(request.request_id, 1, OPENED, fact, new_trace()))
     async with reporting.connection() as connection:
-        assert [r["team"] for r in await connection.fetch("SELECT team FROM requests")] == ["desk", "desk"]
+        assert [r["team"] for r in await connection.fetch("SELECT team FROM requests")] == [
+            "desk",
+            "desk",
+        ]
 
 
-async def test_the_command_line_lists_and_shows(feed: Feed, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_command_line_lists_and_shows(
+    feed: Feed, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outage = Outage(summary="down [bold]\x1b[31mred")
     await feed.events(*whole(outage)[:-2])
     monkeypatch.setenv("TOCSIN_CONSOLE_URL", reader.address)
@@ -267,7 +330,9 @@ async def test_the_command_line_lists_and_shows(feed: Feed, reader: Reader, monk
 
     listed = await run("list")
     assert "INC-1042" in listed.stdout
-    assert "down [bold] [31mred" in listed.stdout  # neither markup nor an escape sequence of a sender's works
+    assert (
+        "down [bold] [31mred" in listed.stdout
+    )  # neither markup nor an escape sequence of a sender's works
     shown = await run("show", "INC-1042")
     assert "Acknowledged by Ben by link" in shown.stdout
     assert "on call" in shown.stdout

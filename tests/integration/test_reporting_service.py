@@ -23,10 +23,16 @@ from tests.support.stack import runtime_dsn
 
 
 @pytest.fixture
-async def service(kafka: str, database: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Running]:
+async def service(
+    kafka: str, database: str, topic_prefix: str, tmp_path: Path
+) -> AsyncIterator[Running]:
     await apply_topics(kafka, topic_prefix)
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "OTEL_"))},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TOCSIN_", "OTEL_"))
+        },
         "TOCSIN_KAFKA": kafka,
         "TOCSIN_TOPIC_PREFIX": topic_prefix,
         "TOCSIN_POSTGRES": runtime_dsn(database, "{service}"),
@@ -47,10 +53,14 @@ async def publish(kafka: str, prefix: str, events: list[Event]) -> None:
         for event in events:
             message = event_message(event)
             headers = [(name, value.encode()) for name, value in message.headers.items()]
-            await producer.send_and_wait(prefix + message.topic, message.value, key=message.key, headers=headers)
+            await producer.send_and_wait(
+                prefix + message.topic, message.value, key=message.key, headers=headers
+            )
 
 
-async def test_from_the_topics_to_the_compacted_topic(service: Running, kafka: str, topic_prefix: str) -> None:
+async def test_from_the_topics_to_the_compacted_topic(
+    service: Running, kafka: str, topic_prefix: str
+) -> None:
     outage = Outage()
     before = [outage.reported(), outage.triaged(), outage.started(), outage.acknowledged(2, "Ben")]
     await publish(kafka, topic_prefix, before)
@@ -63,7 +73,9 @@ async def test_from_the_topics_to_the_compacted_topic(service: Running, kafka: s
     await eventually("resolved", lambda: _is(service, outage, "resolved"))
 
     async with reading(kafka, topic_prefix + states.TOPIC) as reader:
-        await reader.until("the newest state", lambda found: any(b'"resolved"' in (r.value or b"") for r in found))
+        await reader.until(
+            "the newest state", lambda found: any(b'"resolved"' in (r.value or b"") for r in found)
+        )
     assert {record.key for record in reader.records} == {str(outage.incident_id).encode()}
 
     database = Database(runtime_dsn(service.database, "reporting"))

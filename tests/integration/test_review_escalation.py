@@ -47,7 +47,9 @@ NOTICE = Notice(
 
 @asynccontextmanager
 async def answering(answer: bytes, *, hang: bool) -> AsyncIterator[str]:
-    """A receiver that reads a request's head, answers these bytes, then breaks off or says nothing more."""
+    """A receiver that reads a request's head, answers these bytes, then breaks off or says nothing
+    more.
+    """
     done = asyncio.Event()
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,13 +115,16 @@ async def test_a_password_never_goes_out_in_clear() -> None:
     async with server:
         address = f"smtp://pager:hunter2@127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(NotDelivered) as failed:
-            await MailChannel(address, "tocsin@example.com", 1).send(NOTICE, "ana@example.com", None)
+            await MailChannel(address, "tocsin@example.com", 1).send(
+                NOTICE, "ana@example.com", None
+            )
     assert (heard, box.mails) == ([], [])
     assert failed.value.failure.final
 
 
 @pytest.mark.parametrize(
-    "body", [rb'{"by": "\ud800"}', rb'{"by": "a\u0000"}', b'{"by": "a", "note": "\\u0000"}', b"[" * 5000]
+    "body",
+    [rb'{"by": "\ud800"}', rb'{"by": "a\u0000"}', b'{"by": "a", "note": "\\u0000"}', b"[" * 5000],
 )
 async def test_hostile_orders_are_refused_in_words(database: str, body: bytes) -> None:
     own = Database(runtime_dsn(database, "escalation"))
@@ -144,7 +149,10 @@ async def test_a_body_without_end_is_refused_before_it_is_kept(database: str) ->
         for _ in range(64):
             yield bytes(1 << 20)
 
-    async with served(app) as base, aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as http:
+    async with (
+        served(app) as base,
+        aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as http,
+    ):
         # Without a token: the framework reads bodies before it asks for one.
         with suppress(aiohttp.ClientOSError):  # the server closes while we still send
             async with http.post(f"{base}/v1/incidents/INC-1/resolve", data=endless()) as answer:
@@ -161,7 +169,9 @@ async def test_a_body_that_does_not_come_is_given_up_and_its_connection_with_it(
     own = Database(runtime_dsn(database, "escalation"))
     app = create_app("escalation")
     app.include_router(api.make_router(own, lambda: NOON, "token"))
-    head = "POST /v1/incidents/INC-1/resolve HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = (
+        "POST /v1/incidents/INC-1/resolve HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    )
     async with served(app) as base, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
         writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
@@ -172,11 +182,14 @@ async def test_a_body_that_does_not_come_is_given_up_and_its_connection_with_it(
     await own.close()
 
 
-async def test_an_incident_that_this_version_cannot_read_holds_up_nobody_elses_pages(database: str) -> None:
+async def test_an_incident_that_this_version_cannot_read_holds_up_nobody_elses_pages(
+    database: str,
+) -> None:
     async with receiver() as webhooks, world(database, webhooks.url) as it:
         newer, _ = await it.triaged(1, 2)
         await it.rows(
-            "UPDATE incidents SET state = jsonb_set(state, '{response,status}', '\"escaped\"') WHERE id = $1", newer
+            "UPDATE incidents SET state = jsonb_set(state, '{response,status}', '\"escaped\"') WHERE id = $1",
+            newer,
         )
         async with sending(it):
             sent = await it.page("sent")

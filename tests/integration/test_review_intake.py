@@ -1,4 +1,6 @@
-"""Intake against hostile and late input on real Postgres: nothing stalls, nothing is lost, each fault costs itself."""
+"""Intake against hostile and late input on real Postgres: nothing stalls, nothing is lost, each
+fault costs itself.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -58,7 +60,9 @@ async def test_an_incident_made_again_from_its_signal_after_a_restore_is_closed_
         await intake.on_escalation(connection, [resolution(fired("1").subject, 1000, 1, NOON)])
     async with own.connection() as connection:
         rows = await connection.fetch("SELECT incident_id, status FROM incidents")
-    assert [tuple(row) for row in rows] == [(fired("1").subject, "closed")], "nobody fired but its opener"
+    assert [tuple(row) for row in rows] == [(fired("1").subject, "closed")], (
+        "nobody fired but its opener"
+    )
 
 
 async def test_an_event_too_large_to_be_told_of_is_refused_by_its_place_in_the_batch(
@@ -68,7 +72,10 @@ async def test_an_event_too_large_to_be_told_of_is_refused_by_its_place_in_the_b
         key = await create_key(connection, "tests", None, NOON)
     commit = GroupCommit(own, intake)
     task = asyncio.create_task(commit.run())
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/cloudevents-batch+json"}
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "application/cloudevents-batch+json",
+    }
     large = alert("2", labels={f"label{n}": "\N{BELL}" * 4096 for n in range(128)})
     async with (
         served(create_api(KeyRing(own, lambda: NOON), commit.submit, lambda: NOON)) as base,
@@ -83,7 +90,10 @@ async def test_an_event_too_large_to_be_told_of_is_refused_by_its_place_in_the_b
 
 
 async def test_a_bad_tracestate_costs_nothing_but_itself(own: Database, intake: Intake) -> None:
-    trace = (("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"), ("tracestate", b"vendor=\x00"))
+    trace = (
+        ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),
+        ("tracestate", b"vendor=\x00"),
+    )
     record = Record("tocsin.signals.v1", 0, 0, NOON, None, orjson.dumps(alert("1")), trace)
     async with own.transaction() as connection:
         await intake.on_signals(connection, [record])
@@ -96,7 +106,9 @@ async def test_a_deadlock_between_writers_is_not_told_to_senders(own: Database) 
     class Unlucky(Intake):
         victims = 1
 
-        async def take(self, connection: Connection, signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:
+        async def take(
+            self, connection: Connection, signals: Sequence[Signal]
+        ) -> dict[tuple[str, str], Taken]:
             taken = await super().take(connection, signals)
             if self.victims:
                 self.victims -= 1
@@ -122,13 +134,17 @@ async def test_old_signals_are_forgotten_in_pieces_that_fit_into_a_statement(own
         await intake_store.insert_signals(connection, [(fired("kept"), "joined", None)], NOON)
     removed = []
     async with own.connection() as connection:
-        while count := await intake_store.delete_old_signals(connection, NOON - timedelta(days=7), limit=10):
+        while count := await intake_store.delete_old_signals(
+            connection, NOON - timedelta(days=7), limit=10
+        ):
             removed.append(count)
         assert removed == [10, 10, 5]
         assert await connection.fetchval("SELECT signal_id FROM signals") == "kept"
 
 
-async def test_of_two_signals_with_one_id_the_first_counts_also_within_a_batch(own: Database, intake: Intake) -> None:
+async def test_of_two_signals_with_one_id_the_first_counts_also_within_a_batch(
+    own: Database, intake: Intake
+) -> None:
     async with own.transaction() as connection:
         taken = await intake.take(
             connection, [fired("1"), fired("2", status="resolved"), fired("1", status="resolved")]

@@ -18,7 +18,9 @@ from tests.support.stack import runtime_dsn
 @pytest.fixture
 async def base(database: str) -> AsyncIterator[str]:
     own = Database(runtime_dsn(database, "reporting"))
-    async with served(build_app(own, system_clock, Live(asyncio.Event(), asyncio.Event()), None)) as address:
+    async with served(
+        build_app(own, system_clock, Live(asyncio.Event(), asyncio.Event()), None)
+    ) as address:
         yield address
     await own.close()
 

@@ -25,7 +25,9 @@ class Sleeper:
     port = None
     stop_signal = signal.SIGTERM
 
-    def __init__(self, name: str, folder: Path, seconds: str = "60", stopped: list[str] | None = None) -> None:
+    def __init__(
+        self, name: str, folder: Path, seconds: str = "60", stopped: list[str] | None = None
+    ) -> None:
         self.name, self.log, self.seconds = name, folder / f"{name}.log", seconds
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
@@ -33,7 +35,9 @@ class Sleeper:
 
     def start(self) -> subprocess.Popen[bytes]:
         self.starts += 1
-        self.process = spawn(["sh", "-c", f"echo start {self.starts}; exec sleep {self.seconds}"], self.log)
+        self.process = spawn(
+            ["sh", "-c", f"echo start {self.starts}; exec sleep {self.seconds}"], self.log
+        )
         return self.process
 
     def stop(self) -> None:
@@ -84,7 +88,10 @@ def test_a_part_that_dies_is_started_again_and_it_is_said(local_dir: Path) -> No
 
 
 def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir: Path) -> None:
-    with watching(Sleeper("triage", local_dir, seconds="for no time that there is")) as (watched, said):
+    with watching(Sleeper("triage", local_dir, seconds="for no time that there is")) as (
+        watched,
+        said,
+    ):
         look_until(watched, lambda: sum("starting it again" in line for line in said) == 3)
 
     pauses = [line.split(" in ")[1].split(" s.")[0] for line in said if "starting it again" in line]
@@ -127,7 +134,9 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_start(local_dir: Pat
     intake = Sleeper("intake", local_dir)
     Supervisor(State(), lambda line: None).start(intake)
     assert intake.process
-    threading.Thread(target=intake.process.wait, daemon=True).start()  # a process that nobody waits for stays listed
+    threading.Thread(
+        target=intake.process.wait, daemon=True
+    ).start()  # a process that nobody waits for stays listed
     remembered = State.load()
 
     assert end_leftovers(remembered) == ["intake"]
@@ -136,7 +145,9 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_start(local_dir: Pat
     assert end_leftovers(State.load()) == []
 
 
-def test_only_one_supervisor_runs_in_a_folder(local_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_supervisor_runs_in_a_folder(
+    local_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(state, "LOCAL", local_dir)
     other = "from deploy.local.state import only_supervisor\nwith only_supervisor(): print('in', flush=True); input()"
     with subprocess.Popen(
@@ -155,11 +166,15 @@ def test_only_one_supervisor_runs_in_a_folder(local_dir: Path, monkeypatch: pyte
         pass
 
 
-def test_secrets_are_for_the_user_alone_and_last(local_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_for_the_user_alone_and_last(
+    local_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(state, "SECRETS", local_dir / "secrets.json")
     made = state.Secrets.load()
     made.save()
 
     assert state.Secrets.load() == made
     assert (local_dir / "secrets.json").stat().st_mode & 0o777 == 0o600
-    assert json.loads((local_dir / "secrets.json").read_text())["webhook_secret"].startswith("whsec_")
+    assert json.loads((local_dir / "secrets.json").read_text())["webhook_secret"].startswith(
+        "whsec_"
+    )

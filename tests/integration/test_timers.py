@@ -71,7 +71,9 @@ class World:
 
     async def fired(self) -> Counter[str]:
         """How often each subject's timer had its effect."""
-        return Counter(row["key"].decode() for row in await self.effects() if row["topic"] == "pages")
+        return Counter(
+            row["key"].decode() for row in await self.effects() if row["topic"] == "pages"
+        )
 
     async def until_none_is_left(self) -> None:
         async def none_left() -> bool:
@@ -89,7 +91,9 @@ async def world(database: str) -> AsyncIterator[World]:
 
 async def page(connection: Connection, timers: Sequence[Timer]) -> None:
     """The effect that the tests count."""
-    messages = [OutboxMessage("pages", str(timer.subject).encode(), timer.kind.encode()) for timer in timers]
+    messages = [
+        OutboxMessage("pages", str(timer.subject).encode(), timer.kind.encode()) for timer in timers
+    ]
     await insert_outbox(connection, messages, SIX)
 
 
@@ -97,7 +101,9 @@ def step(due_at: datetime = NINE, kind: str = "step", subject: UUID | None = Non
     return Timer(kind, subject or uuid7(), due_at)
 
 
-async def test_a_step_that_waits_for_nine_fires_at_nine_although_all_restarts_at_seven(world: World) -> None:
+async def test_a_step_that_waits_for_nine_fires_at_nine_although_all_restarts_at_seven(
+    world: World,
+) -> None:
     await world.set(timer := step())
     with world.ticking(page):
         world.jump(SIX + timedelta(hours=1))
@@ -154,7 +160,11 @@ async def test_a_timer_comes_back_as_it_was_set_and_the_oldest_first(world: Worl
         await world.until_none_is_left()
 
     assert [timer.kind for timer in seen] == ["retry", "escalate"]
-    assert (seen[1].subject, seen[1].due_at, seen[1].payload) == (later.subject, later.due_at, later.payload)
+    assert (seen[1].subject, seen[1].due_at, seen[1].payload) == (
+        later.subject,
+        later.due_at,
+        later.payload,
+    )
     assert seen[1].trace == later.trace
     assert seen[0].trace is None
 
@@ -192,7 +202,9 @@ async def test_each_of_many_timers_fires_once_with_two_tickers(world: World) -> 
 async def test_a_timer_may_set_the_next_one(world: World) -> None:
     async def fire(connection: Connection, timers: Sequence[Timer]) -> None:
         await page(connection, timers)
-        again = [step(timer.due_at, "last", timer.subject) for timer in timers if timer.kind == "step"]
+        again = [
+            step(timer.due_at, "last", timer.subject) for timer in timers if timer.kind == "step"
+        ]
         await insert_timers(connection, again, world.now)
 
     await world.set(timer := step())
@@ -203,7 +215,9 @@ async def test_a_timer_may_set_the_next_one(world: World) -> None:
     assert await world.fired() == {str(timer.subject): 2}
 
 
-async def test_a_timer_that_fails_is_told_to_operators_the_others_fire_and_it_does_once_it_can(world: World) -> None:
+async def test_a_timer_that_fails_is_told_to_operators_the_others_fire_and_it_does_once_it_can(
+    world: World,
+) -> None:
     good, bad = [step() for _ in range(20)], step(kind="broken")
     broken = True
 
@@ -227,7 +241,9 @@ async def test_a_timer_that_fails_is_told_to_operators_the_others_fire_and_it_do
         await world.until_none_is_left()
 
     assert await world.fired() == {str(timer.subject): 1 for timer in (*good, bad)}
-    (letter,) = [json.loads(row["value"]) for row in await world.effects() if row["topic"] == DEAD_LETTERS]
+    (letter,) = [
+        json.loads(row["value"]) for row in await world.effects() if row["topic"] == DEAD_LETTERS
+    ]
     assert letter["data"]["service"] == "escalation"
     assert letter["data"]["origin"] == "timer broken"
     assert letter["data"]["reason"] == "KeyError: 'no such step'"
@@ -235,9 +251,12 @@ async def test_a_timer_that_fails_is_told_to_operators_the_others_fire_and_it_do
 
 
 @pytest.mark.parametrize(
-    "trouble", [Conflict("lost a race"), ConnectionError("no route"), asyncpg.DeadlockDetectedError()]
+    "trouble",
+    [Conflict("lost a race"), ConnectionError("no route"), asyncpg.DeadlockDetectedError()],
 )
-async def test_a_race_or_an_outage_is_no_fault_of_the_timer(world: World, trouble: Exception) -> None:
+async def test_a_race_or_an_outage_is_no_fault_of_the_timer(
+    world: World, trouble: Exception
+) -> None:
     troubles = [trouble, trouble]
 
     async def fire(connection: Connection, timers: Sequence[Timer]) -> None:
@@ -275,7 +294,8 @@ async def test_a_lost_connection_in_the_middle_of_a_step_fires_it_once(world: Wo
     assert await world.fired() == {str(timer.subject): 1}
 
 
-# A ticker in a process of its own, which says so when a step's effects are written, and then never commits.
+# A ticker in a process of its own, which says so when a step's effects are written, and then never
+# commits.
 HANGING = """
 import asyncio, sys
 from datetime import UTC, datetime

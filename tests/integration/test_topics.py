@@ -12,11 +12,16 @@ from shared.kafka.topics import TOPICS, Topic, apply_topics
 
 
 async def test_topics_are_made_once_and_grow(kafka: str, topic_prefix: str) -> None:
-    small, grown = Topic("tocsin.a.v1", partitions=1), Topic("tocsin.a.v1", partitions=3, retention=timedelta(days=1))
+    small, grown = (
+        Topic("tocsin.a.v1", partitions=1),
+        Topic("tocsin.a.v1", partitions=3, retention=timedelta(days=1)),
+    )
     compacted = Topic("tocsin.b.v1", partitions=1, retention=None)
     assert len(await apply_topics(kafka, topic_prefix, [small, compacted])) == 2
     assert await apply_topics(kafka, topic_prefix, [small, compacted]) == []
-    assert await apply_topics(kafka, topic_prefix, [grown]) == [f"{topic_prefix}tocsin.a.v1: 1 -> 3 partitions"]
+    assert await apply_topics(kafka, topic_prefix, [grown]) == [
+        f"{topic_prefix}tocsin.a.v1: 1 -> 3 partitions"
+    ]
     assert await apply_topics(kafka, topic_prefix, [small]) == [], "partitions are never taken away"
     assert (await configuration(kafka, topic_prefix + "tocsin.b.v1"))["cleanup.policy"] == "compact"
 
@@ -24,11 +29,15 @@ async def test_topics_are_made_once_and_grow(kafka: str, topic_prefix: str) -> N
 async def test_a_topics_retention_is_set_again(kafka: str, topic_prefix: str) -> None:
     name = topic_prefix + "tocsin.a.v1"
     await apply_topics(kafka, topic_prefix, [Topic("tocsin.a.v1", partitions=1)])
-    await apply_topics(kafka, topic_prefix, [Topic("tocsin.a.v1", partitions=1, retention=timedelta(hours=1))])
+    await apply_topics(
+        kafka, topic_prefix, [Topic("tocsin.a.v1", partitions=1, retention=timedelta(hours=1))]
+    )
     assert (await configuration(kafka, name))["retention.ms"] == "3600000"
 
 
-async def test_a_message_to_a_topic_that_nobody_made_is_refused(kafka: str, topic_prefix: str) -> None:
+async def test_a_message_to_a_topic_that_nobody_made_is_refused(
+    kafka: str, topic_prefix: str
+) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka, request_timeout_ms=1000)
     await producer.start()
     try:

@@ -1,4 +1,6 @@
-"""Triage on real Postgres: each decision is kept with its reasons, written once, and numbered in order."""
+"""Triage on real Postgres: each decision is kept with its reasons, written once, and numbered in
+order.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +14,13 @@ import pytest
 from services.triage.catalogue.policy import Catalogue, read_catalogue
 from services.triage.handlers import Triage
 from shared.events.facts import Fact, event_message, new_event
-from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated, RequestLogged, ServiceRequest
+from shared.events.intake import (
+    IncidentCleared,
+    IncidentReported,
+    IncidentUpdated,
+    RequestLogged,
+    ServiceRequest,
+)
 from shared.events.trace_context import new_trace
 from shared.kafka.record import Record
 from shared.policy.files import PolicyFile
@@ -22,7 +30,9 @@ from tests.support.stack import runtime_dsn
 from tests.unit.triage.test_domain import incident
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-CATALOGUE = read_catalogue(b"{default_team: platform, services: {checkout: {team: payments, tier: 1}}}")
+CATALOGUE = read_catalogue(
+    b"{default_team: platform, services: {checkout: {team: payments, tier: 1}}}"
+)
 
 
 @dataclass
@@ -41,7 +51,10 @@ class World:
             return [dict(row) for row in await connection.fetch(query)]
 
     async def written(self) -> list[dict[str, Any]]:
-        return [orjson.loads(row["value"]) for row in await self.rows("SELECT value FROM outbox ORDER BY id")]
+        return [
+            orjson.loads(row["value"])
+            for row in await self.rows("SELECT value FROM outbox ORDER BY id")
+        ]
 
 
 @pytest.fixture
@@ -89,7 +102,9 @@ async def test_news_that_comes_twice_or_late_changes_nothing(world: World) -> No
 
 async def test_a_change_of_the_catalogue_is_told_with_the_next_news(world: World) -> None:
     await world.take(news(IncidentReported(incident=incident()), 1))
-    world.catalogue = read_catalogue(b"{default_team: platform, services: {checkout: {team: web, tier: 2}}}")
+    world.catalogue = read_catalogue(
+        b"{default_team: platform, services: {checkout: {team: web, tier: 2}}}"
+    )
     await world.take(news(IncidentUpdated(incident=incident(), changed=[]), 2))
     last = (await world.written())[-1]
     assert last["data"]["changed"] == ["impact", "priority", "team", "tier"]
@@ -97,7 +112,9 @@ async def test_a_change_of_the_catalogue_is_told_with_the_next_news(world: World
 
 
 async def test_a_request_is_routed_once_and_makes_no_incident(world: World) -> None:
-    request = ServiceRequest(request_id=UUID(int=7), source="form", summary="a new laptop", received_at=NOON)
+    request = ServiceRequest(
+        request_id=UUID(int=7), source="form", summary="a new laptop", received_at=NOON
+    )
     record = news(RequestLogged(request=request), 1, number=7)
     await world.take(record, record)
     await world.take(record)
@@ -110,7 +127,9 @@ async def test_a_request_is_routed_once_and_makes_no_incident(world: World) -> N
     assert "never paged" in " ".join(row["reasons"])
 
 
-async def test_after_a_raised_epoch_events_are_numbered_above_all_earlier_ones(world: World) -> None:
+async def test_after_a_raised_epoch_events_are_numbered_above_all_earlier_ones(
+    world: World,
+) -> None:
     await world.take(news(IncidentReported(incident=incident()), 1))
     async with world.database.transaction() as connection:
         await raise_epoch(connection)

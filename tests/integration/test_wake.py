@@ -30,7 +30,11 @@ async def test_only_the_notified_channel_is_woken_and_everybody_after_a_lost_con
     database: str, admin: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     wake = Wake(runtime_dsn(database, "triage"), "triage")
-    timers, board, second = wake.subscribe("timers"), wake.subscribe("board"), wake.subscribe("timers")
+    timers, board, second = (
+        wake.subscribe("timers"),
+        wake.subscribe("board"),
+        wake.subscribe("timers"),
+    )
     assert wake.problems() == ["not listening for notifications"]
     running = asyncio.create_task(wake.run())
     try:
@@ -63,7 +67,9 @@ async def test_it_waits_for_a_database_that_is_not_there_yet(
     woken = wake.subscribe("timers")
     running = asyncio.create_task(wake.run())
     try:
-        await eventually("refused", lambda: asyncio.sleep(0, "notifications are not heard" in caplog.text))
+        await eventually(
+            "refused", lambda: asyncio.sleep(0, "notifications are not heard" in caplog.text)
+        )
         connection = await asyncpg.connect(postgres)
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         await connection.close()

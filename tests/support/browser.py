@@ -18,7 +18,9 @@ import aiohttp
 from deploy.local.process import spawn, stop
 from tests.support.stack import until
 
-EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+EXECUTABLE = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 _SWITCHES = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars --remote-debugging-port=0"
@@ -58,7 +60,9 @@ class Browser:
         self.complaints: list[str] = []
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command and return its result; what the page complains of meanwhile is kept in `complaints`."""
+        """Send a command and return its result; what the page complains of meanwhile is kept in
+        `complaints`.
+        """
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while (message := await self._hear()).get("id") != number:
@@ -69,7 +73,11 @@ class Browser:
 
     async def _hear(self) -> dict[str, Any]:
         message: dict[str, Any] = await self._socket.receive_json(timeout=30)
-        if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening"):
+        if message.get("method") in (
+            "Runtime.exceptionThrown",
+            "Log.entryAdded",
+            "Page.javascriptDialogOpening",
+        ):
             self.complaints.append(json.dumps(message["params"]))
         if message.get("method") == "Page.lifecycleEvent" and message["params"]["name"] == "load":
             self._loaded.add(message["params"]["loaderId"])
@@ -77,7 +85,9 @@ class Browser:
 
     async def open(self, address: str, **emulation: str) -> None:
         """Go to an address; `emulation` sets CSS media features."""
-        features = [{"name": name.replace("_", "-"), "value": value} for name, value in emulation.items()]
+        features = [
+            {"name": name.replace("_", "-"), "value": value} for name, value in emulation.items()
+        ]
         await self.command("Emulation.setEmulatedMedia", features=features)
         page = await self.command("Page.navigate", url=address)
         while page["loaderId"] not in self._loaded:
@@ -85,12 +95,16 @@ class Browser:
 
     async def value(self, expression: str) -> Any:
         """What a JavaScript expression is in the page."""
-        answer = await self.command("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        answer = await self.command(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         return answer["result"].get("value")
 
     async def text(self, selector: str = "main") -> str:
         """The visible text of an element; empty when it is not there."""
-        return str(await self.value(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+        return str(
+            await self.value(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
+        )
 
     async def resize(self, width: int, height: int) -> None:
         """Be a screen of this size."""

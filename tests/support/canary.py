@@ -12,7 +12,9 @@ _POLICY = '  {name}: {{rounds: 1, steps: [{{targets: ["user:{name}"], wait: 1h}}
 
 
 def with_canaries(files: Mapping[str, str], receivers: Mapping[str, str]) -> dict[str, str]:
-    """The policy files, and for each name a service, a team and a user who is paged at the address given."""
+    """The policy files, and for each name a service, a team and a user who is paged at the address
+    given.
+    """
     teams, catalogue = files["teams.yaml"], files["catalogue.yaml"]
     for name, url in receivers.items():
         teams = teams.replace("users:\n", "users:\n" + _USER.format(name=name, url=url))
@@ -45,10 +47,20 @@ class Flock:
             **more,
         }
 
-    async def once(self, tocsin: Running, name: str, patience: str = "60s", **more: str) -> tuple[int, str]:
+    async def once(
+        self, tocsin: Running, name: str, patience: str = "60s", **more: str
+    ) -> tuple[int, str]:
         """One round: the command's exit status, and what it printed."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "shared.runtime.cli", "canary", "--once", "--patience", patience),
+            *(
+                sys.executable,
+                "-m",
+                "shared.runtime.cli",
+                "canary",
+                "--once",
+                "--patience",
+                patience,
+            ),
             env=self.environment(tocsin, name, **more),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -61,7 +73,16 @@ class Flock:
         """Its address, while it goes round; it has to stop well when it is told to."""
         log = (tocsin.logs / f"{name}.log").open("ab")
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "shared.runtime.cli", "canary", "--every", every, "--patience", "60s"),
+            *(
+                sys.executable,
+                "-m",
+                "shared.runtime.cli",
+                "canary",
+                "--every",
+                every,
+                "--patience",
+                "60s",
+            ),
             env=self.environment(tocsin, name),
             stdout=log,
             stderr=log,

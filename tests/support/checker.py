@@ -1,4 +1,5 @@
-"""Accounts for everything a Tocsin was given: whatever was promised has happened, once, and everybody agrees on it.
+"""Accounts for everything a Tocsin was given: whatever was promised has happened, once, and
+everybody agrees on it.
 
 It knows nothing of how the services work, so that it cannot share their mistakes.
 """
@@ -14,12 +15,18 @@ import orjson
 from shared.events import escalation, intake, rejections, reporting, triage
 from tests.support.evidence import SUBSCRIPTIONS, Evidence
 
-_FIRSTS = {intake.TOPIC: "IncidentReported", triage.TOPIC: "IncidentTriaged", escalation.TOPIC: "ResponseStarted"}
+_FIRSTS = {
+    intake.TOPIC: "IncidentReported",
+    triage.TOPIC: "IncidentTriaged",
+    escalation.TOPIC: "ResponseStarted",
+}
 
 
 @dataclass
 class Accepted:
-    """What Tocsin has promised: signals by (origin, id), and who acknowledged or resolved which incident."""
+    """What Tocsin has promised: signals by (origin, id), and who acknowledged or resolved which
+    incident.
+    """
 
     signals: set[tuple[str, str]] = field(default_factory=set)
     acknowledged: dict[str, str] = field(default_factory=dict)
@@ -41,16 +48,28 @@ def _signals(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
     yield from (f"accepted, but not kept: {pair}" for pair in accepted.signals - kept.keys())
     yield from (f"kept, but never accepted: {pair}" for pair in kept.keys() - accepted.signals)
     yield from (f"kept {count} times: {pair}" for pair, count in kept.items() if count > 1)
-    counted = Counter(row["subject"] for row in evidence.tables["signals"] if row["decision"] in ("opened", "joined"))
+    counted = Counter(
+        row["subject"]
+        for row in evidence.tables["signals"]
+        if row["decision"] in ("opened", "joined")
+    )
     for row in evidence.tables["intake"]:
         if row["signal_count"] != counted[row["id"]]:
             yield f"incident {row['id']} counts {row['signal_count']} signals of {counted[row['id']]}"
-    yield from (f"signals went into no incident: {id}" for id in counted.keys() - evidence.by_id("intake").keys())
+    yield from (
+        f"signals went into no incident: {id}"
+        for id in counted.keys() - evidence.by_id("intake").keys()
+    )
 
 
 def _orders(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
-    """What responders did was told once, in their name, and nothing else was; a resolution has reached intake."""
-    for kind, orders in (("IncidentAcknowledged", accepted.acknowledged), ("IncidentResolved", accepted.resolved)):
+    """What responders did was told once, in their name, and nothing else was; a resolution has
+    reached intake.
+    """
+    for kind, orders in (
+        ("IncidentAcknowledged", accepted.acknowledged),
+        ("IncidentResolved", accepted.resolved),
+    ):
         told: dict[str, list[str]] = {id: [] for id in orders}
         for event in evidence.events(escalation.TOPIC):
             if event["type"].endswith(f".{kind}"):
@@ -65,7 +84,9 @@ def _orders(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
 
 
 def _events(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """Of each incident and producer: no event is missing, none came under two ids, and it began once."""
+    """Of each incident and producer: no event is missing, none came under two ids, and it began
+    once.
+    """
     for topic, first in _FIRSTS.items():
         producer, rows = topic.split(".")[1], evidence.by_id(topic.split(".")[1])
         sequences: dict[str, list[int]] = defaultdict(list)
@@ -75,7 +96,11 @@ def _events(evidence: Evidence, _: Accepted) -> Iterator[str]:
             began[event["subject"]] += event["type"].endswith(f".{first}")
         for id in rows.keys() | sequences.keys() | evidence.by_id("intake").keys():
             told = sorted(sequences[id])
-            if id not in rows or told != list(range(1, len(told) + 1)) or len(told) != rows[id]["sequence"]:
+            if (
+                id not in rows
+                or told != list(range(1, len(told) + 1))
+                or len(told) != rows[id]["sequence"]
+            ):
                 yield f"{producer} of {id}: {told} were told; its row: {rows.get(id)}"
             if began[id] != 1:
                 yield f"{id} has {began[id]} {first}"
@@ -83,7 +108,9 @@ def _events(evidence: Evidence, _: Accepted) -> Iterator[str]:
 
 def _states(evidence: Evidence, _: Accepted) -> Iterator[str]:
     """Every service has seen the newest of the one before it, and reporting says what they say."""
-    intakes, triages, responses = (evidence.by_id(name) for name in ("intake", "triage", "escalation"))
+    intakes, triages, responses = (
+        evidence.by_id(name) for name in ("intake", "triage", "escalation")
+    )
     newest = {
         r.key.decode(): orjson.loads(r.value)["data"]["incident"]
         for r in evidence.records[reporting.TOPIC]
@@ -95,18 +122,33 @@ def _states(evidence: Evidence, _: Accepted) -> Iterator[str]:
         if not all(id in stage for stage in (triages, responses, reports)):
             continue  # told by the check of events
         report, response = reports[id], responses[id]
-        sequences = {name: evidence.by_id(name)[id]["sequence"] for name in ("intake", "triage", "escalation")}
+        sequences = {
+            name: evidence.by_id(name)[id]["sequence"]
+            for name in ("intake", "triage", "escalation")
+        }
         agreed = {
             "triage has seen intake": (triages[id]["intake_sequence"], row["sequence"]),
-            "escalation has seen triage": (response["state"]["response"]["triage_sequence"], triages[id]["sequence"]),
-            "reporting has seen all": ({name: report[f"{name}_sequence"] for name in sequences}, sequences),
+            "escalation has seen triage": (
+                response["state"]["response"]["triage_sequence"],
+                triages[id]["sequence"],
+            ),
+            "reporting has seen all": (
+                {name: report[f"{name}_sequence"] for name in sequences},
+                sequences,
+            ),
             "the timeline is whole": ({name: history[id, name] for name in sequences}, sequences),
             "the status": (report["status"], response["status"]),
             "the count of signals": (report["state"]["signal_count"], row["signal_count"]),
             "the topic of states": (newest.get(id), report["state"]),
         }
-        yield from (f"{id}: {what}: {one} is not {other}" for what, (one, other) in agreed.items() if one != other)
-    yield from (f"reporting knows of {id}, which intake does not" for id in reports.keys() - intakes.keys())
+        yield from (
+            f"{id}: {what}: {one} is not {other}"
+            for what, (one, other) in agreed.items()
+            if one != other
+        )
+    yield from (
+        f"reporting knows of {id}, which intake does not" for id in reports.keys() - intakes.keys()
+    )
 
 
 def _stalled(evidence: Evidence, _: Accepted) -> Iterator[str]:
@@ -114,59 +156,90 @@ def _stalled(evidence: Evidence, _: Accepted) -> Iterator[str]:
     timers = {(row["id"], row["due_at"]) for row in evidence.tables["timers"]}
     for id, row in evidence.by_id("escalation").items():
         waiting, due = row["state"]["response"]["waiting_on"], row["state"]["due"]
-        if row["status"] == "triggered" and (not due or (id, datetime.fromisoformat(due["due_at"])) not in timers):
+        if row["status"] == "triggered" and (
+            not due or (id, datetime.fromisoformat(due["due_at"])) not in timers
+        ):
             yield f"{id} has no timer for what it waits on: {waiting!r}, {due}"
         if row["status"] != "resolved" and not waiting:
             yield f"{id} waits on nothing that has a name"
 
 
 def _folded(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """The newest event of each producer, in whatever order all of them were read, gives the state that is stored."""
+    """The newest event of each producer, in whatever order all of them were read, gives the state
+    that is stored.
+    """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for topic in _FIRSTS:
         for event in evidence.events(topic):
             place = topic, event["subject"]
-            newest[place] = max(newest.get(place, event), event, key=lambda one: int(one["sequence"]))
+            newest[place] = max(
+                newest.get(place, event), event, key=lambda one: int(one["sequence"])
+            )
     for id, row in evidence.by_id("escalation").items():
         told = newest.get((escalation.TOPIC, id), {}).get("data", {}).get("response", {})
         kept = row["state"]["response"]
         # How far it has read moves on without an event.
-        if differing := [n for n in kept if kept[n] != told.get(n) and n not in ("intake_sequence", "triage_sequence")]:
+        if differing := [
+            n
+            for n in kept
+            if kept[n] != told.get(n) and n not in ("intake_sequence", "triage_sequence")
+        ]:
             yield f"{id}: escalation has {differing} otherwise than its newest event tells: {kept}, {told}"
     for id, row in evidence.by_id("reporting").items():
         response = newest.get((escalation.TOPIC, id), {}).get("data", {}).get("response", {})
         incident = newest.get((intake.TOPIC, id), {}).get("data", {}).get("incident", {})
-        expected = response.get("status"), response.get("acknowledged_by"), incident.get("signal_count")
-        reported = tuple(row["state"][name] for name in ("status", "acknowledged_by", "signal_count"))
+        expected = (
+            response.get("status"),
+            response.get("acknowledged_by"),
+            incident.get("signal_count"),
+        )
+        reported = tuple(
+            row["state"][name] for name in ("status", "acknowledged_by", "signal_count")
+        )
         if expected != reported:
             yield f"{id}: reporting has {reported}, and the newest events tell {expected}"
 
 
 def _unpaged(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """Somebody was reached for every incident; and by every page of it, unless a responder took it meanwhile."""
+    """Somebody was reached for every incident; and by every page of it, unless a responder took it
+    meanwhile.
+    """
     reached = {page.body["data"]["incident_id"] for page in evidence.pages}
     yield from (f"nobody was paged for {id}" for id in evidence.by_id("intake").keys() - reached)
     responses, arrived = evidence.by_id("escalation"), {page.webhook_id for page in evidence.pages}
     for row in evidence.tables["deliveries"]:
-        if responses[row["incident"]]["status"] == "triggered" and row["attempt_key"] not in arrived:
+        if (
+            responses[row["incident"]]["status"] == "triggered"
+            and row["attempt_key"] not in arrived
+        ):
             yield f"never arrived, though nobody has taken the incident: {row}"
 
 
 def _repeated_pages(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """One step reaches one person by one method under one key; twice only where the ledger admits that it may have."""
+    """One step reaches one person by one method under one key; twice only where the ledger admits
+    that it may have.
+    """
     keys: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for page in evidence.pages:
         data = page.body["data"]
         keys[data["incident_id"], data["round"], data["step"], data["user"]].add(page.webhook_id)
-    yield from (f"{page} was sent under {len(ids)} keys: {sorted(ids)}" for page, ids in keys.items() if len(ids) > 1)
-    admitted = {row["attempt_key"] for row in evidence.tables["deliveries"] if row["possible_duplicate"]}
+    yield from (
+        f"{page} was sent under {len(ids)} keys: {sorted(ids)}"
+        for page, ids in keys.items()
+        if len(ids) > 1
+    )
+    admitted = {
+        row["attempt_key"] for row in evidence.tables["deliveries"] if row["possible_duplicate"]
+    }
     for key, times in Counter(page.webhook_id for page in evidence.pages).items():
         if times > 1 and key not in admitted:
             yield f"{key} arrived {times} times, and the ledger does not know that it may have"
 
 
 def _ledger(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """What the ledger calls sent has arrived, what arrived is in the ledger, and each was told once."""
+    """What the ledger calls sent has arrived, what arrived is in the ledger, and each was told
+    once.
+    """
     arrived = {page.webhook_id for page in evidence.pages}
     rows = {row["attempt_key"]: row for row in evidence.tables["deliveries"]}
     sent = {key for key, row in rows.items() if row["status"] == "sent"}
@@ -177,14 +250,21 @@ def _ledger(evidence: Evidence, _: Accepted) -> Iterator[str]:
     )
     yield from (f"called sent, but it never arrived: {key}" for key in sent - arrived)
     yield from (f"arrived, but the ledger has no such page: {key}" for key in arrived - rows.keys())
-    yield from (f"sent, but told {told[key]} times: {key}" for key in sent | told.keys() if told[key] != 1)
+    yield from (
+        f"sent, but told {told[key]} times: {key}" for key in sent | told.keys() if told[key] != 1
+    )
 
 
 def _audit(evidence: Evidence, _: Accepted) -> Iterator[str]:
     """Every record of every topic was recorded, once, as its exact bytes, in a chain that holds."""
-    kept = {(row["topic"], row["partition"], row["offset"]): row["value"] for row in evidence.tables["audit"]}
+    kept = {
+        (row["topic"], row["partition"], row["offset"]): row["value"]
+        for row in evidence.tables["audit"]
+    }
     seen = {
-        (topic, r.partition, r.offset): r.value for topic in SUBSCRIPTIONS["reporting"] for r in evidence.records[topic]
+        (topic, r.partition, r.offset): r.value
+        for topic in SUBSCRIPTIONS["reporting"]
+        for r in evidence.records[topic]
     }
     if kept != seen:
         lacks, invents = sorted(seen.keys() - kept.keys()), sorted(kept.keys() - seen.keys())
@@ -196,7 +276,11 @@ def _refused(evidence: Evidence, _: Accepted) -> Iterator[str]:
     """Nothing that was accepted was given up, and nothing still waits to be told."""
     for topic in (rejections.DEAD_LETTERS, rejections.REJECTIONS):
         yield from (f"{topic}: {event['data']['reason']}" for event in evidence.events(topic))
-    yield from (f"the outbox of {service} has {count} rows" for service, count in evidence.waiting.items() if count)
+    yield from (
+        f"the outbox of {service} has {count} rows"
+        for service, count in evidence.waiting.items()
+        if count
+    )
 
 
 INVARIANTS = {

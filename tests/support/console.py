@@ -1,4 +1,6 @@
-"""The console's pages, as a client without JavaScript gets them, and what hostile senders would put into them."""
+"""The console's pages, as a client without JavaScript gets them, and what hostile senders would put
+into them.
+"""
 
 import aiohttp
 import pytest

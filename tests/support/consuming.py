@@ -1,4 +1,6 @@
-"""A service that only writes down what it was given, so that a test can count what was lost and what was done twice."""
+"""A service that only writes down what it was given, so that a test can count what was lost and
+what was done twice.
+"""
 
 import asyncio
 from collections import Counter
@@ -67,9 +69,15 @@ def things(count: int, start: int = 0) -> list[bytes]:
 
 
 async def publish(
-    kafka: str, topic: str, values: Sequence[bytes | None], transaction: str | None = None, abort: bool = False
+    kafka: str,
+    topic: str,
+    values: Sequence[bytes | None],
+    transaction: str | None = None,
+    abort: bool = False,
 ) -> None:
-    """Send values, keyed by themselves; in one transaction when it has a name, to be taken back with `abort`."""
+    """Send values, keyed by themselves; in one transaction when it has a name, to be taken back
+    with `abort`.
+    """
     async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=transaction) as producer:
         if transaction:
             await producer.begin_transaction()
@@ -91,7 +99,9 @@ async def has_problem(service: Consumption, words: str) -> bool:
 
 
 class Diary:
-    """The table of effects in the service's schema. `settings` are those of the service's Postgres sessions."""
+    """The table of effects in the service's schema. `settings` are those of the service's Postgres
+    sessions.
+    """
 
     def __init__(self, admin: "asyncpg.Pool[Any]", dsn: str) -> None:
         self.admin = admin
@@ -100,7 +110,9 @@ class Diary:
 
     async def values(self) -> list[bytes]:
         """What was done, in order."""
-        return [row["value"] for row in await self.admin.fetch("SELECT value FROM effects ORDER BY id")]
+        return [
+            row["value"] for row in await self.admin.fetch("SELECT value FROM effects ORDER BY id")
+        ]
 
     async def wrong(self, expected: Sequence[bytes]) -> dict[bytes, int]:
         """What was lost (negative) or done more than once (positive)."""
@@ -119,18 +131,23 @@ class Diary:
     async def write(self, connection: Connection, records: Sequence[Record]) -> None:
         """The handler: one effect a record."""
         await connection.execute(
-            "INSERT INTO effects (value) SELECT * FROM unnest($1::bytea[])", [record.value or b"" for record in records]
+            "INSERT INTO effects (value) SELECT * FROM unnest($1::bytea[])",
+            [record.value or b"" for record in records],
         )
 
     async def letters(self) -> list[dict[str, Any]]:
         """The data of the dead letters, in order."""
-        rows = await self.admin.fetch("SELECT value FROM outbox WHERE topic = $1 ORDER BY id", DEAD_LETTERS)
+        rows = await self.admin.fetch(
+            "SELECT value FROM outbox WHERE topic = $1 ORDER BY id", DEAD_LETTERS
+        )
         return [orjson.loads(row["value"])["data"] for row in rows]
 
     async def close_database(self) -> None:
         """Let the database end the service's sessions and accept no more."""
         name = await self.admin.fetchval("SELECT quote_ident(current_database())")
-        await self.admin.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")  # superusers are exempt
+        await self.admin.execute(
+            f"ALTER DATABASE {name} CONNECTION LIMIT 0"
+        )  # superusers are exempt
         await self.admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND usename = $1",
@@ -152,7 +169,7 @@ class Diary:
         async with self.admin.acquire() as connection, connection.transaction():
             for table in STATE:
                 await connection.execute(
-                    f"DELETE FROM {table};INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE {table}_kept"  # noqa: S608 - our own names
+                    f"DELETE FROM {table};INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE {table}_kept"
                 )
 
     @asynccontextmanager
@@ -162,7 +179,9 @@ class Diary:
         """The service, consuming; stopped gracefully at the end."""
         options = {"handlers": {TOPIC: handler or self.write}, "group": SERVICE, **options}
         async with self.database() as database:
-            consumption = Consumption(database, bootstrap=kafka, clock=system_clock, topic_prefix=prefix, **options)
+            consumption = Consumption(
+                database, bootstrap=kafka, clock=system_clock, topic_prefix=prefix, **options
+            )
             task = asyncio.create_task(consumption.run())
             try:
                 yield consumption
@@ -187,7 +206,9 @@ class Diary:
 async def open_diary(database: str) -> AsyncIterator[Diary]:
     """A new, empty table of effects."""
     settings = {"search_path": SERVICE}
-    async with asyncpg.create_pool(database, min_size=1, max_size=3, server_settings=settings) as admin:
+    async with asyncpg.create_pool(
+        database, min_size=1, max_size=3, server_settings=settings
+    ) as admin:
         await admin.execute(
             f"CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, value bytea);"
             f"GRANT ALL ON effects TO tocsin_{SERVICE}"

@@ -1,4 +1,6 @@
-"""A day's work of the four services on one database, without Kafka: what one tells is handed to the next."""
+"""A day's work of the four services on one database, without Kafka: what one tells is handed to the
+next.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -14,9 +16,9 @@ import aiohttp
 import asyncpg
 import orjson
 from aiokafka import TopicPartition
-from services.escalation.policies.policy import read_teams
 
 from services.escalation.links.domain import Links
+from services.escalation.policies.policy import read_teams
 from services.escalation.response import figures
 from services.escalation.response import store as escalation_store
 from services.escalation.ticker import Steps
@@ -64,7 +66,9 @@ class Tocsin:
     clock: JumpingClock
     canary: str = field(default_factory=lambda: f"canary-{uuid7()}")
 
-    async def consume(self, service: str, topic: str, handler: Handler, records: Sequence[Record]) -> None:
+    async def consume(
+        self, service: str, topic: str, handler: Handler, records: Sequence[Record]
+    ) -> None:
         """One batch as the service's consumption works on it."""
         database, place = self.databases[service], Place(topic, _PARTITION)
         async with database.connection() as connection:
@@ -78,12 +82,14 @@ class Tocsin:
 
     async def told(self, topic: str) -> list[Record]:
         """What the owner of a topic has written to it since."""
-        taken = f"DELETE FROM {topic.split('.')[1]}.outbox WHERE topic = $1 RETURNING id, key, value, headers"  # noqa: S608
+        taken = f"DELETE FROM {topic.split('.')[1]}.outbox WHERE topic = $1 RETURNING id, key, value, headers"
         rows = await self.admin_rows(taken, topic)
         return [
             Record(
                 *(topic, 0, 0, self.clock(), row["key"], row["value"]),
-                tuple((name, value.encode()) for name, value in orjson.loads(row["headers"]).items()),
+                tuple(
+                    (name, value.encode()) for name, value in orjson.loads(row["headers"]).items()
+                ),
             )
             for row in sorted(rows, key=lambda row: row["id"])
         ]
@@ -96,7 +102,9 @@ class Tocsin:
 @asynccontextmanager
 async def tocsin(year: str) -> AsyncIterator[Tocsin]:
     plans = Plans()
-    databases = {name: WatchedDatabase(runtime_dsn(year, name), plans) for name in many_rows.SERVICES}
+    databases = {
+        name: WatchedDatabase(runtime_dsn(year, name), plans) for name in many_rows.SERVICES
+    }
     admin = await asyncpg.connect(year)
     try:
         yield Tocsin(plans, databases, admin, JumpingClock())
@@ -129,9 +137,14 @@ async def _intake_works(system: Tocsin) -> list[Record]:
     handlers, database, now = _intake_of(system), system.databases["intake"], system.clock()
     run = now.isoformat()
     ends = (now + timedelta(minutes=5)).isoformat()
-    opening = [alert(f"{run} {n}", ends_at=ends, service="checkout" if n else system.canary) for n in range(BATCH)]
+    opening = [
+        alert(f"{run} {n}", ends_at=ends, service="checkout" if n else system.canary)
+        for n in range(BATCH)
+    ]
     joining = [alert(f"{run} again {n}", key=f"{run} {n}", severity="error") for n in range(BATCH)]
-    ending = [alert(f"{run} end {n}", key=f"{run} {n}", status="resolved") for n in range(BATCH // 4)]
+    ending = [
+        alert(f"{run} end {n}", key=f"{run} {n}", status="resolved") for n in range(BATCH // 4)
+    ]
     others = [alert(f"{run} {kind} {n}") | {"type": f"tocsin.signals.{kind}"}
               for kind in ("Change", "ServiceRequest") for n in range(BATCH)]  # fmt: skip
     for signals in (opening, opening, joining, ending, others, [{"no": "signal"}]):
@@ -173,8 +186,18 @@ async def _triage_works(system: Tocsin, records: Sequence[Record]) -> None:
 
 
 async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[Record]:
-    database, teams = system.databases["escalation"], read_teams(TEAMS.format(url="http://127.0.0.1:9").encode())
-    world = World(database, system.clock, teams, Links(KEY, "http://links"), {}, Wake(database.dsn, "escalation"))
+    database, teams = (
+        system.databases["escalation"],
+        read_teams(TEAMS.format(url="http://127.0.0.1:9").encode()),
+    )
+    world = World(
+        database,
+        system.clock,
+        teams,
+        Links(KEY, "http://links"),
+        {},
+        Wake(database.dsn, "escalation"),
+    )
     await system.consume("escalation", triage.TOPIC, world.handlers.on_triage, records)
     told = await system.told(escalation.TOPIC)
     numbers = [orjson.loads(record.value or b"")["data"]["response"]["number"] for record in told]
@@ -185,8 +208,10 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
     await _sender_works(system, world)
     with system.plans.during("escalation's gauge"):
         async with database.connection() as connection:
-            assert await figures.look(connection, system.clock())
-    (_, number), (second, _), *others = [(UUID((key or b"").decode()), number) for key, number in incidents]
+            assert await figures.poll(connection, system.clock())
+    (_, number), (second, _), *others = [
+        (UUID((key or b"").decode()), number) for key, number in incidents
+    ]
     with system.plans.during("people act"):
         await world.act(number, "acknowledge")
         await world.act(second, "resolve")
@@ -203,10 +228,14 @@ def _order_to_resolve(incident: UUID) -> CloudEvent:
 
 
 async def _sender_works(system: Tocsin, world: World) -> None:
-    """It finds thousands of due pages, of many receivers, whom it does not know: it gives up some hundreds."""
+    """It finds thousands of due pages, of many receivers, whom it does not know: it gives up some
+    hundreds.
+    """
 
     async def failed() -> int:
-        return len(await system.admin_rows("SELECT FROM escalation.deliveries WHERE status = 'failed'"))
+        return len(
+            await system.admin_rows("SELECT FROM escalation.deliveries WHERE status = 'failed'")
+        )
 
     async def enough() -> bool:
         return await failed() >= before + 2 * BATCH
@@ -244,14 +273,18 @@ def _list_pages(incident: str) -> Iterator[tuple[str, str]]:
     teams = ("", many_rows.RARE_TEAM, "team-7", "nobody")
     yield from (("board", f"/?team={team}") for team in teams)
     yield from (
-        ("page", path) for path in ("/requests", "/canary", f"/incidents/{incident}", f"/v1/incidents/{incident}")
+        ("page", path)
+        for path in ("/requests", "/canary", f"/incidents/{incident}", f"/v1/incidents/{incident}")
     )
     yield "figures", "/v1/metrics"
     yield "list", "/v1/incidents?synthetic=true"
     statuses = ("", "open", "reported", "triggered", "acknowledged", "resolved")
     for status, team, before in product(statuses, teams, ("", f"{many_rows.ROWS // 2}")):
         asked = {"status": status, "team": team, "before": before, "limit": "50"}
-        yield "list", "/v1/incidents?" + urlencode({name: value for name, value in asked.items() if value})
+        yield (
+            "list",
+            "/v1/incidents?" + urlencode({name: value for name, value in asked.items() if value}),
+        )
 
 
 async def _relay_works(system: Tocsin, service: str) -> None:

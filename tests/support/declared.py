@@ -24,11 +24,17 @@ def declaration_of(span: Exported) -> Span | None:
     """What it was made from."""
     service = span.service.removeprefix("tocsin-")
     of_service = (it for it in OUR_SPANS if it.service in (service, "any"))
-    return next((it for it in of_service if it.name == span.name or _varied(it, span) == span.name), None)
+    return next(
+        (it for it in of_service if it.name == span.name or _varied(it, span) == span.name), None
+    )
 
 
 def _varied(declared: Span, span: Exported) -> str:
-    return f"{declared.name} {span.attributes.get(declared.varies.name)}" if declared.varies else declared.name
+    return (
+        f"{declared.name} {span.attributes.get(declared.varies.name)}"
+        if declared.varies
+        else declared.name
+    )
 
 
 def undeclared_spans(spans: Iterable[Exported]) -> Iterator[str]:
@@ -69,19 +75,28 @@ def undeclared_points(service: str, points: Iterable[Point]) -> Iterator[str]:
         instrument = _INSTRUMENTS.get(metric.instrument, metric.instrument)
         if (point.unit, point.instrument) != (metric.unit, instrument):
             yield f"{service} {point.name} is a {point.instrument} in {point.unit}"
-        yield from (f"{service} {point.name}: {what}" for what in _undeclared(point.attributes, metric.attributes))
+        yield from (
+            f"{service} {point.name}: {what}"
+            for what in _undeclared(point.attributes, metric.attributes)
+        )
 
 
 def missing_metrics(points: Mapping[str, Sequence[Point]]) -> set[str]:
-    """Metrics that a service has by its declaration and never told; counters that never rose at any; attributes that no
-    point of theirs had, but those that tell of a failure."""
+    """Metrics that a service has by its declaration and never told; counters that never rose at
+    any; attributes that no point of theirs had, but those that tell of a failure.
+    """
     ours = {metric for service in SERVICES for metric in metrics_of(service)}
     of = {service: points.get(f"tocsin-{service}", []) for service in SERVICES}
     everywhere = [point for found in of.values() for point in found]
     risen = {point.name for point in everywhere if point.value}
     had = {(point.name, attribute) for point in everywhere for attribute in point.attributes}
     return {
-        *(f"{s} {m.name}" for s in SERVICES for m in metrics_of(s) if m.name not in {point.name for point in of[s]}),
+        *(
+            f"{s} {m.name}"
+            for s in SERVICES
+            for m in metrics_of(s)
+            if m.name not in {point.name for point in of[s]}
+        ),
         *(f"{m.name} rises" for m in ours if not m.is_level and m.name not in risen),
         *(
             f"{metric.name} {attribute.name}"
@@ -94,13 +109,19 @@ def missing_metrics(points: Mapping[str, Sequence[Point]]) -> set[str]:
 
 def families_of(service: str) -> dict[str, str]:
     """Names and types of what Prometheus is to find."""
-    return {metric.prometheus: _FAMILIES.get(metric.instrument, metric.instrument) for metric in metrics_of(service)}
+    return {
+        metric.prometheus: _FAMILIES.get(metric.instrument, metric.instrument)
+        for metric in metrics_of(service)
+    }
 
 
 def undeclared_labels(families: Iterable[Family]) -> set[str]:
     """Labels that stand nowhere, as `metric label`."""
     allowed = {
-        metric.prometheus: {"le", *(attribute.name.replace(".", "_") for attribute in metric.attributes)}
+        metric.prometheus: {
+            "le",
+            *(attribute.name.replace(".", "_") for attribute in metric.attributes),
+        }
         for metric in METRICS
     }
     return {

@@ -1,4 +1,6 @@
-"""Escalation inside a test: its rooms on a database of their own, a clock that jumps, and people who can be paged."""
+"""Escalation inside a test: its rooms on a database of their own, a clock that jumps, and people
+who can be paged.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -17,7 +19,6 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from services.escalation.policies.policy import Teams, read_teams
 
 from services.escalation.delivery.attempts import Attempts
 from services.escalation.delivery.channels.both import Channel, MailChannel, WebhookChannel
@@ -26,6 +27,7 @@ from services.escalation.delivery.sender import Sender
 from services.escalation.handlers import Handlers
 from services.escalation.links.domain import Links
 from services.escalation.people.policy import Method
+from services.escalation.policies.policy import Teams, read_teams
 from services.escalation.response.respond import Answer, respond
 from services.escalation.ticker import Steps
 from shared.events.cloudevents import CloudEvent, to_structured
@@ -116,7 +118,9 @@ class Receiver:
     url: str = ""
 
     async def _take(self, request: web.Request) -> web.Response:
-        hit = Hit(request.path, {k.lower(): v for k, v in request.headers.items()}, await request.read())
+        hit = Hit(
+            request.path, {k.lower(): v for k, v in request.headers.items()}, await request.read()
+        )
         self.hits.append(hit)
         return await self.answer(hit)
 
@@ -179,7 +183,9 @@ def recorded_spans() -> Iterator[InMemorySpanExporter]:
 
 @dataclass
 class World:
-    """Escalation without its Kafka loop: events go straight to the handlers, in transactions like the plumbing's."""
+    """Escalation without its Kafka loop: events go straight to the handlers, in transactions like
+    the plumbing's.
+    """
 
     database: Database
     clock: JumpingClock
@@ -196,14 +202,21 @@ class World:
         """The subscriptions."""
         return Handlers(lambda: self.teams, self.clock)
 
-    async def triaged(self, *numbers: int, team: str = "payments", trace: TraceContext | None = None) -> list[UUID]:
+    async def triaged(
+        self, *numbers: int, team: str = "payments", trace: TraceContext | None = None
+    ) -> list[UUID]:
         """Incidents with these numbers arrive in one batch."""
         ids = [uuid7() for _ in numbers]
-        facts = [self.fact(id, IncidentTriaged, number, team=team) for id, number in zip(ids, numbers, strict=True)]
+        facts = [
+            self.fact(id, IncidentTriaged, number, team=team)
+            for id, number in zip(ids, numbers, strict=True)
+        ]
         await self.tell(*zip(ids, facts, strict=True), trace=trace)
         return ids
 
-    def fact(self, id: UUID, kind: type[Any], number: int = 1042, seen: int = 1, **changes: Any) -> Fact:
+    def fact(
+        self, id: UUID, kind: type[Any], number: int = 1042, seen: int = 1, **changes: Any
+    ) -> Fact:
         """A fact of triage about an incident; `seen` is intake's sequence."""
         cleared = kind is IncidentSubsided
         now = self.clock()
@@ -250,16 +263,23 @@ class World:
 
     async def command(self, *envelopes: CloudEvent) -> None:
         """Commands arrive in one batch."""
-        records = [self._record("tocsin.commands.v1", b"", orjson.dumps(to_structured(it)), ()) for it in envelopes]
+        records = [
+            self._record("tocsin.commands.v1", b"", orjson.dumps(to_structured(it)), ())
+            for it in envelopes
+        ]
         await self._handle(self.handlers.on_command, records)
 
     async def _handle(
-        self, handler: Callable[[Connection, Sequence[Record]], Awaitable[None]], records: Sequence[Record]
+        self,
+        handler: Callable[[Connection, Sequence[Record]], Awaitable[None]],
+        records: Sequence[Record],
     ) -> None:
         async with self.database.transaction() as connection:
             await handler(connection, records)
 
-    def _record(self, topic: str, key: bytes, value: bytes | None, headers: tuple[tuple[str, bytes], ...]) -> Record:
+    def _record(
+        self, topic: str, key: bytes, value: bytes | None, headers: tuple[tuple[str, bytes], ...]
+    ) -> Record:
         self._offset += 1
         return Record(topic, 0, self._offset, self.clock(), key, value, headers)
 
@@ -271,10 +291,16 @@ class World:
             return len(timers)
 
     async def act(
-        self, reference: UUID | int, action: Any, by: str = "ana", caller: TraceContext | None = None
+        self,
+        reference: UUID | int,
+        action: Any,
+        by: str = "ana",
+        caller: TraceContext | None = None,
     ) -> Answer:
         """A person acts by the API."""
-        answer = await respond(self.database, self.clock, reference, action, by=by, via="api", caller=caller)
+        answer = await respond(
+            self.database, self.clock, reference, action, by=by, via="api", caller=caller
+        )
         assert answer is not None
         return answer
 
@@ -319,14 +345,21 @@ class World:
     def attempts(self, timeout: float) -> Attempts:
         """What a sender tries with."""
         span = timedelta(seconds=timeout)
-        return Attempts(self.channels, lambda: self.teams, self.links, "http://console", self.clock, span)
+        return Attempts(
+            self.channels, lambda: self.teams, self.links, "http://console", self.clock, span
+        )
 
 
 @asynccontextmanager
-async def sending(world: World, senders: int = 1, timeout: float = 5) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def sending(
+    world: World, senders: int = 1, timeout: float = 5
+) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Senders that run inside the block; the tasks may be killed earlier."""
     parts = [world.sender(timeout) for _ in range(senders)]
-    tasks = [asyncio.create_task(world.wake.run()), *(asyncio.create_task(part.run()) for part in parts)]
+    tasks = [
+        asyncio.create_task(world.wake.run()),
+        *(asyncio.create_task(part.run()) for part in parts),
+    ]
     try:
         yield tasks[1:]
         for task in tasks:
@@ -359,7 +392,9 @@ async def world(
         channels["email"] = MailChannel(smtp, "tocsin@example.com", timeout)
     policy = read_teams(teams.format(url=url).encode())
     try:
-        yield World(database, clock, policy, Links(KEY, "http://links"), channels, Wake(dsn, "escalation"))
+        yield World(
+            database, clock, policy, Links(KEY, "http://links"), channels, Wake(dsn, "escalation")
+        )
     finally:
         for channel in channels.values():
             await channel.close()

@@ -1,4 +1,6 @@
-"""What can be seen of a Tocsin from outside once it has come to rest: topics, tables, and what the receiver got."""
+"""What can be seen of a Tocsin from outside once it has come to rest: topics, tables, and what the
+receiver got.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -42,7 +44,9 @@ Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that can be seen when nothing moves any more. `records` are by topic without prefix, repeats included."""
+    """All that can be seen when nothing moves any more. `records` are by topic without prefix,
+    repeats included.
+    """
 
     records: dict[str, list[Record]]
     tables: dict[str, list[Row]]
@@ -53,7 +57,10 @@ class Evidence:
     def events(self, topic: str) -> list[dict[str, Any]]:
         """The events of a topic, each once however often it was published."""
         return list(
-            {event["id"]: event for event in (orjson.loads(r.value or b"") for r in self.records[topic])}.values()
+            {
+                event["id"]: event
+                for event in (orjson.loads(r.value or b"") for r in self.records[topic])
+            }.values()
         )
 
     def by_id(self, table: str) -> dict[str, Row]:
@@ -64,7 +71,9 @@ class Evidence:
 class Checker:
     """Looks at one installation."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, connection: Connection, database: str, prefix: str) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, connection: Connection, database: str, prefix: str
+    ) -> None:
         self._consumer = consumer
         self._connection = connection
         self._database = database
@@ -72,12 +81,22 @@ class Checker:
         self._records: dict[str, list[Record]] = {topic.name: [] for topic in TOPICS}
 
     async def settled(self) -> Truth:
-        """Whether nothing moves: all is published, read by everybody, and no page or timer is due within a minute."""
+        """Whether nothing moves: all is published, read by everybody, and no page or timer is due
+        within a minute.
+        """
         await self._read()
         known = sum(map(len, self._records.values()))
-        busy = {f"{service} has not read {place}": 1 for service in SERVICES for place in await self._unread(service)}
+        busy = {
+            f"{service} has not read {place}": 1
+            for service in SERVICES
+            for place in await self._unread(service)
+        }
         # Only now: what a service has read is by now in its outbox, or has left it.
-        busy |= {f"outbox of {service}": count for service, count in (await self._outboxes()).items() if count}
+        busy |= {
+            f"outbox of {service}": count
+            for service, count in (await self._outboxes()).items()
+            if count
+        }
         soon = datetime.now(UTC) + timedelta(minutes=1)
         for what, query in {
             "held back": "SELECT count(*) FROM intake.incidents WHERE held_back AND status = 'open' AND $1 > told_at",
@@ -95,10 +114,14 @@ class Checker:
         """Everything, once it has settled."""
         await self._read()
         tables = {name: await self._connection.fetch(query) for name, query in _TABLES.items()}
-        return Evidence(self._records, tables, await self._outboxes(), await self._broken_chains(), pages)
+        return Evidence(
+            self._records, tables, await self._outboxes(), await self._broken_chains(), pages
+        )
 
     async def _outboxes(self) -> dict[str, int]:
-        return {s: await self._connection.fetchval(f"SELECT count(*) FROM {s}.outbox") for s in SERVICES}  # noqa: S608
+        return {
+            s: await self._connection.fetchval(f"SELECT count(*) FROM {s}.outbox") for s in SERVICES
+        }
 
     async def _read(self) -> None:
         ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
@@ -107,11 +130,17 @@ class Checker:
                 self._records[place.topic.removeprefix(self._prefix)] += records
 
     async def _unread(self, service: str) -> list[str]:
-        query = f'SELECT topic, "partition", last_offset FROM {service}.offsets'  # noqa: S608
+        query = f'SELECT topic, "partition", last_offset FROM {service}.offsets'
         rows = await self._connection.fetch(query)
         done = {(row["topic"], row["partition"]): row["last_offset"] for row in rows}
-        last = {(topic, r.partition): r.offset for topic in SUBSCRIPTIONS[service] for r in self._records[topic]}
-        return [f"{topic}/{n}" for (topic, n), offset in last.items() if done.get((topic, n)) != offset]
+        last = {
+            (topic, r.partition): r.offset
+            for topic in SUBSCRIPTIONS[service]
+            for r in self._records[topic]
+        }
+        return [
+            f"{topic}/{n}" for (topic, n), offset in last.items() if done.get((topic, n)) != offset
+        ]
 
     async def _broken_chains(self) -> list[str]:
         connection = await asyncpg.connect(runtime_dsn(self._database, "reporting"))
@@ -136,7 +165,9 @@ async def checking(kafka: str, database: str, prefix: str) -> AsyncIterator[Chec
     connection = await asyncpg.connect(database)
     try:
         await prepare(connection)
-        consumer.assign([TopicPartition(prefix + t.name, n) for t in TOPICS for n in range(t.partitions)])
+        consumer.assign(
+            [TopicPartition(prefix + t.name, n) for t in TOPICS for n in range(t.partitions)]
+        )
         yield Checker(consumer, connection, database, prefix)
     finally:
         await connection.close()

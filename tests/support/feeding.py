@@ -1,4 +1,6 @@
-"""Gives records to reporting as its consumption would, without Kafka: offsets, handler and books in one transaction."""
+"""Gives records to reporting as its consumption would, without Kafka: offsets, handler and books in
+one transaction.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,17 +29,23 @@ class Feed:
         """The event as the next record of its topic."""
         message = event_message(event)
         headers = tuple((name, value.encode()) for name, value in message.headers.items())
-        return self.place(Record(message.topic, 0, 0, event.time, message.key, message.value, headers))
+        return self.place(
+            Record(message.topic, 0, 0, event.time, message.key, message.value, headers)
+        )
 
     def place(self, record: Record) -> Record:
         """The record at the next offset of its topic."""
         offset = self._next[record.topic]
         self._next[record.topic] += 1
-        return Record(record.topic, 0, offset, record.timestamp, record.key, record.value, record.headers)
+        return Record(
+            record.topic, 0, offset, record.timestamp, record.key, record.value, record.headers
+        )
 
     async def records(self, records: Sequence[Record]) -> None:
         """Records that have their offsets."""
-        by_topic = {topic: [r for r in records if r.topic == topic] for topic in {r.topic for r in records}}
+        by_topic = {
+            topic: [r for r in records if r.topic == topic] for topic in {r.topic for r in records}
+        }
         starts = {Place(topic, 0): Position(found[0].offset) for topic, found in by_topic.items()}
         ends = {
             Place(topic, 0): Position(found[-1].offset + 1, found[-1].offset, found[-1].timestamp)
@@ -46,6 +54,10 @@ class Feed:
         async with self._database.transaction() as connection:
             await lock_positions(connection, list(starts), starts)
             for topic, found in by_topic.items():
-                handle = self._reporting.record_and_project if topic in PROJECTED else self._reporting.record
+                handle = (
+                    self._reporting.record_and_project
+                    if topic in PROJECTED
+                    else self._reporting.record
+                )
                 await handle(connection, found)
             await save_positions(connection, ends)

@@ -42,7 +42,9 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def listening(app: web.Application) -> AsyncIterator[str]:
-    """Base address of the other side: receivers and backends that services call, on a port of their own."""
+    """Base address of the other side: receivers and backends that services call, on a port of their
+    own.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:

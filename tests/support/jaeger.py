@@ -57,7 +57,9 @@ def executable() -> Path | None:
 
 @dataclass
 class Jaeger:
-    """A backend that runs. `otlp` is for OTEL_EXPORTER_OTLP_ENDPOINT, `query` the base of its query API."""
+    """A backend that runs. `otlp` is for OTEL_EXPORTER_OTLP_ENDPOINT, `query` the base of its query
+    API.
+    """
 
     otlp: str
     query: str
@@ -73,7 +75,9 @@ class Jaeger:
         wanted = {"service": service, "operation": name, "limit": "1000", "lookback": "1h"}
         async with self.http.get(f"{self.query}/api/traces", params=wanted) as answer:
             assert answer.status == 200, await answer.text()
-            return [span for span in _read(await answer.json()) if span.label == f"{service}:{name}"]
+            return [
+                span for span in _read(await answer.json()) if span.label == f"{service}:{name}"
+            ]
 
     async def answers(self) -> bool:
         """Whether its query API does."""
@@ -102,7 +106,11 @@ def _read(answer: Json) -> list[Told]:
 
 def _tell(span: Json, processes: Json) -> Told:
     references = span["references"]
-    parents = [r["spanID"] for r in references if r["refType"] == "CHILD_OF" and r["traceID"] == span["traceID"]]
+    parents = [
+        r["spanID"]
+        for r in references
+        if r["refType"] == "CHILD_OF" and r["traceID"] == span["traceID"]
+    ]
     return Told(
         label=f"{processes[span['processID']]['serviceName']}:{span['operationName']}",
         trace_id=span["traceID"],
@@ -114,7 +122,9 @@ def _tell(span: Json, processes: Json) -> Told:
 
 
 def edges(spans: list[Told]) -> set[tuple[str, str]]:
-    """Which span hangs from which, by label; from "" the one that begins, from "?" one whose parent is not there."""
+    """Which span hangs from which, by label; from "" the one that begins, from "?" one whose parent
+    is not there.
+    """
     labels = {"": ""} | {span.span_id: span.label for span in spans}
     return {(labels.get(span.parent_id, "?"), span.label) for span in spans}
 
@@ -124,7 +134,9 @@ async def jaeger(folder: Path) -> AsyncIterator[Jaeger]:
     """A fresh backend; skips the test where there is none to run, if none was asked for."""
     program = executable()
     if program is None:
-        pytest.skip("no jaeger: build it with tests/jaeger/build (needs Go), or have `jaeger`, version 2, on PATH")
+        pytest.skip(
+            "no jaeger: build it with tests/jaeger/build (needs Go), or have `jaeger`, version 2, on PATH"
+        )
     query, grpc, otlp = choose(3)
     config = folder / "jaeger.yaml"
     config.write_text(_CONFIG.format(query=query, grpc=grpc, otlp=otlp))
@@ -140,14 +152,18 @@ async def jaeger(folder: Path) -> AsyncIterator[Jaeger]:
             await eventually("jaeger answers", ready, 60)
             yield backend
     finally:
-        stop(process, signal.SIGKILL, 10)  # all it has is in memory, and an orderly end takes ten seconds
+        stop(
+            process, signal.SIGKILL, 10
+        )  # all it has is in memory, and an orderly end takes ten seconds
 
 
 @contextmanager
 def publishing(otlp: str, service: str, name: str) -> Iterator[str]:
     """A span of another system, exported when the block ends; gives its traceparent."""
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{otlp}/v1/traces", timeout=10)))
+    provider.add_span_processor(
+        SimpleSpanProcessor(OTLPSpanExporter(f"{otlp}/v1/traces", timeout=10))
+    )
     with provider.get_tracer("probe").start_as_current_span(name) as span:
         context = span.get_span_context()
         yield f"00-{context.trace_id:032x}-{context.span_id:016x}-01"

@@ -1,4 +1,6 @@
-"""A local stack in a folder of its own, used as a newcomer does: by its command line and its addresses."""
+"""A local stack in a folder of its own, used as a newcomer does: by its command line and its
+addresses.
+"""
 
 import json
 import os
@@ -26,9 +28,13 @@ class Stack:
         self.env = {**kept, "TOCSIN_LOCAL_DIR": str(folder), "COLUMNS": "200"}
 
     def tocsin(self, *arguments: str, code: int | None = 0) -> str:
-        """What a command prints. It must end with `code`; None takes any. It finds the stack by itself."""
+        """What a command prints. It must end with `code`; None takes any. It finds the stack by
+        itself.
+        """
         command = [sys.executable, "-m", "shared.runtime.cli", *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, env=self.env, capture_output=True, text=True, timeout=120, check=False
+        )
         assert code in (None, done.returncode), f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -36,27 +42,48 @@ class Stack:
     def variables(self) -> dict[str, str]:
         """What `set -a; . .local/env` brings."""
         file = self.folder / "env"
-        return dict(word.split("=", 1) for word in shlex.split(file.read_text())) if file.exists() else {}
+        return (
+            dict(word.split("=", 1) for word in shlex.split(file.read_text()))
+            if file.exists()
+            else {}
+        )
 
     @property
     def pids(self) -> dict[str, int]:
         state = json.loads((self.folder / "state.json").read_text())
         supervisor = {"supervisor": state["supervisor"]} if state["supervisor"] else {}
-        return {name: record["pid"] for name, record in {**state["processes"], **supervisor}.items()}
+        return {
+            name: record["pid"] for name, record in {**state["processes"], **supervisor}.items()
+        }
 
     def send_first_signal(self) -> None:
-        alert = {"status": "firing", "service": "checkout", "severity": "critical", "summary": "checkout answers 500"}
-        event = {"specversion": "1.0", "id": "1", "source": "/first", "type": "tocsin.signals.Alert", "data": alert}
+        alert = {
+            "status": "firing",
+            "service": "checkout",
+            "severity": "critical",
+            "summary": "checkout answers 500",
+        }
+        event = {
+            "specversion": "1.0",
+            "id": "1",
+            "source": "/first",
+            "type": "tocsin.signals.Alert",
+            "data": alert,
+        }
         headers = {
             "Authorization": f"Bearer {self.variables['TOCSIN_INTEGRATION_KEY']}",
             "Content-Type": "application/cloudevents+json",
         }
         url = f"{self.variables['TOCSIN_INTAKE_URL']}/v1/signals"
-        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(event).encode(), headers), timeout=10):
+        with urllib.request.urlopen(
+            urllib.request.Request(url, json.dumps(event).encode(), headers), timeout=10
+        ):
             pass
 
     def read_inbox(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.variables['TOCSIN_INBOX_URL']}/messages", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"{self.variables['TOCSIN_INBOX_URL']}/messages", timeout=10
+        ) as answer:
             return list(json.loads(answer.read()))
 
 

@@ -1,11 +1,13 @@
-"""A database that has been at work for a year: a million incidents and what hangs on them, a tenth of them open."""
+"""A database that has been at work for a year: a million incidents and what hangs on them, a tenth
+of them open.
+"""
 
 import asyncio
 
 import asyncpg
-from services.escalation.policies.policy import EscalationPolicy
 
 from services.escalation.policies.domain import Snapshot
+from services.escalation.policies.policy import EscalationPolicy
 from services.escalation.response.domain import Incident as Responding
 from shared.events.escalation import Response
 from shared.events.triage import Priority
@@ -17,9 +19,12 @@ ROWS = 1_000_000
 FEW = ROWS // 10
 """Of things that wait, and of those that are rarer than incidents."""
 RARE_TEAM = "rare"
-"""Has three incidents, all of them old, and no open one: what is found last by looking through others."""
+"""Has three incidents, all of them old, and no open one: what is found last by looking through
+others.
+"""
 
-# What all tables know of incident n. The page about an open one has not been sent, for its receiver is slow.
+# What all tables know of incident n. The page about an open one has not been sent, for its receiver
+# is slow.
 _VIEWS = f"""
     CREATE TEMP VIEW year AS
     SELECT n, md5('incident ' || n)::uuid AS id, now() - interval '365 days' * (1 - n / {ROWS}.0) AS opened_at,
@@ -28,7 +33,7 @@ _VIEWS = f"""
            '00-' || md5(n::text) || '-00f067aa0ba902b7-01' AS traceparent
     FROM generate_series(1, {ROWS}) AS n;
     CREATE TEMP VIEW few AS SELECT n FROM generate_series(1, {FEW}) AS n;
-"""  # noqa: S608 - numbers and names of our own
+"""
 _INTAKE = (
     """
     INSERT INTO incidents
@@ -110,7 +115,9 @@ _REPORTING = (
     SELECT md5('request ' || n)::uuid, 'access', NULL, 'ana', now() - n * interval '5 min', 'team-1', '[]' FROM few
     """,
 )
-_BACKLOG = "INSERT INTO outbox (topic, key, value, created_at) SELECT 'tests', 'key', '{}', now() FROM few"
+_BACKLOG = (
+    "INSERT INTO outbox (topic, key, value, created_at) SELECT 'tests', 'key', '{}', now() FROM few"
+)
 SERVICES = ("intake", "triage", "escalation", "reporting")
 _ROWS_OF = dict(zip(SERVICES, (_INTAKE, _TRIAGE, _ESCALATION, _REPORTING), strict=True))
 # Random keys in a million places: indexes are built at the end, which REINDEX takes for a repair.
@@ -122,7 +129,9 @@ _TABLES_OF_SCHEMA = "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tab
 
 
 async def fill(admin_dsn: str) -> None:
-    """Fill the migrated, empty database of a superuser's DSN, each schema by a connection of its own."""
+    """Fill the migrated, empty database of a superuser's DSN, each schema by a connection of its
+    own.
+    """
     async with asyncio.TaskGroup() as group:
         for service, statements in _ROWS_OF.items():
             group.create_task(_fill_schema(admin_dsn, service, (*statements, _BACKLOG)))
@@ -133,8 +142,12 @@ async def _fill_schema(admin_dsn: str, service: str, statements: tuple[str, ...]
     try:
         await prepare(connection)
         # As a replica it checks no foreign keys, row by row.
-        await connection.execute(f"SET search_path = {service}; SET session_replication_role = replica; {_VIEWS}")
-        await connection.execute("SELECT set_config('tests.template', $1, false)", response_template())
+        await connection.execute(
+            f"SET search_path = {service}; SET session_replication_role = replica; {_VIEWS}"
+        )
+        await connection.execute(
+            "SELECT set_config('tests.template', $1, false)", response_template()
+        )
         await connection.execute(_WITHOUT_INDEXES)
         tables = await connection.fetchval(_TABLES_OF_SCHEMA)
         for statement in (*statements, f"REINDEX SCHEMA {service}", f"VACUUM (ANALYZE) {tables}"):
@@ -161,4 +174,6 @@ def response_template() -> str:
         triage_sequence=1,
         policy_version="v",
     )
-    return Responding(response=response, policy=Snapshot(name="p", version="v", policy=policy)).model_dump_json()
+    return Responding(
+        response=response, policy=Snapshot(name="p", version="v", policy=policy)
+    ).model_dump_json()

@@ -1,4 +1,6 @@
-"""Receivers that do what no receiver should: bare sockets that hang, drip, break off or talk nonsense."""
+"""Receivers that do what no receiver should: bare sockets that hang, drip, break off or talk
+nonsense.
+"""
 
 import asyncio
 import re
@@ -17,8 +19,10 @@ Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Misbehaving:
-    """A receiver of webhooks. `keys` are the webhook ids that have reached it, `open` how many requests it holds.
-    One that does not read behaves at once, as protocols want it in which the server speaks first."""
+    """A receiver of webhooks. `keys` are the webhook ids that have reached it, `open` how many
+    requests it holds. One that does not read behaves at once, as protocols want it in which the
+    server speaks first.
+    """
 
     behaviour: Behaviour
     reads: bool = True

@@ -66,8 +66,10 @@ class Backend:
         return [span for span in self.spans if span.trace_id == trace_id]
 
     def edges(self, trace_id: str, outside: Mapping[str, str]) -> set[tuple[str, str]]:
-        """Which span hangs from which, by label. `outside` gives the names of spans that others made, by
-        their ids. A span without a parent hangs from "", one whose parent never arrived from "?"."""
+        """Which span hangs from which, by label. `outside` gives the names of spans that others
+        made, by their ids. A span without a parent hangs from "", one whose parent never arrived
+        from "?".
+        """
         spans = self.trace(trace_id)
         labels = {"": ""} | {span.span_id: span.label for span in spans} | dict(outside)
         return {(labels.get(span.parent_id, "?"), span.label) for span in spans}
@@ -111,8 +113,12 @@ def _read_metrics(group: ResourceMetrics) -> Iterator[Point]:
         for metric in scope.metrics:
             instrument, data = _data(metric)
             for point in data.data_points:
-                value = point.count if instrument == "histogram" else point.as_double or point.as_int
-                yield Point(service, metric.name, metric.unit, instrument, _values(point.attributes), value)
+                value = (
+                    point.count if instrument == "histogram" else point.as_double or point.as_int
+                )
+                yield Point(
+                    service, metric.name, metric.unit, instrument, _values(point.attributes), value
+                )
 
 
 def _data(metric: Metric) -> tuple[str, Any]:
@@ -124,7 +130,10 @@ def _data(metric: Metric) -> tuple[str, Any]:
 
 def _values(attributes: Any) -> dict[str, str | int]:
     pairs: list[KeyValue] = list(attributes)
-    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value") or "string_value") for pair in pairs}
+    return {
+        pair.key: getattr(pair.value, pair.value.WhichOneof("value") or "string_value")
+        for pair in pairs
+    }
 
 
 @asynccontextmanager

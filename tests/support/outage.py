@@ -1,4 +1,6 @@
-"""The facts of one outage, as intake, triage and escalation tell it. For readers of facts; nothing here decides."""
+"""The facts of one outage, as intake, triage and escalation tell it. For readers of facts; nothing
+here decides.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +18,9 @@ OPENED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 
 @dataclass
 class Outage:
-    """An incident of a service, opened at `opened`. Each method is one fact, told `minutes` after that."""
+    """An incident of a service, opened at `opened`. Each method is one fact, told `minutes` after
+    that.
+    """
 
     number: int = 1042
     opened: datetime = OPENED
@@ -40,7 +44,9 @@ class Outage:
     def updated(self, minutes: float, signals: int = 40) -> Event:
         """More signals came."""
         self._signals = signals
-        return self._event(intake.IncidentUpdated(incident=self._incident(), changed=["signal_count"]), minutes)
+        return self._event(
+            intake.IncidentUpdated(incident=self._incident(), changed=["signal_count"]), minutes
+        )
 
     def cleared(self, minutes: float) -> Event:
         """The source says that it is over."""
@@ -58,41 +64,68 @@ class Outage:
 
     def started(self, minutes: float = 0.02) -> Event:
         """Somebody has to act."""
-        plan = ["step 1: schedule payments-primary; then 15 s to acknowledge", "step 2: user ben; then 15 s"]
-        return self._event(escalation.ResponseStarted(response=self._state(step=1), plan=plan), minutes)
+        plan = [
+            "step 1: schedule payments-primary; then 15 s to acknowledge",
+            "step 2: user ben; then 15 s",
+        ]
+        return self._event(
+            escalation.ResponseStarted(response=self._state(step=1), plan=plan), minutes
+        )
 
     def escalated(self, minutes: float, step: int, user: str) -> Event:
         """A step of the policy began."""
-        waiting = f"{user} to acknowledge; step {step + 1} of round 1 begins at 2026-03-03 10:15:00Z"
+        waiting = (
+            f"{user} to acknowledge; step {step + 1} of round 1 begins at 2026-03-03 10:15:00Z"
+        )
         response = self._state(step=step, waiting_on=waiting)
-        return self._event(escalation.IncidentEscalated(response=response, paged=[user], skipped=[]), minutes)
+        return self._event(
+            escalation.IncidentEscalated(response=response, paged=[user], skipped=[]), minutes
+        )
 
-    def paged(self, minutes: float, user: str = "ana", method: str = "webhook", step: int = 1) -> Event:
+    def paged(
+        self, minutes: float, user: str = "ana", method: str = "webhook", step: int = 1
+    ) -> Event:
         """The page arrived."""
         sent_at = self.opened + timedelta(minutes=minutes)
         page = self._page(user, method, step)
-        return self._event(escalation.PageSent(response=self._state(), page=page, sent_at=sent_at), minutes)
+        return self._event(
+            escalation.PageSent(response=self._state(), page=page, sent_at=sent_at), minutes
+        )
 
-    def page_failed(self, minutes: float, user: str = "ana", method: str = "webhook", final: bool = False) -> Event:
+    def page_failed(
+        self, minutes: float, user: str = "ana", method: str = "webhook", final: bool = False
+    ) -> Event:
         """The page did not arrive."""
         page = self._page(user, method, 1)
-        fact = escalation.PageFailed(response=self._state(), page=page, error="HTTP 500", final=final)
+        fact = escalation.PageFailed(
+            response=self._state(), page=page, error="HTTP 500", final=final
+        )
         return self._event(fact, minutes)
 
     def acknowledged(self, minutes: float, by: str = "Ana") -> Event:
         """A responder took it."""
         at = self.opened + timedelta(minutes=minutes)
-        response = self._state(status="acknowledged", acknowledged_at=at, acknowledged_by=by, waiting_on=by)
-        fact = escalation.IncidentAcknowledged(response=response, by=by, via="link", cut=["step 2: user ben"])
+        response = self._state(
+            status="acknowledged", acknowledged_at=at, acknowledged_by=by, waiting_on=by
+        )
+        fact = escalation.IncidentAcknowledged(
+            response=response, by=by, via="link", cut=["step 2: user ben"]
+        )
         return self._event(fact, minutes)
 
     def resolved(self, minutes: float, by: str = "source") -> Event:
         """The response ended."""
         at = self.opened + timedelta(minutes=minutes)
         response = self._state(
-            status="resolved", resolved_at=at, resolved_by=by, resolution="rolled back", waiting_on=""
+            status="resolved",
+            resolved_at=at,
+            resolved_by=by,
+            resolution="rolled back",
+            waiting_on="",
         )
-        fact = escalation.IncidentResolved(response=response, by=by, via="source" if by == "source" else "api", cut=[])
+        fact = escalation.IncidentResolved(
+            response=response, by=by, via="source" if by == "source" else "api", cut=[]
+        )
         return self._event(fact, minutes)
 
     def _event(self, fact: Fact, minutes: float) -> Event:

@@ -1,4 +1,6 @@
-"""The plans by which a service's statements really run: Postgres tells them, with what each node read."""
+"""The plans by which a service's statements really run: Postgres tells them, with what each node
+read.
+"""
 
 import asyncio
 import sys
@@ -30,7 +32,9 @@ _SETTINGS = {
 
 
 async def tell_plans(admin_dsn: str, plan_cache_mode: str) -> None:
-    """Let every new session of the database tell its plans, made in the given way. Needs a superuser's DSN."""
+    """Let every new session of the database tell its plans, made in the given way. Needs a
+    superuser's DSN.
+    """
     connection: Connection = await asyncpg.connect(admin_dsn)
     try:
         for name, value in {**_SETTINGS, "plan_cache_mode": plan_cache_mode}.items():
@@ -44,7 +48,8 @@ async def list_big_tables(admin_dsn: str) -> set[tuple[str, str]]:
     connection: Connection = await asyncpg.connect(admin_dsn)
     try:
         rows = await connection.fetch(
-            "SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind = 'r' AND reltuples > $1", BIG
+            "SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind = 'r' AND reltuples > $1",
+            BIG,
         )
         return {(row[0], row[1]) for row in rows}
     finally:
@@ -70,11 +75,17 @@ class Plan:
 
     def scanned(self) -> set[str]:
         """The tables that were read from end to end, or would have been."""
-        return {node["Relation Name"] for node in self.nodes() if node["Node Type"].endswith("Seq Scan")}
+        return {
+            node["Relation Name"] for node in self.nodes() if node["Node Type"].endswith("Seq Scan")
+        }
 
     def rows_read(self) -> int:
         """Rows that were looked at in tables and indexes, those that were looked at in vain too."""
-        return sum(_looked_at(node) for node in self.nodes() if "Scan" in node["Node Type"] and _stored(node))
+        return sum(
+            _looked_at(node)
+            for node in self.nodes()
+            if "Scan" in node["Node Type"] and _stored(node)
+        )
 
     def rows_sorted(self) -> int:
         """Rows of the largest set that was sorted."""
@@ -87,7 +98,11 @@ def _stored(node: dict[str, Any]) -> bool:
 
 
 def _looked_at(node: dict[str, Any]) -> int:
-    vain = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
+    vain = (
+        "Rows Removed by Filter",
+        "Rows Removed by Index Recheck",
+        "Rows Removed by Join Filter",
+    )
     rows: float = node["Actual Rows"] + sum(node.get(name, 0) for name in vain)
     return round(rows * int(node["Actual Loops"]))
 
@@ -111,7 +126,9 @@ class Plans:
         if document:
             plan = orjson.loads(document)
             milliseconds = float(head.split()[1])
-            self.heard.append(Plan(self.task, " ".join(plan["Query Text"].split()), plan["Plan"], milliseconds))
+            self.heard.append(
+                Plan(self.task, " ".join(plan["Query Text"].split()), plan["Plan"], milliseconds)
+            )
 
 
 class WatchedDatabase(Database):

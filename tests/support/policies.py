@@ -6,7 +6,8 @@ services:
   checkout: {team: payments, tier: 1, runbook: "https://runbooks.example/checkout"}
   search: {team: payments, tier: 3}
 """
-# Names, addresses and tokens that stand nowhere else: a test can look for them where they must not be.
+# Names, addresses and tokens that stand nowhere else: a test can look for them where they must not
+# be.
 _TEAMS = """
 default_policy: payments
 users:
@@ -22,8 +23,12 @@ policies:
 """
 
 
-def policy_files(pages: str, *steps: str, rounds: int = 3, update_interval: str = "10s") -> dict[str, str]:
-    """Names and texts of all files. Everybody is paged at the address `pages`, in `steps` as teams.yaml has them."""
+def policy_files(
+    pages: str, *steps: str, rounds: int = 3, update_interval: str = "10s"
+) -> dict[str, str]:
+    """Names and texts of all files. Everybody is paged at the address `pages`, in `steps` as
+    teams.yaml has them.
+    """
     teams = _TEAMS.replace("PAGES", pages).replace("ROUNDS", str(rounds))
     return {
         "catalogue.yaml": _CATALOGUE,

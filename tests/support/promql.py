@@ -29,7 +29,10 @@ from shared.telemetry.metrics import ANY, CANARY, METRICS, Metric
 
 SCRAPED = (*ANY, *CANARY)
 LATE_ONLY = _LATE_ONLY
-_ON_TARGETS = {"job", "instance"}  # Prometheus puts them on all that it scrapes, and on `up`, which is its own
+_ON_TARGETS = {
+    "job",
+    "instance",
+}  # Prometheus puts them on all that it scrapes, and on `up`, which is its own
 _NONE: set[str] = set()
 _SERIES = {
     "counter": {"_total": _NONE},
@@ -59,7 +62,9 @@ def _values() -> dict[str, set[str]]:
     }
 
 
-LABELS = {"up": _ON_TARGETS} | {name: labels for metric in METRICS for name, labels in _labels(metric).items()}
+LABELS = {"up": _ON_TARGETS} | {
+    name: labels for metric in METRICS for name, labels in _labels(metric).items()
+}
 """By the names that Prometheus finds."""
 VALUES = _values()
 """What labels can be, those that an expression may ask for."""
@@ -144,7 +149,11 @@ def labels_left(node: Expr) -> set[str]:
         case BinaryExpr():
             return labels_left(node.lhs) or labels_left(node.rhs)
         case Call() if node.func.name == "absent":
-            return {matcher.name for matcher in node.args[0].matchers.matchers if matcher.op == MatchOp.Equal}
+            return {
+                matcher.name
+                for matcher in node.args[0].matchers.matchers
+                if matcher.op == MatchOp.Equal
+            }
         case Call():
             return {label for argument in node.args for label in labels_left(argument)} - {"le"}
         case ParenExpr():
@@ -159,10 +168,18 @@ def labels_left(node: Expr) -> set[str]:
 def taken(selector: VectorSelector, samples: Iterable[Sample]) -> list[float]:
     """Values of the series that a selector takes."""
     of_name = (sample for sample in samples if sample.name == selector.name)
-    return [sample.value for sample in of_name if all(_fits(m, sample.labels) for m in selector.matchers.matchers)]
+    return [
+        sample.value
+        for sample in of_name
+        if all(_fits(m, sample.labels) for m in selector.matchers.matchers)
+    ]
 
 
 def _fits(matcher: Matcher, labels: dict[str, str]) -> bool:
-    pattern = re.escape(matcher.value) if matcher.op in (MatchOp.Equal, MatchOp.NotEqual) else matcher.value
+    pattern = (
+        re.escape(matcher.value)
+        if matcher.op in (MatchOp.Equal, MatchOp.NotEqual)
+        else matcher.value
+    )
     found = re.fullmatch(pattern, labels.get(matcher.name, "")) is not None
     return found == (matcher.op in (MatchOp.Equal, MatchOp.Re))

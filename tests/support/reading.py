@@ -16,7 +16,9 @@ class Reader:
         self._consumer = consumer
         self.records: list[ConsumerRecord[bytes, bytes]] = []
 
-    async def until(self, what: str, enough: Callable[[Sequence[ConsumerRecord[bytes, bytes]]], bool]) -> None:
+    async def until(
+        self, what: str, enough: Callable[[Sequence[ConsumerRecord[bytes, bytes]]], bool]
+    ) -> None:
         """Read until the records are `enough`."""
 
         async def read() -> bool:
@@ -27,8 +29,12 @@ class Reader:
         await eventually(what, read, 60)
 
     async def values(self, last: bytes, key: bytes = b"key") -> list[bytes | None]:
-        """The values of `key` in their order, once `last` is among them. Its partition keeps order, so none is late."""
-        await self.until(repr(last), lambda records: any(r.key == key and r.value == last for r in records))
+        """The values of `key` in their order, once `last` is among them. Its partition keeps order,
+        so none is late.
+        """
+        await self.until(
+            repr(last), lambda records: any(r.key == key and r.value == last for r in records)
+        )
         return [record.value for record in self.records if record.key == key]
 
 

@@ -77,7 +77,9 @@ class Receiver:
     url: str = ""
 
     async def _take(self, request: web.Request) -> web.Response:
-        received = Received({k.lower(): v for k, v in request.headers.items()}, await request.json())
+        received = Received(
+            {k.lower(): v for k, v in request.headers.items()}, await request.json()
+        )
         self.received.append(received)
         return web.Response(status=self.answer(received))
 
@@ -111,7 +113,10 @@ class Running:
         """Start a process; `ready` waits for what is returned: its name here."""
         instance = f"{service}-{replica}"
         name = instance if replica else service
-        own = {"TOCSIN_HTTP_PORT": str(self.ports.setdefault(name, free_port())), "TOCSIN_INSTANCE": instance}
+        own = {
+            "TOCSIN_HTTP_PORT": str(self.ports.setdefault(name, free_port())),
+            "TOCSIN_INSTANCE": instance,
+        }
         command = [sys.executable, "-m", "shared.runtime.cli", service, "serve"]
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = await asyncio.create_subprocess_exec(
@@ -125,7 +130,9 @@ class Running:
             await eventually(f"{service} ready", partial(self._is_ready, service), 60)
 
     async def _is_ready(self, service: str) -> Truth:
-        assert self.processes[service].returncode is None, (self.logs / f"{service}.log").read_text()[-4000:]
+        assert self.processes[service].returncode is None, (
+            self.logs / f"{service}.log"
+        ).read_text()[-4000:]
         try:
             async with self.http.get(self.url(service, "/readyz")) as answer:
                 return Truth(answer.status == 200, await answer.text())
@@ -151,12 +158,19 @@ class Running:
                 process.kill()
                 await process.wait()
 
-    async def signals(self, *events: dict[str, Any], traceparent: str | None = None) -> dict[str, Any]:
+    async def signals(
+        self, *events: dict[str, Any], traceparent: str | None = None
+    ) -> dict[str, Any]:
         """Post CloudEvents in one batch; returns the answer, which must be a 2xx."""
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/cloudevents-batch+json"}
+        headers = {
+            "Authorization": f"Bearer {self.key}",
+            "Content-Type": "application/cloudevents-batch+json",
+        }
         if traceparent:
             headers["traceparent"] = traceparent
-        async with self.http.post(self.url("intake", "/v1/signals"), json=list(events), headers=headers) as answer:
+        async with self.http.post(
+            self.url("intake", "/v1/signals"), json=list(events), headers=headers
+        ) as answer:
             body: dict[str, Any] = await answer.json(content_type=None)
             assert answer.status == 202, body
             return body
@@ -180,7 +194,12 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    kafka: str, database: str, prefix: str, folder: Path, policy: Mapping[str, str], **environment: str
+    kafka: str,
+    database: str,
+    prefix: str,
+    folder: Path,
+    policy: Mapping[str, str],
+    **environment: str,
 ) -> AsyncIterator[Running]:
     """All four services, ready, with the given policy files (name to text) and extra environment."""
     await apply_topics(kafka, prefix, TOPICS)
@@ -193,7 +212,12 @@ async def running(
 
 @asynccontextmanager
 async def prepared(
-    kafka: str, database: str, prefix: str, folder: Path, policy: Mapping[str, str], **environment: str
+    kafka: str,
+    database: str,
+    prefix: str,
+    folder: Path,
+    policy: Mapping[str, str],
+    **environment: str,
 ) -> AsyncIterator[Running]:
     """The same with nothing running yet, not even Kafka; what was started ends with the block."""
     (folder / "policy").mkdir()
@@ -217,7 +241,11 @@ async def prepared(
     async with intake.transaction() as connection:
         key = await create_key(connection, "tests", None, system_clock())
     await intake.close()
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "OTEL_"))}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TOCSIN_", "OTEL_"))
+    }
     # A server closes what has been idle for 5 s, perhaps just as a request sets out on it.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=2)) as http:
         stack = Running(inherited | own | environment, ports, key, folder, database, http)
@@ -234,5 +262,11 @@ def alert(signal_id: str, key: str | None = None, **data: Any) -> dict[str, Any]
         "id": signal_id,
         "source": "/probe",
         "type": "tocsin.signals.Alert",
-        "data": {"summary": "disk full", "service": "checkout", "severity": "critical", "key": key or signal_id} | data,
+        "data": {
+            "summary": "disk full",
+            "service": "checkout",
+            "severity": "critical",
+            "key": key or signal_id,
+        }
+        | data,
     }

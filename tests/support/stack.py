@@ -1,4 +1,6 @@
-"""One real Kafka and one real PostgreSQL for the whole test run, or those that the environment points at."""
+"""One real Kafka and one real PostgreSQL for the whole test run, or those that the environment
+points at.
+"""
 
 import asyncio
 import os
@@ -48,7 +50,9 @@ def kafka_server() -> Iterator[str]:
 
 @contextmanager
 def postgres_server(settings: Mapping[str, str] = THROWAWAY) -> Iterator[str]:
-    """Admin DSN of a server: TOCSIN_TEST_POSTGRES (a superuser's), or a fresh one that ends with the block."""
+    """Admin DSN of a server: TOCSIN_TEST_POSTGRES (a superuser's), or a fresh one that ends with
+    the block.
+    """
     if given := os.environ.get("TOCSIN_TEST_POSTGRES"):
         yield given
         return
@@ -102,7 +106,9 @@ def on_database(dsn: str, name: str) -> str:
 
 
 def runtime_dsn(admin_dsn: str, service: str) -> str:
-    """The DSN of a service's runtime role for the same database. Tests' servers ask for no password."""
+    """The DSN of a service's runtime role for the same database. Tests' servers ask for no
+    password.
+    """
     parts = urlsplit(admin_dsn)
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"tocsin_{service}@{host}").geturl()

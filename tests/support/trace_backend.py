@@ -15,7 +15,9 @@ Json = dict[str, Any]
 
 @dataclass
 class TraceBackend:
-    """Tells `answer` of every trace: a document, or a handler. `asked` has the ids of the traces that were wanted."""
+    """Tells `answer` of every trace: a document, or a handler. `asked` has the ids of the traces
+    that were wanted.
+    """
 
     answer: Json | web.Response | Any = None
     asked: list[str] = field(default_factory=list)
@@ -45,8 +47,12 @@ def trace_document(*spans: Json) -> Json:
     told = [{key: value for key, value in span.items() if key != "service"} for span in spans]
     for span, one in zip(spans, told, strict=True):
         one["processID"] = f"p{services.index(span['service'])}"
-    processes = {f"p{number}": {"serviceName": name, "tags": []} for number, name in enumerate(services)}
-    return {"data": [{"traceID": "4" * 32, "spans": told, "processes": processes, "warnings": None}]}
+    processes = {
+        f"p{number}": {"serviceName": name, "tags": []} for number, name in enumerate(services)
+    }
+    return {
+        "data": [{"traceID": "4" * 32, "spans": told, "processes": processes, "warnings": None}]
+    }
 
 
 def span_document(
@@ -59,7 +65,9 @@ def span_document(
     tags: Mapping[str, Any] | None = None,
 ) -> Json:
     """A span as Jaeger tells it; `start` and `length` in microseconds."""
-    references = [{"refType": "CHILD_OF", "traceID": "4" * 32, "spanID": f"{parent:016x}"}] if parent else []
+    references = (
+        [{"refType": "CHILD_OF", "traceID": "4" * 32, "spanID": f"{parent:016x}"}] if parent else []
+    )
     return {
         "traceID": "4" * 32,
         "spanID": f"{number:016x}",
@@ -67,7 +75,9 @@ def span_document(
         "references": references,
         "startTime": start,
         "duration": length,
-        "tags": [{"key": key, "type": "string", "value": value} for key, value in (tags or {}).items()],
+        "tags": [
+            {"key": key, "type": "string", "value": value} for key, value in (tags or {}).items()
+        ],
         "logs": [],
         "service": service,
     }

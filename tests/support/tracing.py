@@ -1,4 +1,6 @@
-"""Incidents whose traces are followed: the policy they page by, those who publish them, and what came of them."""
+"""Incidents whose traces are followed: the policy they page by, those who publish them, and what
+came of them.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -37,7 +39,9 @@ CLEARED = {
 async def tocsin(
     kafka: str, database: str, prefix: str, folder: Path, pages: Receiver, **environment: str
 ) -> AsyncIterator[Running]:
-    """Four services that page Anastasia, then Benedict, at `pages`; the time between them is for a test to let pass."""
+    """Four services that page Anastasia, then Benedict, at `pages`; the time between them is for a
+    test to let pass.
+    """
     steps = '{targets: ["user:anastasia"], wait: 1h}', '{targets: ["user:benedict"], wait: 1h}'
     policy = policy_files(pages.url, *steps, update_interval="0s")
     # Soon, so that a process that is killed has exported what the test saw it do.
@@ -68,14 +72,23 @@ class Publisher:
         await self._producer.send_and_wait(self._prefix + topic, orjson.dumps(event))
 
     async def binary(self, *events: dict[str, Any], traces: list[TraceContext]) -> None:
-        """Attributes in headers, the trace in Kafka's `traceparent`; all in one partition, as fast as it goes."""
+        """Attributes in headers, the trace in Kafka's `traceparent`; all in one partition, as fast
+        as it goes.
+        """
         sent = []
         for event, trace in zip(events, traces, strict=True):
-            headers = [(f"ce_{name}", value.encode()) for name, value in event.items() if name != "data"]
-            headers += [("content-type", b"application/json"), ("traceparent", trace.traceparent.encode())]
+            headers = [
+                (f"ce_{name}", value.encode()) for name, value in event.items() if name != "data"
+            ]
+            headers += [
+                ("content-type", b"application/json"),
+                ("traceparent", trace.traceparent.encode()),
+            ]
             value = orjson.dumps(event["data"])
             sent.append(
-                await self._producer.send(self._prefix + "tocsin.signals.v1", value, headers=headers, partition=0)
+                await self._producer.send(
+                    self._prefix + "tocsin.signals.v1", value, headers=headers, partition=0
+                )
             )
         await asyncio.gather(*sent)
 

@@ -12,15 +12,33 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from promql_parser import AggregateExpr, BinaryExpr, NumberLiteral, VectorSelector, parse
 
-from shared.telemetry import Level, configure_telemetry, measure, metrics, set_levels, stop_telemetry
+from shared.telemetry import (
+    Level,
+    configure_telemetry,
+    measure,
+    metrics,
+    set_levels,
+    stop_telemetry,
+)
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
 from tests.contract.telemetry import document
-from tests.support.promql import LABELS, LATE_ONLY, SCRAPED, Sample, labels_left, selectors, taken, unknown
+from tests.support.promql import (
+    LABELS,
+    LATE_ONLY,
+    SCRAPED,
+    Sample,
+    labels_left,
+    selectors,
+    taken,
+    unknown,
+)
 
 ROOT = Path(__file__).parents[2]
 RULE_FILE = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text())
-RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in RULE_FILE["groups"] for rule in group["rules"]}
+RULES: dict[str, dict[str, Any]] = {
+    rule["alert"]: rule for group in RULE_FILE["groups"] for rule in group["rules"]
+}
 ON_LEVELS = [
     "TocsinPagesOverdue",
     "TocsinTimersLate",
@@ -36,7 +54,12 @@ Scrape: TypeAlias = Callable[[Callable[[], None]], list[Sample]]
 def exactly(required: str, **properties: Any) -> dict[str, Any]:
     """Of a JSON schema: an object with these keys and no others."""
     keys = required.split()
-    return {"type": "object", "required": keys, "properties": properties, "additionalProperties": False}
+    return {
+        "type": "object",
+        "required": keys,
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 TEXT = {"type": "string", "minLength": 1}
@@ -46,7 +69,9 @@ RULE = exactly(
     alert={"type": "string", "pattern": "^Tocsin[A-Z][A-Za-z]+$"},
     expr=TEXT,
     labels=exactly("severity", severity={"enum": ["page", "ticket"]}),
-    annotations=exactly("summary description runbook", summary=TEXT, description=TEXT, runbook=TEXT),
+    annotations=exactly(
+        "summary description runbook", summary=TEXT, description=TEXT, runbook=TEXT
+    ),
     **{"for": DURATION},
 )
 GROUP = exactly("name rules", name=TEXT, rules={"type": "array", "minItems": 1, "items": RULE})
@@ -64,7 +89,9 @@ def test_the_file_is_one_of_rules() -> None:
     jsonschema.validate(RULE_FILE, SCHEMA)
     groups = [group["name"] for group in RULE_FILE["groups"]]
     assert len(set(groups)) == len(groups)
-    assert len(RULES) == sum(len(group["rules"]) for group in RULE_FILE["groups"]), "each has a name of its own"
+    assert len(RULES) == sum(len(group["rules"]) for group in RULE_FILE["groups"]), (
+        "each has a name of its own"
+    )
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -96,7 +123,10 @@ def test_a_rule_leads_to_a_section_that_there_is(name: str) -> None:
         ('tocsin_pages_total{tocsin_result!="lost"} > 0', "tocsin_result is never lost"),
         ('up{job=~"tocsin-(intake|paging)"} == 0', "job is never tocsin-paging"),
         ('tocsin_problems{tocsin_component!~"relay|waker"} > 0', "tocsin_component is never waker"),
-        ('http_server_request_duration_seconds_count{http_route=~"/v2/.+"} > 0', "http_route is never /v2/.+"),
+        (
+            'http_server_request_duration_seconds_count{http_route=~"/v2/.+"} > 0',
+            "http_route is never /v2/.+",
+        ),
     ],
 )
 def test_what_nobody_exposes_is_found(expression: str, wrong: str) -> None:
@@ -105,12 +135,18 @@ def test_what_nobody_exposes_is_found(expression: str, wrong: str) -> None:
 
 def test_names_are_those_of_the_documentation() -> None:
     page = document()
-    assert [name for name in LABELS if f"`{re.sub('_(bucket|sum|count)$', '', name)}`" not in page] == ["up"]
+    assert [
+        name for name in LABELS if f"`{re.sub('_(bucket|sum|count)$', '', name)}`" not in page
+    ] == ["up"]
 
 
 def test_each_rule_finds_its_series_when_all_goes_wrong(scraped: Scrape) -> None:
     samples = scraped(all_goes_wrong)
-    asked = {str(selector): selector for rule in RULES.values() for selector in selectors(parse(rule["expr"]))}
+    asked = {
+        str(selector): selector
+        for rule in RULES.values()
+        for selector in selectors(parse(rule["expr"]))
+    }
     assert [text for text, selector in asked.items() if not taken(selector, samples)] == []
 
 
@@ -124,7 +160,9 @@ def test_rules_on_levels_fire_when_all_goes_wrong_and_not_when_all_is_well(scrap
 def fires(text: str, samples: list[Sample]) -> bool:
     """Whether a level is above its limit somewhere."""
     match parse(text):
-        case BinaryExpr(op=op, lhs=AggregateExpr(expr=VectorSelector() as level), rhs=NumberLiteral(val=limit)):
+        case BinaryExpr(
+            op=op, lhs=AggregateExpr(expr=VectorSelector() as level), rhs=NumberLiteral(val=limit)
+        ):
             assert str(op) == ">"
             return any(value > limit for value in taken(level, samples))
     raise AssertionError(f"{text} does not compare a level with a number")
@@ -149,7 +187,10 @@ def all_is_well() -> None:
 
 def levels(late: float, wrong: int) -> None:
     found = [
-        *(Level(metric, late) for metric in (metrics.PAGES_LATE, metrics.TIMERS_LATE, metrics.OUTBOX_AGE)),
+        *(
+            Level(metric, late)
+            for metric in (metrics.PAGES_LATE, metrics.TIMERS_LATE, metrics.OUTBOX_AGE)
+        ),
         Level(metrics.STOPPED, wrong),
         Level(metrics.LAG, 1000 * wrong, ("tocsin.intake.v1", "0")),
         Level(metrics.PROBLEMS, wrong, ("consumption",)),
@@ -179,4 +220,6 @@ def scrape(service: str, happen: Callable[[], None]) -> Iterator[Sample]:
     target = {"job": f"tocsin-{service}", "instance": service}
     yield Sample("up", target, 1)
     for family in read_text(text):
-        yield from (Sample(found.name, {**found.labels, **target}, found.value) for found in family.samples)
+        yield from (
+            Sample(found.name, {**found.labels, **target}, found.value) for found in family.samples
+        )

@@ -6,10 +6,20 @@ from tests.bench.workloads import Workload
 
 
 def run(workload: Workload, delays: list[float]) -> Figures:
-    """Alert n is sent in the nth hundredth of a second, and its page comes after `delays[n]` seconds."""
+    """Alert n is sent in the nth hundredth of a second, and its page comes after `delays[n]`
+    seconds.
+    """
     at = [n / 100 for n in range(workload.events)]
-    sent = Sent(sent=at, answered=[moment + 0.001 for moment in at], taken=[True] * len(at), cpu_seconds=0, peak_mb=0)
-    return figures("ours", workload, sent, [Receipt(at[n] + delay, n) for n, delay in enumerate(delays)], {})
+    sent = Sent(
+        sent=at,
+        answered=[moment + 0.001 for moment in at],
+        taken=[True] * len(at),
+        cpu_seconds=0,
+        peak_mb=0,
+    )
+    return figures(
+        "ours", workload, sent, [Receipt(at[n] + delay, n) for n, delay in enumerate(delays)], {}
+    )
 
 
 def test_while_a_paced_run_settles_its_delays_do_not_count_and_all_else_does() -> None:

@@ -23,7 +23,11 @@ def bars(*spans: Span) -> dict[str, Bar]:
 
 def test_a_short_trace_is_drawn_to_scale() -> None:
     drawn = bars(span("a", None, 0, 100), span("b", "a", 25, 50), span("c", "b", 50, 0))
-    assert [(bar.left, bar.width, bar.depth) for bar in drawn.values()] == [(0, 100, 0), (25, 50, 1), (50, 0, 2)]
+    assert [(bar.left, bar.width, bar.depth) for bar in drawn.values()] == [
+        (0, 100, 0),
+        (25, 50, 1),
+        (50, 0, 2),
+    ]
 
 
 def test_milliseconds_are_seen_beside_hours() -> None:
@@ -35,7 +39,9 @@ def test_milliseconds_are_seen_beside_hours() -> None:
         span("resolve", "report", hour, 4 * MILLISECOND),
     )
     assert all(bar.width > 2 for bar in drawn.values())
-    assert 14 < drawn["page"].width / drawn["report"].width < 16, "within a stretch the scale is one"
+    assert 14 < drawn["page"].width / drawn["report"].width < 16, (
+        "within a stretch the scale is one"
+    )
     assert drawn["resolve"].left + drawn["resolve"].width == pytest.approx(100)
 
 
@@ -63,7 +69,12 @@ def test_many_waits_leave_room_for_what_happens() -> None:
 
 
 def test_children_stand_below_their_parent_in_order_of_time() -> None:
-    spans = [span("late", "a", 9, 1), span("deep", "early", 5, 1), span("a", None, 0, 10), span("early", "a", 1, 1)]
+    spans = [
+        span("late", "a", 9, 1),
+        span("deep", "early", 5, 1),
+        span("a", None, 0, 10),
+        span("early", "a", 1, 1),
+    ]
     assert [(name, bar.depth) for name, bar in bars(*spans).items()] == [
         ("a", 0),
         ("early", 1),
@@ -109,7 +120,12 @@ def test_whatever_the_spans_are_every_bar_is_in_the_picture(seed: int) -> None:
     source = random.Random(seed)  # noqa: S311
     longest = 10 ** source.randrange(1, 15)
     spans = [
-        span(str(n), str(source.randrange(60)), source.randrange(longest), source.randrange(longest) // 10**n)
+        span(
+            str(n),
+            str(source.randrange(60)),
+            source.randrange(longest),
+            source.randrange(longest) // 10**n,
+        )
         for n in range(source.randrange(1, 50))
     ]
     picture = draw(spans)
@@ -121,7 +137,14 @@ def test_whatever_the_spans_are_every_bar_is_in_the_picture(seed: int) -> None:
 
 
 def told(**changes: object) -> str:
-    told = {"traceID": "4" * 32, "spanID": "a", "operationName": "x", "startTime": 5, "duration": 6, "processID": "p1"}
+    told = {
+        "traceID": "4" * 32,
+        "spanID": "a",
+        "operationName": "x",
+        "startTime": 5,
+        "duration": 6,
+        "processID": "p1",
+    }
     trace = {"spans": [told | changes], "processes": {"p1": {"serviceName": "tocsin-intake"}}}
     return json.dumps({"data": [trace]})
 
@@ -131,7 +154,10 @@ def test_a_trace_is_read() -> None:
         {"refType": "FOLLOWS_FROM", "traceID": "5" * 32, "spanID": "c"},
         {"refType": "CHILD_OF", "traceID": "4" * 32, "spanID": "b"},
     ]
-    tags = [{"key": "error", "type": "bool", "value": True}, {"key": "n", "type": "int64", "value": 7}]
+    tags = [
+        {"key": "error", "type": "bool", "value": True},
+        {"key": "n", "type": "int64", "value": 7},
+    ]
     assert read_trace(told(references=references, tags=tags)) == [
         Span("a", "b", "tocsin-intake", "x", 5, 6, True, {"error": "true", "n": "7"}, ["5" * 32])
     ]
@@ -151,7 +177,16 @@ def test_clocks_of_others_may_say_anything() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"data": "x"}', b'{"data": [{"spans": [{}]}]}', b"<!doctype html>"],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"data": "x"}',
+        b'{"data": [{"spans": [{}]}]}',
+        b"<!doctype html>",
+    ],
 )
 def test_what_is_no_trace_is_refused(body: bytes) -> None:
     with pytest.raises(NotATrace):
@@ -159,7 +194,11 @@ def test_what_is_no_trace_is_refused(body: bytes) -> None:
 
 
 def test_an_unknown_trace_has_no_spans() -> None:
-    assert read_trace(b'{"data": null, "errors": [{"code": 404}]}') == read_trace(b'{"data": []}') == []
+    assert (
+        read_trace(b'{"data": null, "errors": [{"code": 404}]}')
+        == read_trace(b'{"data": []}')
+        == []
+    )
 
 
 @pytest.mark.parametrize(

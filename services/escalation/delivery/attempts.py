@@ -1,4 +1,6 @@
-"""One attempt at a page: find the address, build what it says, hand it to the channel, and tell what came of it."""
+"""One attempt at a page: find the address, build what it says, hand it to the channel, and tell
+what came of it.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -41,8 +43,14 @@ class Attempts:
     def problems(self) -> list[str]:
         """Users whom no method reaches, because none of theirs has its settings here."""
         users = self._teams().content.users.items()
-        unreachable = sorted(name for name, user in users if not self._channels.keys() & set(user.methods))
-        return [f"no method of these users has its settings: {', '.join(unreachable)}"] if unreachable else []
+        unreachable = sorted(
+            name for name, user in users if not self._channels.keys() & set(user.methods)
+        )
+        return (
+            [f"no method of these users has its settings: {', '.join(unreachable)}"]
+            if unreachable
+            else []
+        )
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -66,24 +74,37 @@ class Attempts:
         except NotDelivered as error:
             failure = error.failure
         except Exception as error:
-            # Only the type: what it says may quote an address. It counts as an attempt, so it cannot go on for ever.
+            # Only the type: what it says may quote an address. It counts as an attempt, so it
+            # cannot go on for ever.
             failure = Failure(f"unexpected {type(error).__qualname__}", uncertain=True)
         if failure is not None:
-            fields = {"attempt_key": order.attempt_key, "attempt": claim.attempts, "trace_id": here.trace_id}
+            fields = {
+                "attempt_key": order.attempt_key,
+                "attempt": claim.attempts,
+                "trace_id": here.trace_id,
+            }
             log.warning("a page did not arrive", extra={**fields, "error": failure.error})
         return failure, here
 
     async def _deliver(self, claim: Claim, here: TraceContext) -> None:
         order = claim.order
         if self._clock() > claim.lease_ends - self.timeout:
-            # This process was frozen since it claimed: the incident may be taken, and the page another sender's.
+            # This process was frozen since it claimed: the incident may be taken, and the page
+            # another sender's.
             raise NotDelivered(Failure("the sender was held up"))
-        user, channel = self._teams().content.users.get(order.user), self._channels.get(order.method)
+        user, channel = (
+            self._teams().content.users.get(order.user),
+            self._channels.get(order.method),
+        )
         address = user and (user.webhook if order.method == "webhook" else user.email)
         if not address:
-            raise NotDelivered(Failure(f"{order.user} has no {order.method} in teams.yaml any more", final=True))
+            raise NotDelivered(
+                Failure(f"{order.user} has no {order.method} in teams.yaml any more", final=True)
+            )
         if channel is None:
-            raise NotDelivered(Failure(f"the method {order.method} has no settings here", final=True))
+            raise NotDelivered(
+                Failure(f"the method {order.method} has no settings here", final=True)
+            )
         await channel.send(self._notice(claim, here), address, here)
 
     def _notice(self, claim: Claim, here: TraceContext) -> Notice:

@@ -1,4 +1,6 @@
-"""Sends the pages that are due: outside any transaction, between two that claim what can start and record what came."""
+"""Sends the pages that are due: outside any transaction, between two that claim what can start and
+record what came.
+"""
 
 import asyncio
 import logging
@@ -38,7 +40,12 @@ class Sender:
     """A component. `wake` (a subscription to `deliveries`) and the next due page end its sleep."""
 
     def __init__(
-        self, database: Database, attempts: Attempts, teams: CurrentTeams, clock: Clock, wake: asyncio.Event
+        self,
+        database: Database,
+        attempts: Attempts,
+        teams: CurrentTeams,
+        clock: Clock,
+        wake: asyncio.Event,
     ) -> None:
         self._database = database
         self._attempts = attempts
@@ -53,7 +60,9 @@ class Sender:
 
     def problems(self) -> list[str]:
         """Why pages do not leave now."""
-        return self._attempts.problems() + ([f"pages cannot be sent: {self._trouble}"] if self._trouble else [])
+        return self._attempts.problems() + (
+            [f"pages cannot be sent: {self._trouble}"] if self._trouble else []
+        )
 
     async def run(self) -> None:
         """Send until cancelled; then finish what has been started, for a few seconds."""
@@ -71,7 +80,8 @@ class Sender:
                     await asyncio.gather(*self._sending)
             for task in self._sending:
                 task.cancel()
-            # Also when one hangs: of those that arrived meanwhile, whatever is not recorded would be sent again.
+            # Also when one hangs: of those that arrived meanwhile, whatever is not recorded would
+            # be sent again.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_SECONDS):
                     await asyncio.wait({turn})
@@ -79,10 +89,11 @@ class Sender:
             await self._attempts.close()
 
     async def _turn(self) -> float:
-        """Record what came of pages and start those that are due; for how many seconds there is nothing to do then.
+        """Record what came of pages and start those that are due; for how many seconds there is
+        nothing to do then.
 
-        Results are kept in memory until they are recorded. A crash after the commit leaves `sending` rows: their leases
-        end and they are sent again, under the same key.
+        Results are kept in memory until they are recorded. A crash after the commit leaves
+        `sending` rows: their leases end and they are sent again, under the same key.
         """
         self._wake.clear()
         results, now = self._results.copy(), self._clock()
@@ -102,26 +113,35 @@ class Sender:
             task = asyncio.create_task(self._send(claim))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        # Due and not claimed: the incident is locked for a moment, another sender has it, or its receiver is busy.
+        # Due and not claimed: the incident is locked for a moment, another sender has it, or its
+        # receiver is busy.
         seconds = max((due - now).total_seconds(), _LOCKED_SLEEP) if due else _LONGEST_SLEEP
         return min(seconds, _LONGEST_SLEEP)
 
-    async def _claim(self, connection: Connection, now: datetime) -> tuple[list[Claim], datetime | None]:
+    async def _claim(
+        self, connection: Connection, now: datetime
+    ) -> tuple[list[Claim], datetime | None]:
         """The pages to start, and when to look for the next ones."""
         if self._stopping or self._slots.free <= 0:
             return [], None  # a slot that becomes free wakes
         lease_ends = now + self._attempts.timeout + _LEASE_SLACK
-        claims = await ledger.claim_deliveries(connection, now, lease_ends, self._slots.room(), ONE, self._slots.free)
+        claims = await ledger.claim_deliveries(
+            connection, now, lease_ends, self._slots.room(), ONE, self._slots.free
+        )
         return claims, await ledger.cut_abandoned(connection, now)
 
     async def _send(self, claim: Claim) -> None:
         began = self._clock()
         failure, here = await self._attempts.make(claim)
-        self._slots.give_back(claim.receiver, arrived=failure is None, quick=self._clock() - began < _QUICK)
+        self._slots.give_back(
+            claim.receiver, arrived=failure is None, quick=self._clock() - began < _QUICK
+        )
         self._results.append((claim, failure, here))
         self._wake.set()
 
-    async def _record(self, connection: Connection, results: Sequence[Result], now: datetime) -> None:
+    async def _record(
+        self, connection: Connection, results: Sequence[Result], now: datetime
+    ) -> None:
         if not results:
             return
         teams = self._teams().content

@@ -16,7 +16,8 @@ from shared.postgres.connection import Connection
 log = logging.getLogger(__name__)
 
 
-# Each receiver's first page, found by hopping over the index from one receiver to the next, however many pages wait.
+# Each receiver's first page, found by hopping over the index from one receiver to the next, however
+# many pages wait.
 _FIRSTS = """
     (SELECT user_id, method, due_at FROM deliveries WHERE status IN ('pending', 'sending')
      ORDER BY user_id, method, due_at LIMIT 1)
@@ -28,10 +29,11 @@ _FIRSTS = """
     ) following
 """
 
-# The share lock on the incident: an acknowledgement waits for this short transaction, or this one sees it, so no
-# page starts after it. Both locks skip: the sender never waits while it holds one, and cannot deadlock.
-# ANY, not a join with what was picked: of a LIMIT that it does not know the planner expects a tenth of all that wait,
-# and for thousands it would read the tables from end to end.
+# The share lock on the incident: an acknowledgement waits for this short transaction, or this one
+# sees it, so no page starts after it. Both locks skip: the sender never waits while it holds one,
+# and cannot deadlock. ANY, not a join with what was picked: of a LIMIT that it does not know the
+# planner expects a tenth of all that wait, and for thousands it would read the tables from end to
+# end.
 _CLAIM = f"""
 WITH RECURSIVE firsts AS ({_FIRSTS}), room AS (
     SELECT * FROM unnest($3::text[], $4::text[], $5::int[]) AS room (user_id, method, pages)
@@ -67,7 +69,8 @@ async def claim_deliveries(
 ) -> list[Claim]:
     """Take pages that are due, oldest first and for each receiver not more than it has `room` for.
 
-    A page whose lease has ended is due again: its sender died, or could not record, so it is a possible duplicate.
+    A page whose lease has ended is due again: its sender died, or could not record, so it is a
+    possible duplicate.
     """
     rows = await connection.fetch(
         _CLAIM,
@@ -86,8 +89,12 @@ def _claim(row: Any) -> Claim | None:
     try:
         incident = Incident.model_validate(row["state"])
     except ValidationError:
-        # Kept by another version of this program. Its lease ends and it is looked at again; others must not wait.
-        log.error("a page cannot be sent: its incident cannot be read", extra={"attempt_key": row["attempt_key"]})
+        # Kept by another version of this program. Its lease ends and it is looked at again; others
+        # must not wait.
+        log.error(
+            "a page cannot be sent: its incident cannot be read",
+            extra={"attempt_key": row["attempt_key"]},
+        )
         return None
     return Claim(
         order=read_order(row),
@@ -104,12 +111,15 @@ _NEXT_DUE = "SELECT min(due_at) FROM firsts"
 
 async def load_next_due(connection: Connection) -> datetime | None:
     """When the next page or lease is due."""
-    due: datetime | None = await connection.fetchval(f"WITH RECURSIVE firsts AS ({_FIRSTS}) {_NEXT_DUE}")
+    due: datetime | None = await connection.fetchval(
+        f"WITH RECURSIVE firsts AS ({_FIRSTS}) {_NEXT_DUE}"
+    )
     return due
 
 
 async def cut_abandoned(connection: Connection, now: datetime) -> datetime | None:
-    """End pages whose sender died and whose incident has been taken since: they are not tried again.
+    """End pages whose sender died and whose incident has been taken since: they are not tried
+    again.
 
     Returns when the next page or lease is due; one that was cut counts once more.
     """
@@ -132,8 +142,11 @@ async def cut_abandoned(connection: Connection, now: datetime) -> datetime | Non
 
 
 async def lock_sending(connection: Connection, claims: Mapping[str, int]) -> set[str]:
-    """Which of these pages (by key, with the number of the attempt) still wait for that attempt's result."""
-    # A lease that ended was claimed again under the next number: the late result of the former changes nothing.
+    """Which of these pages (by key, with the number of the attempt) still wait for that attempt's
+    result.
+    """
+    # A lease that ended was claimed again under the next number: the late result of the former
+    # changes nothing.
     rows = await connection.fetch(
         """
         SELECT d.attempt_key FROM deliveries d JOIN unnest($1::text[], $2::int[]) AS claim (attempt_key, attempts)

@@ -19,7 +19,9 @@ _PURPOSE = b"tocsin link v1\x00"
 
 
 class BadLink(Exception):
-    """The token was not made by this installation, or its time is over; the text is for the person who clicked."""
+    """The token was not made by this installation, or its time is over; the text is for the person
+    who clicked.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class Link:
 
 
 class Links:
-    """Makes and reads tokens with TOCSIN_SECRET_KEY, and nothing else: no table, so a restore revives none."""
+    """Makes and reads tokens with TOCSIN_SECRET_KEY, and nothing else: no table, so a restore
+    revives none.
+    """
 
     def __init__(self, key: str, base: str) -> None:
         self._key = key.encode()
@@ -45,7 +49,9 @@ class Links:
 
     def token(self, link: Link) -> str:
         """The signed form of a link, safe in a URL's path."""
-        payload = orjson.dumps([link.incident_id.hex, link.user, link.action, int(link.expires.timestamp())])
+        payload = orjson.dumps(
+            [link.incident_id.hex, link.user, link.action, int(link.expires.timestamp())]
+        )
         return f"{_encode(payload)}.{_encode(self._sign(payload))}"
 
     def read(self, token: str, now: datetime) -> Link:

@@ -1,4 +1,6 @@
-"""The page behind a signed link. Looking at it changes nothing, since mail scanners follow links: its button does."""
+"""The page behind a signed link. Looking at it changes nothing, since mail scanners follow links:
+its button does.
+"""
 
 import base64
 import hashlib
@@ -83,7 +85,11 @@ def make_router(database: Database, clock: Clock, links: Links) -> APIRouter:
                 return _page("Not found", 404, said=_GONE)
             stored, _ = await store.load_view(connection, link.incident_id)
         response = stored.incident.response
-        button = None if _is_so(link, response.status) else f"{link.action.capitalize()} INC-{response.number}"
+        button = (
+            None
+            if _is_so(link, response.status)
+            else f"{link.action.capitalize()} INC-{response.number}"
+        )
         return _page(
             link.action.capitalize(),
             incident=response,
@@ -98,11 +104,15 @@ def make_router(database: Database, clock: Clock, links: Links) -> APIRouter:
             link = links.read(token, clock())
         except BadLink as error:
             return _page("Link refused", 403, said=str(error))
-        answer = await respond(database, clock, link.incident_id, link.action, by=link.user, via="link")
+        answer = await respond(
+            database, clock, link.incident_id, link.action, by=link.user, via="link"
+        )
         if answer is None:
             return _page("Not found", 404, said=_GONE)
         said = f"It is {answer.said}." if not answer.acted else f"{answer.said.capitalize()}."
-        return _page(link.action.capitalize(), incident=answer.incident.response, said=said, cut=answer.cut)
+        return _page(
+            link.action.capitalize(), incident=answer.incident.response, said=said, cut=answer.cut
+        )
 
     return router
 
@@ -112,9 +122,13 @@ def _is_so(link: Link, status: str) -> bool:
 
 
 def _whose(response: Any) -> str:
-    who = {"acknowledged": response.acknowledged_by, "resolved": response.resolved_by}.get(response.status)
+    who = {"acknowledged": response.acknowledged_by, "resolved": response.resolved_by}.get(
+        response.status
+    )
     return f" by {who}" if who else ""
 
 
 def _page(title: str, status: int = 200, **content: Any) -> HTMLResponse:
-    return HTMLResponse(_PAGE.render(title=title, style=_STYLE, **content), status, headers=_HEADERS)
+    return HTMLResponse(
+        _PAGE.render(title=title, style=_STYLE, **content), status, headers=_HEADERS
+    )

@@ -1,7 +1,7 @@
 """Who is on call at an instant: by the local wall clock, whatever the clocks do.
 
-Local times are read as RFC 5545 3.3.5 says: one that a change of clocks skips is taken with the offset before the gap,
-one that happens twice is the first.
+Local times are read as RFC 5545 3.3.5 says: one that a change of clocks skips is taken with the
+offset before the gap, one that happens twice is the first.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,9 @@ def on_call(schedule: Schedule, at: datetime) -> Turn | None:
 
 
 def turn_at(schedule: Schedule, at: datetime) -> Turn:
-    """Whose turn it is, not asking for hours: turns follow each other without a gap and without an overlap."""
+    """Whose turn it is, not asking for hours: turns follow each other without a gap and without an
+    overlap.
+    """
     period = timedelta(weeks=1) if schedule.rotation == "weekly" else _DAY
     zone = ZoneInfo(schedule.time_zone)
 
@@ -51,27 +53,45 @@ def turn_at(schedule: Schedule, at: datetime) -> Turn:
 def window_at(hours: Hours, time_zone: str, at: datetime) -> tuple[datetime, datetime] | None:
     """The window that is open at an instant: when it began and when it ends."""
     return next(
-        ((begins, ends) for begins, ends in _windows(hours, time_zone, at, days=2) if begins <= at < ends), None
+        (
+            (begins, ends)
+            for begins, ends in _windows(hours, time_zone, at, days=2)
+            if begins <= at < ends
+        ),
+        None,
     )
 
 
 def next_opening(hours: Hours, time_zone: str, at: datetime) -> datetime:
     """When the hours begin next: `at` itself when they are open."""
     windows = _windows(hours, time_zone, at, days=_HORIZON_DAYS)
-    return next((max(begins, at) for begins, ends in windows if ends > at), at + _HORIZON_DAYS * _DAY)
+    return next(
+        (max(begins, at) for begins, ends in windows if ends > at), at + _HORIZON_DAYS * _DAY
+    )
 
 
-def _windows(hours: Hours, time_zone: str, at: datetime, days: int) -> list[tuple[datetime, datetime]]:
-    """The windows that begin on `days` local days from the day before `at`, since that one may last past midnight."""
+def _windows(
+    hours: Hours, time_zone: str, at: datetime, days: int
+) -> list[tuple[datetime, datetime]]:
+    """The windows that begin on `days` local days from the day before `at`, since that one may last
+    past midnight.
+    """
     zone = ZoneInfo(time_zone)
     overnight = _DAY if hours.to <= hours.from_ else timedelta(0)
     first = at.astimezone(zone).date() - _DAY
     starts = [
-        day for day in (first + number * _DAY for number in range(days)) if WEEKDAYS[day.weekday()] in hours.weekdays
+        day
+        for day in (first + number * _DAY for number in range(days))
+        if WEEKDAYS[day.weekday()] in hours.weekdays
     ]
-    spans = [(_instant(day, hours.from_, zone), _instant(day + overnight, hours.to, zone)) for day in starts]
+    spans = [
+        (_instant(day, hours.from_, zone), _instant(day + overnight, hours.to, zone))
+        for day in starts
+    ]
     return [(begins, ends) for begins, ends in spans if begins < ends]
 
 
 def _instant(day: date, at: time, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, at, zone).astimezone(UTC)  # fold=0 is the rule of RFC 5545 for gaps and repeats alike
+    return datetime.combine(day, at, zone).astimezone(
+        UTC
+    )  # fold=0 is the rule of RFC 5545 for gaps and repeats alike

@@ -16,7 +16,9 @@ WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun"
 
 @dataclass(frozen=True, slots=True)
 class HandoffTime:
-    """When a turn ends and the next begins, in the schedule's local time. `weekday` counts from Monday = 0."""
+    """When a turn ends and the next begins, in the schedule's local time. `weekday` counts from
+    Monday = 0.
+    """
 
     at: time
     weekday: int | None = None
@@ -44,7 +46,9 @@ Handoff = Annotated[HandoffTime, BeforeValidator(_handoff)]
 
 
 class Hours(PolicyModel):
-    """A span of the day in local time, on the days where it begins. It runs past midnight when `to` <= `from`."""
+    """A span of the day in local time, on the days where it begins. It runs past midnight when `to`
+    <= `from`.
+    """
 
     from_: WallTime = Field(alias="from")
     to: WallTime
@@ -58,7 +62,8 @@ class StepHours(Hours):
 
 
 class Schedule(PolicyModel):
-    """Users who take turns. The first user's turn begins on `start`; turns before it are counted backwards.
+    """Users who take turns. The first user's turn begins on `start`; turns before it are counted
+    backwards.
 
     With `hours`, somebody is on call in them only.
     """

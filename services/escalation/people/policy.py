@@ -16,8 +16,8 @@ def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        mend = did_you_mean(value, available_timezones())
-        raise ValueError(f"no time zone of this name{', ' + mend if mend else ''}") from None
+        hint = did_you_mean(value, available_timezones())
+        raise ValueError(f"no time zone of this name{', ' + hint if hint else ''}") from None
     return value
 
 

@@ -1,4 +1,6 @@
-"""A policy walked step by step: where it stands, whom a step reaches at an instant, and all of it in words."""
+"""A policy walked step by step: where it stands, whom a step reaches at an instant, and all of it
+in words.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ from shared.events.facts import Model
 from shared.policy.files import PolicyFile
 
 RETRY = timedelta(minutes=5)
-"""How long an incident waits when no step reaches anybody; shorter when a schedule's hours begin before."""
+"""How long an incident waits when no step reaches anybody; shorter when a schedule's hours begin
+before.
+"""
 SLOW_ROUND = timedelta(hours=1)
 """The pause before each round after the policy's last: an unanswered incident is never given up."""
 
@@ -32,7 +36,9 @@ class Position(NamedTuple):
 
 
 class Snapshot(Model):
-    """The escalation policy as it was when the response started; `version` is that of teams.yaml then."""
+    """The escalation policy as it was when the response started; `version` is that of teams.yaml
+    then.
+    """
 
     name: str
     version: str
@@ -41,7 +47,8 @@ class Snapshot(Model):
     @field_validator("policy", mode="before")
     @classmethod
     def _as_kept(cls, value: Any) -> Any:
-        # In a file an unknown key is a slip; in a row it is what a newer version of this program kept.
+        # In a file an unknown key is a slip; in a row it is what a newer version of this program
+        # kept.
         return _policy(orjson.dumps(value)) if isinstance(value, dict) else value
 
 
@@ -52,7 +59,9 @@ def _policy(kept: bytes) -> EscalationPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PageOrder:
-    """One page to make. The same incident, round, step, user and method give the same `attempt_key` after a crash."""
+    """One page to make. The same incident, round, step, user and method give the same `attempt_key`
+    after a crash.
+    """
 
     attempt_key: str
     incident_id: UUID
@@ -67,8 +76,9 @@ class PageOrder:
 class Walk:
     """What came of looking for the next step that reaches somebody.
 
-    `begun` is the step that pages now (None: none does), `reached` its users with the reasons; `due` and `then` are
-    when and where the walk goes on; `unreachable` says that no step reaches anybody now.
+    `begun` is the step that pages now (None: none does), `reached` its users with the reasons;
+    `due` and `then` are when and where the walk goes on; `unreachable` says that no step reaches
+    anybody now.
     """
 
     begun: Position | None
@@ -81,28 +91,38 @@ class Walk:
 
 
 def snapshot(teams: PolicyFile[Teams], team: str) -> tuple[Snapshot, list[str]]:
-    """The policy of a team; the default one, with a word on it, for a team that the file does not know."""
+    """The policy of a team; the default one, with a word on it, for a team that the file does not
+    know.
+    """
     known = teams.content.teams.get(team)
     name = known.policy if known else teams.content.default_policy
-    notes = [] if known else [f"team {team} is not in teams.yaml: the default policy {name} is used"]
+    notes = (
+        [] if known else [f"team {team} is not in teams.yaml: the default policy {name} is used"]
+    )
     return Snapshot(name=name, version=teams.version, policy=teams.content.policies[name]), notes
 
 
-def page_order(incident_id: UUID, at: Position, user: str, method: Method, why: Sequence[str]) -> PageOrder:
+def page_order(
+    incident_id: UUID, at: Position, user: str, method: Method, why: Sequence[str]
+) -> PageOrder:
     """A page with its deterministic key."""
     key = f"{incident_id}.{at.round}.{at.step}.{user}.{method}"
     return PageOrder(key, incident_id, user, method, at.step, at.round, tuple(why))
 
 
 def walk(plan: Snapshot, start: Position, teams: Teams, now: datetime) -> Walk:
-    """Begin the step at `start`, or at once the next one that reaches somebody; stop where a step has to hold."""
+    """Begin the step at `start`, or at once the next one that reaches somebody; stop where a step
+    has to hold.
+    """
     skipped: list[str] = []
     position, steps = start, plan.policy.steps
     for _ in steps:
         step = steps[position.step - 1]
         if step.hours and (opening := next_opening(step.hours, step.hours.time_zone, now)) > now:
             local = opening.astimezone(ZoneInfo(step.hours.time_zone))
-            words = f"step {position.step} holds until {local:%a %Y-%m-%d %H:%M} {step.hours.time_zone}"
+            words = (
+                f"step {position.step} holds until {local:%a %Y-%m-%d %H:%M} {step.hours.time_zone}"
+            )
             return Walk(None, {}, tuple(skipped), opening, position, words)
         reached, misses = _reach(plan, position, teams, now)
         skipped += misses
@@ -115,7 +135,11 @@ def walk(plan: Snapshot, start: Position, teams: Teams, now: datetime) -> Walk:
 
 
 def _paging(
-    plan: Snapshot, position: Position, reached: dict[str, tuple[str, ...]], skipped: Sequence[str], now: datetime
+    plan: Snapshot,
+    position: Position,
+    reached: dict[str, tuple[str, ...]],
+    skipped: Sequence[str],
+    now: datetime,
 ) -> Walk:
     then = _following(plan.policy, position)
     wait = plan.policy.steps[position.step - 1].wait
@@ -128,10 +152,16 @@ def _paging(
 
 
 def _following(policy: EscalationPolicy, at: Position) -> Position:
-    return Position(at.round, at.step + 1) if at.step < len(policy.steps) else Position(at.round + 1, 1)
+    return (
+        Position(at.round, at.step + 1)
+        if at.step < len(policy.steps)
+        else Position(at.round + 1, 1)
+    )
 
 
-def _reach(plan: Snapshot, at: Position, teams: Teams, now: datetime) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+def _reach(
+    plan: Snapshot, at: Position, teams: Teams, now: datetime
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """The users that a step reaches now, each with the reasons, and what its other targets lack."""
     reached: dict[str, tuple[str, ...]] = {}
     misses = []
@@ -146,10 +176,16 @@ def _reach(plan: Snapshot, at: Position, teams: Teams, now: datetime) -> tuple[d
 
 
 def _on_target(target: str, teams: Teams, now: datetime) -> tuple[str | None, str]:
-    """The user behind a target and why; or None and why not. Users and schedules are those of the file as it is now."""
+    """The user behind a target and why; or None and why not. Users and schedules are those of the
+    file as it is now.
+    """
     kind, _, name = target.partition(":")
     if kind == "user":
-        return (name, f"user {name}") if name in teams.users else (None, f"user {name} is not in teams.yaml any more")
+        return (
+            (name, f"user {name}")
+            if name in teams.users
+            else (None, f"user {name} is not in teams.yaml any more")
+        )
     schedule = teams.schedules.get(name)
     if schedule is None:
         return None, f"schedule {name} is not in teams.yaml any more"
@@ -161,7 +197,12 @@ def _on_target(target: str, teams: Teams, now: datetime) -> tuple[str | None, st
 
 
 def _retry_at(steps: Sequence[Step], teams: Teams, now: datetime) -> datetime:
-    names = [target.partition(":")[2] for step in steps for target in step.targets if target.startswith("schedule:")]
+    names = [
+        target.partition(":")[2]
+        for step in steps
+        for target in step.targets
+        if target.startswith("schedule:")
+    ]
     schedules = [teams.schedules[name] for name in names if name in teams.schedules]
     openings = [next_opening(item.hours, item.time_zone, now) for item in schedules if item.hours]
     return min([now + RETRY, *(opening for opening in openings if opening > now)])
@@ -169,7 +210,11 @@ def _retry_at(steps: Sequence[Step], teams: Teams, now: datetime) -> datetime:
 
 def plan_in_words(plan: Snapshot, notes: Sequence[str]) -> list[str]:
     """What will happen while nobody acknowledges."""
-    return [*notes, *_steps_in_words(plan), f"{plan.policy.rounds} rounds of policy {plan.name}, then one an hour"]
+    return [
+        *notes,
+        *_steps_in_words(plan),
+        f"{plan.policy.rounds} rounds of policy {plan.name}, then one an hour",
+    ]
 
 
 def remaining_in_words(plan: Snapshot, due: Position) -> list[str]:

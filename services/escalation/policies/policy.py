@@ -1,4 +1,6 @@
-"""teams.yaml: who can be reached and how, who is on call when, and in which order an incident reaches them."""
+"""teams.yaml: who can be reached and how, who is on call when, and in which order an incident
+reaches them.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -49,7 +51,9 @@ class EscalationPolicy(PolicyModel):
 
 
 class Teams(PolicyModel):
-    """The whole file. `default_policy` serves teams that this file does not know, so that nobody's incident waits."""
+    """The whole file. `default_policy` serves teams that this file does not know, so that nobody's
+    incident waits.
+    """
 
     default_policy: str
     users: dict[Name, User] = Field(min_length=1)
@@ -71,14 +75,18 @@ def read_teams(data: bytes, webhook_check: WebhookCheck = lambda _: None) -> Pol
 
 
 def check(directory: Path) -> list[PolicyError]:
-    """All errors of teams.yaml in a policy folder, but for networks: which are permitted is set where it is used."""
+    """All errors of teams.yaml in a policy folder, but for networks: which are permitted is set
+    where it is used.
+    """
     return check_file(directory / FILE, read_teams)
 
 
 def _findings(teams: Teams, webhook_check: WebhookCheck) -> Iterator[Finding]:
     for name, user in teams.users.items():
         if "webhook" in user.methods and not user.webhook:
-            yield Finding(("users", name, "methods"), f"user `{name}` has no `webhook`", "add its address")
+            yield Finding(
+                ("users", name, "methods"), f"user `{name}` has no `webhook`", "add its address"
+            )
         if user.webhook and (refused := webhook_check(user.webhook)):
             yield Finding(("users", name, "webhook"), f"the webhook of `{name}` {refused}")
     for name, schedule in teams.schedules.items():
@@ -93,13 +101,17 @@ def _findings(teams: Teams, webhook_check: WebhookCheck) -> Iterator[Finding]:
             for position, target in enumerate(step.targets):
                 kind, _, target_id = target.partition(":")
                 known: Mapping[str, object] = teams.users if kind == "user" else teams.schedules
-                yield from _known(("policies", name, "steps", place, "targets", position), kind, target_id, known)
+                yield from _known(
+                    ("policies", name, "steps", place, "targets", position), kind, target_id, known
+                )
 
 
-def _known(path: tuple[str | int, ...], kind: str, name: str, names: Iterable[str]) -> Iterator[Finding]:
+def _known(
+    path: tuple[str | int, ...], kind: str, name: str, names: Iterable[str]
+) -> Iterator[Finding]:
     if name not in names:
-        mend = did_you_mean(name, names) or f"known are {', '.join(sorted(names)) or 'none'}"
-        yield Finding(path, f"there is no {kind} `{name}`", mend)
+        hint = did_you_mean(name, names) or f"known are {', '.join(sorted(names)) or 'none'}"
+        yield Finding(path, f"there is no {kind} `{name}`", hint)
 
 
 def _rotation(path: tuple[str | int, ...], schedule: Schedule) -> Iterator[Finding]:
@@ -107,9 +119,13 @@ def _rotation(path: tuple[str | int, ...], schedule: Schedule) -> Iterator[Findi
     if schedule.rotation == "daily" and weekday is not None:
         yield Finding((*path, "handoff"), "a daily handoff has no weekday", 'write "09:00"')
     if schedule.rotation == "weekly" and weekday is None:
-        mend = f'write "{schedule.start:%a} {schedule.handoff.at:%H:%M}"'
-        yield Finding((*path, "handoff"), "a weekly handoff needs its weekday", mend)
-    if schedule.rotation == "weekly" and weekday is not None and weekday != schedule.start.weekday():
+        hint = f'write "{schedule.start:%a} {schedule.handoff.at:%H:%M}"'
+        yield Finding((*path, "handoff"), "a weekly handoff needs its weekday", hint)
+    if (
+        schedule.rotation == "weekly"
+        and weekday is not None
+        and weekday != schedule.start.weekday()
+    ):
         begins = schedule.start + timedelta(days=(weekday - schedule.start.weekday()) % 7)
         message = f"{schedule.start} is a {schedule.start:%A}, not the day of the handoff"
         yield Finding((*path, "start"), message, f"write {begins}")

@@ -1,4 +1,6 @@
-"""The incidents that one transaction works on: loaded together, decided one event at a time, saved together."""
+"""The incidents that one transaction works on: loaded together, decided one event at a time, saved
+together.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -21,10 +23,13 @@ STEP = "step"
 
 
 class Batch:
-    """Holds the locks of its incidents until the transaction ends. All of it or nothing: a crash at any await before
-    the commit leaves the rows, the ledger, the timers and the outbox as they were."""
+    """Holds the locks of its incidents until the transaction ends. All of it or nothing: a crash at
+    any await before the commit leaves the rows, the ledger, the timers and the outbox as they were.
+    """
 
-    def __init__(self, known: dict[UUID, Stored], unsent: Sequence[PageOrder], epoch: int, now: datetime) -> None:
+    def __init__(
+        self, known: dict[UUID, Stored], unsent: Sequence[PageOrder], epoch: int, now: datetime
+    ) -> None:
         self.now = now
         self._known = known
         self._unsent: dict[UUID, list[PageOrder]] = defaultdict(list)
@@ -38,14 +43,19 @@ class Batch:
         self._timers: dict[UUID, Timer] = {}
 
     @classmethod
-    async def load(cls, connection: Connection, ids: Iterable[UUID], now: datetime, *, cutting: bool = True) -> "Batch":
-        """Lock the incidents (those that exist). Called once a transaction, after offsets and timers were locked.
+    async def load(
+        cls, connection: Connection, ids: Iterable[UUID], now: datetime, *, cutting: bool = True
+    ) -> "Batch":
+        """Lock the incidents (those that exist). Called once a transaction, after offsets and
+        timers were locked.
 
         With `cutting`, decisions may end a response, and are told which pages that cuts.
         """
         wanted = list(set(ids))
         known = await store.load_incidents(connection, wanted)
-        triggered = [id for id, stored in known.items() if stored.incident.response.status == "triggered"]
+        triggered = [
+            id for id, stored in known.items() if stored.incident.response.status == "triggered"
+        ]
         unsent = await store.list_unsent(connection, triggered) if cutting and triggered else []
         return cls(known, unsent, await load_epoch(connection), now)
 
@@ -64,7 +74,9 @@ class Batch:
         return self._unsent[id]
 
     def apply(self, id: UUID, decision: Decision, trace: TraceContext) -> None:
-        """Take a decision on; `trace` is the span that made it, and becomes the incident's place when it is new."""
+        """Take a decision on; `trace` is the span that made it, and becomes the incident's place
+        when it is new.
+        """
         before = self._known.get(id)
         sequence = before.sequence if before else 0
         for fact in decision.facts:
@@ -91,7 +103,11 @@ class Batch:
             await store.save_sequences(connection, told, self.now)
         if self._pages:
             await store.insert_deliveries(connection, self._pages, self.now)
-        if over := [stored.incident.id for stored in changed if stored.incident.response.status != "triggered"]:
+        if over := [
+            stored.incident.id
+            for stored in changed
+            if stored.incident.response.status != "triggered"
+        ]:
             await store.cut_deliveries(connection, over)
         await insert_timers(connection, list(self._timers.values()), self.now)
         await insert_outbox(connection, event_messages(self._events), self.now)

@@ -19,7 +19,9 @@ def count(fact: Fact, incident: Incident, trace: TraceContext) -> None:
     if isinstance(fact, PageSent):
         measure(PAGES, 1, "sent", fact.page.method)
         if (fact.page.round, fact.page.step) == (1, 1):
-            measure(STAGES, seconds_since(fact.response.started_at, fact.sent_at), "page", trace=trace)
+            measure(
+                STAGES, seconds_since(fact.response.started_at, fact.sent_at), "page", trace=trace
+            )
             measure(TIME_TO_PAGE, seconds_since(incident.opened_at, fact.sent_at), trace=trace)
     elif isinstance(fact, PageFailed):
         measure(PAGES, 1, "failed" if fact.final else "retry", fact.page.method)
@@ -27,6 +29,6 @@ def count(fact: Fact, incident: Incident, trace: TraceContext) -> None:
         measure(RESPONSES, 1, type(fact).__name__)
 
 
-async def look(connection: Connection, now: datetime) -> Sequence[Level]:
+async def poll(connection: Connection, now: datetime) -> Sequence[Level]:
     """How late the delivery ledger is."""
     return [Level(PAGES_LATE, seconds_since(await ledger.load_next_due(connection), now))]

@@ -1,4 +1,6 @@
-"""The API: acknowledge, resolve, and look at a response with its delivery ledger. Every call is safe to repeat."""
+"""The API: acknowledge, resolve, and look at a response with its delivery ledger. Every call is
+safe to repeat.
+"""
 
 import re
 from typing import Any
@@ -49,7 +51,9 @@ def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
 
     @router.post("/{reference}/acknowledge")
     async def acknowledge(reference: str, order: Order, request: Request) -> dict[str, Any]:
-        """Take it: no page starts after the answer. `cut` names the pages and steps that now do not happen."""
+        """Take it: no page starts after the answer. `cut` names the pages and steps that now do not
+        happen.
+        """
         return await act(reference, "acknowledge", order, request)
 
     @router.post("/{reference}/resolve")
@@ -59,7 +63,9 @@ def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
 
     @router.get("/{reference}")
     async def show(reference: str) -> dict[str, Any]:
-        """The response as it is now, its trace, and every page with its attempts and the reasons for it."""
+        """The response as it is now, its trace, and every page with its attempts and the reasons
+        for it.
+        """
         async with database.connection() as connection:
             id = await store.find_incident(connection, _parse(reference))
             if id is None:
@@ -103,5 +109,10 @@ def _parse(reference: str) -> UUID | int:
 
 
 def _unknown(reference: str) -> Problem:
-    mend = "name it as INC-1042 or by its UUID"
-    return Problem(404, "Not found", f"there is no incident {shorten(reference, 40)}; {mend}", field="reference")
+    hint = "name it as INC-1042 or by its UUID"
+    return Problem(
+        404,
+        "Not found",
+        f"there is no incident {shorten(reference, 40)}; {hint}",
+        field="reference",
+    )

@@ -1,4 +1,6 @@
-"""People and systems act on one incident: acknowledge, resolve. By whichever way it comes, it is done here."""
+"""People and systems act on one incident: acknowledge, resolve. By whichever way it comes, it is
+done here.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -16,7 +18,9 @@ from shared.telemetry.attributes import INCIDENT_ID, VIA
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an order: the incident after it, in words what was done or already so, and what was cut."""
+    """What came of an order: the incident after it, in words what was done or already so, and what
+    was cut.
+    """
 
     incident: Incident
     said: str
@@ -25,13 +29,21 @@ class Answer:
 
 
 def act(
-    batch: Batch, id: UUID, action: Action, by: str, via: Via, note: str | None, caller: TraceContext | None
+    batch: Batch,
+    id: UUID,
+    action: Action,
+    by: str,
+    via: Via,
+    note: str | None,
+    caller: TraceContext | None,
 ) -> Decision:
     """Decide and take on. The span belongs to the incident's trace; whoever ordered it is linked."""
     incident, trace = batch.incident(id), batch.trace(id)
     assert incident is not None and trace is not None  # noqa: S101, PT018 - the caller has looked
     declared = spans.ACKNOWLEDGE if action == "acknowledge" else spans.RESOLVE
-    with span(declared, trace, {INCIDENT_ID: str(id), VIA: via}, links=[caller] if caller else []) as here:
+    with span(
+        declared, trace, {INCIDENT_ID: str(id), VIA: via}, links=[caller] if caller else []
+    ) as here:
         if action == "acknowledge":
             decision = domain.acknowledge(incident, by, via, batch.now, batch.unsent(id))
         else:
@@ -51,8 +63,9 @@ async def respond(
     note: str | None = None,
     caller: TraceContext | None = None,
 ) -> Answer | None:
-    """Act in a transaction of its own; None when there is no such incident. When it returns, it is committed:
-    no page starts from here on, and a crash loses neither the act nor its event."""
+    """Act in a transaction of its own; None when there is no such incident. When it returns, it is
+    committed: no page starts from here on, and a crash loses neither the act nor its event.
+    """
     async with database.transaction() as connection:
         id = await store.find_incident(connection, reference)
         if id is None:
@@ -60,6 +73,8 @@ async def respond(
         batch = await Batch.load(connection, [id], clock())
         decision = act(batch, id, action, by, via, note, caller)
         await batch.save(connection)
-    ends = [fact for fact in decision.facts if isinstance(fact, IncidentAcknowledged | IncidentResolved)]
+    ends = [
+        fact for fact in decision.facts if isinstance(fact, IncidentAcknowledged | IncidentResolved)
+    ]
     cut = [line for fact in ends for line in fact.cut]
     return Answer(decision.incident, decision.said, decision.acted, cut)

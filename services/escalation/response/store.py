@@ -16,7 +16,9 @@ from shared.postgres.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An incident with the sequence of its newest event and the place in its trace that later spans hang from."""
+    """An incident with the sequence of its newest event and the place in its trace that later spans
+    hang from.
+    """
 
     incident: Incident
     sequence: int
@@ -25,7 +27,8 @@ class Stored:
 
 async def load_incidents(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Stored]:
     """The incidents that exist, locked until the transaction ends."""
-    # Ordered, and locked before anything is updated: two batches that share incidents wait, and never deadlock.
+    # Ordered, and locked before anything is updated: two batches that share incidents wait, and
+    # never deadlock.
     rows = await connection.fetch(
         """
         SELECT id, sequence, state, traceparent, tracestate
@@ -41,9 +44,12 @@ def _stored(row: Any) -> Stored:
     return Stored(Incident.model_validate(row["state"]), row["sequence"], trace)
 
 
-async def save_incidents(connection: Connection, incidents: Sequence[Stored], now: datetime) -> None:
+async def save_incidents(
+    connection: Connection, incidents: Sequence[Stored], now: datetime
+) -> None:
     """Insert or update; the caller holds the locks of those that exist."""
-    # Nobody else inserts the same incident: it comes from one topic-partition, whose offset row is locked.
+    # Nobody else inserts the same incident: it comes from one topic-partition, whose offset row is
+    # locked.
     await connection.execute(
         """
         INSERT INTO incidents (id, number, status, sequence, state, traceparent, tracestate, updated_at)
@@ -64,7 +70,9 @@ async def save_incidents(connection: Connection, incidents: Sequence[Stored], no
     )
 
 
-async def save_sequences(connection: Connection, sequences: Mapping[UUID, int], now: datetime) -> None:
+async def save_sequences(
+    connection: Connection, sequences: Mapping[UUID, int], now: datetime
+) -> None:
     """Of incidents (locked) that events told of, and nothing else changed in."""
     await connection.execute(
         """
@@ -106,7 +114,8 @@ async def insert_deliveries(
     connection: Connection, pages: Sequence[tuple[PageOrder, TraceContext]], now: datetime
 ) -> None:
     """Put pages into the ledger, due at once, and wake the sender when the transaction commits."""
-    # DO NOTHING: a step that is decided again after a crash has the same keys, and what was sent stays sent.
+    # DO NOTHING: a step that is decided again after a crash has the same keys, and what was sent
+    # stays sent.
     await connection.execute(
         """
         WITH inserted AS (
@@ -136,14 +145,18 @@ async def insert_deliveries(
 
 async def cut_deliveries(connection: Connection, ids: Sequence[UUID]) -> None:
     """End the pages of these (locked) incidents that are not on their way."""
-    # Those being sent started before this transaction commits: the sender claims under a share lock on the incident.
+    # Those being sent started before this transaction commits: the sender claims under a share lock
+    # on the incident.
     await connection.execute(
-        "UPDATE deliveries SET status = 'cut' WHERE incident_id = ANY ($1::uuid[]) AND status = 'pending'", ids
+        "UPDATE deliveries SET status = 'cut' WHERE incident_id = ANY ($1::uuid[]) AND status = 'pending'",
+        ids,
     )
 
 
 async def find_incident(connection: Connection, reference: UUID | int) -> UUID | None:
-    """The id of an incident by itself or by its number (the newest, should a number have come twice)."""
+    """The id of an incident by itself or by its number (the newest, should a number have come
+    twice).
+    """
     column = "id" if isinstance(reference, UUID) else "number"
     found: UUID | None = await connection.fetchval(
         f"SELECT id FROM incidents WHERE {column} = $1 ORDER BY updated_at DESC LIMIT 1",  # noqa: S608 - a constant
@@ -152,7 +165,9 @@ async def find_incident(connection: Connection, reference: UUID | int) -> UUID |
     return found
 
 
-async def load_view(connection: Connection, incident_id: UUID) -> tuple[Stored, list[dict[str, Any]]]:
+async def load_view(
+    connection: Connection, incident_id: UUID
+) -> tuple[Stored, list[dict[str, Any]]]:
     """An incident and its ledger, oldest page first, for reading. The incident exists."""
     row = await connection.fetchrow(
         "SELECT sequence, state, traceparent, tracestate FROM incidents WHERE id = $1", incident_id

@@ -1,4 +1,6 @@
-"""HTTP: signals as CloudEvents, and Alertmanager's webhook. A 2xx means committed to Postgres, Kafka up or down."""
+"""HTTP: signals as CloudEvents, and Alertmanager's webhook. A 2xx means committed to Postgres,
+Kafka up or down.
+"""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +20,13 @@ from services.intake.handlers import Taken
 from services.intake.keys.key_ring import KeyRing
 from services.intake.signals.domain import Signal, read_signal
 from services.intake.signals.group_commit import Overloaded, Refused
-from shared.events.cloudevents import MAX_EVENT_BYTES, Malformed, from_binary, from_structured, load_json
+from shared.events.cloudevents import (
+    MAX_EVENT_BYTES,
+    Malformed,
+    from_binary,
+    from_structured,
+    load_json,
+)
 from shared.events.trace_context import TraceContext, trace_in
 from shared.http.app import JsonResponse, Problem, bearer, create_app, read_body, unauthorised
 from shared.runtime.clock import Clock
@@ -67,7 +75,9 @@ async def _signals(keys: KeyRing, submit: Submit, clock: Clock, request: Request
 
 
 async def _alertmanager(keys: KeyRing, submit: Submit, clock: Clock, request: Request) -> Response:
-    """Alertmanager's webhook: configure it with `http_config.authorization.credentials` = an integration key."""
+    """Alertmanager's webhook: configure it with `http_config.authorization.credentials` = an
+    integration key.
+    """
     integration = await _integration(keys, request)
     with _server_span(request) as trace:
         document = load_json(await read_body(request, MAX_BODY_BYTES), "body", MAX_BODY_BYTES)
@@ -79,28 +89,39 @@ async def _alertmanager(keys: KeyRing, submit: Submit, clock: Clock, request: Re
 async def _integration(keys: KeyRing, request: Request) -> str:
     name = await keys.integration(bearer(request))
     if name is None:
-        raise unauthorised("send `Bearer <integration key>`; make one with `tocsin intake keys create NAME`")
+        raise unauthorised(
+            "send `Bearer <integration key>`; make one with `tocsin intake keys create NAME`"
+        )
     return name
 
 
 def _server_span(request: Request) -> AbstractContextManager[TraceContext | None]:
-    return span(spans.RECEIVE, trace_in(request.headers), {METHOD: "POST", ROUTE: request.scope["path"]})
+    return span(
+        spans.RECEIVE, trace_in(request.headers), {METHOD: "POST", ROUTE: request.scope["path"]}
+    )
 
 
-async def _read_events(request: Request, integration: str, clock: Clock, trace: TraceContext | None) -> list[Signal]:
+async def _read_events(
+    request: Request, integration: str, clock: Clock, trace: TraceContext | None
+) -> list[Signal]:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     now = clock()
     if content_type == _BATCH:
         documents = load_json(await read_body(request, MAX_BODY_BYTES), "body", MAX_BODY_BYTES)
         if not isinstance(documents, list) or not 0 < len(documents) <= _MAX_BATCH:
             raise Malformed("body", f"must be a JSON array of 1 to {_MAX_BATCH} CloudEvents")
-        return [_read_one(document, integration, now, trace, f"[{n}].") for n, document in enumerate(documents)]
+        return [
+            _read_one(document, integration, now, trace, f"[{n}].")
+            for n, document in enumerate(documents)
+        ]
     body = await read_body(request, MAX_EVENT_BYTES)
     if content_type == _STRUCTURED:
         return [read_signal(from_structured(load_json(body), trace), integration, now)]
     if "ce-specversion" in request.headers:
         headers = request.headers.items()
-        attributes = {name[3:]: _attribute(value) for name, value in headers if name.startswith("ce-")}
+        attributes = {
+            name[3:]: _attribute(value) for name, value in headers if name.startswith("ce-")
+        }
         return [read_signal(from_binary(attributes, body, trace), integration, now)]
     raise Problem(
         415,
@@ -110,7 +131,9 @@ async def _read_events(request: Request, integration: str, clock: Clock, trace: 
     )
 
 
-def _read_one(document: Any, integration: str, now: datetime, trace: TraceContext | None, where: str) -> Signal:
+def _read_one(
+    document: Any, integration: str, now: datetime, trace: TraceContext | None, where: str
+) -> Signal:
     # What it makes has to fit into a Kafka message, however large the batch may be.
     if (size := len(orjson.dumps(document))) > MAX_EVENT_BYTES:
         raise Malformed(where.rstrip("."), f"is {size} bytes; at most {MAX_EVENT_BYTES} are taken")
@@ -118,7 +141,9 @@ def _read_one(document: Any, integration: str, now: datetime, trace: TraceContex
 
 
 def _attribute(value: str) -> str:
-    """A header's value as the HTTP binding (3.1.3.2) has it read: without quotes, then percent-decoded once."""
+    """A header's value as the HTTP binding (3.1.3.2) has it read: without quotes, then
+    percent-decoded once.
+    """
     if quoted := _QUOTED.fullmatch(value):
         value = _ESCAPE.sub(r"\1", quoted[1])
     return unquote(value)
@@ -129,6 +154,10 @@ async def _store(submit: Submit, signals: Sequence[Signal]) -> dict[tuple[str, s
         return await submit(signals)
     except Overloaded:
         # 503, not 429: Alertmanager and Grafana give up for good on any 4xx.
-        raise Problem(503, "Overloaded", "too many signals are waiting; send it again", {"Retry-After": "2"}) from None
+        raise Problem(
+            503, "Overloaded", "too many signals are waiting; send it again", {"Retry-After": "2"}
+        ) from None
     except Refused:
-        raise Problem(422, "Not storable", "the database refused a value in this request", field="body") from None
+        raise Problem(
+            422, "Not storable", "the database refused a value in this request", field="body"
+        ) from None

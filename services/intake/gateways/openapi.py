@@ -1,4 +1,6 @@
-"""What OpenAPI says of intake's routes, by hand: they are plain ones, which FastAPI does not describe."""
+"""What OpenAPI says of intake's routes, by hand: they are plain ones, which FastAPI does not
+describe.
+"""
 
 from typing import Any
 
@@ -19,12 +21,19 @@ _ATTRIBUTES = ("specversion", "id", "source", "type", "time", "traceparent")
 def describe(app: FastAPI) -> dict[str, Any]:
     """The document of intake's application."""
     document = get_openapi(title=app.title, version=app.version, routes=[])
-    schemes = {"HTTPBearer": {"type": "http", "scheme": "bearer", "description": "an integration key"}}
-    return document | {"paths": _paths(), "components": {"schemas": _schemas(), "securitySchemes": schemes}}
+    schemes = {
+        "HTTPBearer": {"type": "http", "scheme": "bearer", "description": "an integration key"}
+    }
+    return document | {
+        "paths": _paths(),
+        "components": {"schemas": _schemas(), "securitySchemes": schemes},
+    }
 
 
 def _schemas() -> dict[str, Any]:
-    _, definitions = models_json_schema([(model, "validation") for model in KINDS.values()], ref_template=_REF)
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in KINDS.values()], ref_template=_REF
+    )
     data: dict[str, Any] = definitions["$defs"]
     return data | {type.rpartition(".")[2]: _event(type) for type in KINDS}
 
@@ -38,13 +47,26 @@ def _paths() -> dict[str, Any]:
                 {
                     "application/cloudevents+json": {"schema": _EVENT},
                     "application/cloudevents-batch+json": {
-                        "schema": {"type": "array", "items": _EVENT, "minItems": 1, "maxItems": 10_000}
+                        "schema": {
+                            "type": "array",
+                            "items": _EVENT,
+                            "minItems": 1,
+                            "maxItems": 10_000,
+                        }
                     },
                     "application/json": {"schema": {"anyOf": list(_DATA.values())}},
                 },
-                {"202": _answer(accepted | {"signals": {"type": "array", "items": _TAKEN}}), "default": PROBLEM},
+                {
+                    "202": _answer(accepted | {"signals": {"type": "array", "items": _TAKEN}}),
+                    "default": PROBLEM,
+                },
                 [
-                    {"name": f"ce-{a}", "in": "header", "description": "binary mode", "schema": _TEXT}
+                    {
+                        "name": f"ce-{a}",
+                        "in": "header",
+                        "description": "binary mode",
+                        "schema": _TEXT,
+                    }
                     for a in _ATTRIBUTES
                 ],
             )
@@ -66,7 +88,15 @@ _TAKEN = {
         "id": {"type": "string", "description": "the event's own"},
         "decision": {
             "type": "string",
-            "examples": ["opened", "joined", "alert ended", "cleared", "nothing was open", "logged", "repeat"],
+            "examples": [
+                "opened",
+                "joined",
+                "alert ended",
+                "cleared",
+                "nothing was open",
+                "logged",
+                "repeat",
+            ],
         },
         "subject": {
             "type": ["string", "null"],
@@ -94,7 +124,10 @@ def _event(type: str) -> dict[str, Any]:
 
 
 def _operation(
-    summary: str, content: dict[str, Any], responses: dict[str, Any], parameters: list[dict[str, Any]] | None = None
+    summary: str,
+    content: dict[str, Any],
+    responses: dict[str, Any],
+    parameters: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     return {
         "summary": summary,

@@ -1,4 +1,6 @@
-"""intake.yaml: how intake treats what senders leave open. The file may be missing; every key has a default."""
+"""intake.yaml: how intake treats what senders leave open. The file may be missing; every key has a
+default.
+"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -6,7 +8,14 @@ from pathlib import Path
 from pydantic import Field
 
 from shared.events.intake import Severity
-from shared.policy.files import Duration, PolicyError, PolicyFile, PolicyModel, check_file, read_policy
+from shared.policy.files import (
+    Duration,
+    PolicyError,
+    PolicyFile,
+    PolicyModel,
+    check_file,
+    read_policy,
+)
 
 FILE = "intake.yaml"
 
@@ -14,13 +23,21 @@ FILE = "intake.yaml"
 class IntakePolicy(PolicyModel):
     """The whole file."""
 
-    expiry_grace: Duration = Field(default=timedelta(minutes=2), ge=timedelta(0), le=timedelta(days=1))
-    """How long after the end that a sender announced an alert that was not refreshed counts as ended."""
+    expiry_grace: Duration = Field(
+        default=timedelta(minutes=2), ge=timedelta(0), le=timedelta(days=1)
+    )
+    """How long after the end that a sender announced an alert that was not refreshed counts as
+    ended.
+    """
     default_severity: Severity = Severity.ERROR
     """Of signals whose severity is absent or unknown."""
-    update_interval: Duration = Field(default=timedelta(seconds=10), ge=timedelta(0), le=timedelta(hours=1))
+    update_interval: Duration = Field(
+        default=timedelta(seconds=10), ge=timedelta(0), le=timedelta(hours=1)
+    )
     """In a storm, one IncidentUpdated stands for all signals of this time."""
-    duplicate_window: Duration = Field(default=timedelta(days=7), ge=timedelta(hours=1), le=timedelta(days=90))
+    duplicate_window: Duration = Field(
+        default=timedelta(days=7), ge=timedelta(hours=1), le=timedelta(days=90)
+    )
     """How long a repeat of a signal's (source, id) is recognised."""
 
 

@@ -1,4 +1,6 @@
-"""All SQL of intake. Every function takes a connection inside the caller's transaction and works on whole sets."""
+"""All SQL of intake. Every function takes a connection inside the caller's transaction and works on
+whole sets.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -26,7 +28,9 @@ _COLUMNS = ", ".join(field.name for field in fields(Incident))
 
 
 async def load_known(connection: Connection, signals: Sequence[Signal]) -> set[tuple[str, str]]:
-    """Which signals were taken before: still remembered, or past the window but their incident exists, or over."""
+    """Which signals were taken before: still remembered, or past the window but their incident
+    exists, or over.
+    """
     # Three joins, not an OR: that would look through whole tables as soon as it thinks them small.
     rows = await connection.fetch(
         """
@@ -47,7 +51,9 @@ async def load_known(connection: Connection, signals: Sequence[Signal]) -> set[t
 async def insert_signals(
     connection: Connection, decided: Sequence[tuple[Signal, str, UUID | None]], now: datetime
 ) -> None:
-    """Log each signal with what became of it. Raises Conflict when another transaction logged one first."""
+    """Log each signal with what became of it. Raises Conflict when another transaction logged one
+    first.
+    """
     inserted = await connection.fetchval(
         """
         WITH inserted AS (
@@ -70,7 +76,9 @@ async def insert_signals(
         raise Conflict("a signal was logged by another transaction")
 
 
-async def lock_open_incidents(connection: Connection, fingerprints: Collection[str]) -> dict[str, Incident]:
+async def lock_open_incidents(
+    connection: Connection, fingerprints: Collection[str]
+) -> dict[str, Incident]:
     """The open incidents of the fingerprints, locked in order of id."""
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM incidents WHERE fingerprint = ANY($1) AND status = 'open' "  # noqa: S608
@@ -80,7 +88,9 @@ async def lock_open_incidents(connection: Connection, fingerprints: Collection[s
     return {row["fingerprint"]: _incident(row) for row in rows}
 
 
-async def lock_incidents(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, Incident]:
+async def lock_incidents(
+    connection: Connection, incident_ids: Collection[UUID]
+) -> dict[UUID, Incident]:
     """Incidents by id, locked in order of id; unknown ids are left out."""
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM incidents WHERE incident_id = ANY($1) ORDER BY incident_id FOR UPDATE",  # noqa: S608
@@ -93,9 +103,13 @@ def _incident(row: Any) -> Incident:
     return Incident(**dict(row))
 
 
-async def load_members(connection: Connection, wanted: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], Member]:
-    """The alerts (incident, alert key) that are known. Read after their incidents are locked, never in one statement
-    with the lock: a statement that waited still sees the alerts as they were before it waited."""
+async def load_members(
+    connection: Connection, wanted: Collection[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], Member]:
+    """The alerts (incident, alert key) that are known. Read after their incidents are locked, never
+    in one statement with the lock: a statement that waited still sees the alerts as they were
+    before it waited.
+    """
     rows = await connection.fetch(
         """
         SELECT incident_id, alert_key, firing, ends_at
@@ -105,14 +119,19 @@ async def load_members(connection: Connection, wanted: Collection[tuple[UUID, st
         [incident_id for incident_id, _ in wanted],
         [key for _, key in wanted],
     )
-    return {(row["incident_id"], row["alert_key"]): Member(row["firing"], row["ends_at"]) for row in rows}
+    return {
+        (row["incident_id"], row["alert_key"]): Member(row["firing"], row["ends_at"])
+        for row in rows
+    }
 
 
 async def take_numbers(connection: Connection, count: int) -> Iterator[int]:
     """The next short numbers for people."""
     if count == 0:
         return iter(())
-    rows = await connection.fetch("SELECT nextval('incident_numbers') AS number FROM generate_series(1, $1)", count)
+    rows = await connection.fetch(
+        "SELECT nextval('incident_numbers') AS number FROM generate_series(1, $1)", count
+    )
     return iter([row["number"] for row in rows])
 
 
@@ -135,7 +154,8 @@ async def insert_incidents(connection: Connection, incidents: Iterable[Incident]
     rows = sorted(incidents, key=lambda incident: incident.fingerprint)
     if not rows:
         return
-    # In order of fingerprint: two transactions that open the same ones wait, and neither for the other.
+    # In order of fingerprint: two transactions that open the same ones wait, and neither for the
+    # other.
     done = await connection.execute(
         f"""
         INSERT INTO incidents ({_COLUMNS})
@@ -179,7 +199,9 @@ async def copy_firing_members(connection: Connection, successors: Mapping[UUID, 
         )
 
 
-async def insert_resolved_ahead(connection: Connection, incident_ids: Collection[UUID], now: datetime) -> None:
+async def insert_resolved_ahead(
+    connection: Connection, incident_ids: Collection[UUID], now: datetime
+) -> None:
     """Remember that incidents are over which are not known here yet."""
     if incident_ids:
         await connection.execute(
@@ -197,7 +219,8 @@ async def insert_resolved_ahead(connection: Connection, incident_ids: Collection
 async def load_resolved_ahead(connection: Connection, incident_ids: Collection[UUID]) -> set[UUID]:
     """Which of these incidents are over although they were never known here."""
     rows = await connection.fetch(
-        "SELECT incident_id FROM resolved_ahead WHERE incident_id = ANY ($1::uuid[])", list(incident_ids)
+        "SELECT incident_id FROM resolved_ahead WHERE incident_id = ANY ($1::uuid[])",
+        list(incident_ids),
     )
     return {row["incident_id"] for row in rows}
 
@@ -205,7 +228,9 @@ async def load_resolved_ahead(connection: Connection, incident_ids: Collection[U
 async def end_expired_alerts(
     connection: Connection, incident_ids: Collection[UUID], before: datetime
 ) -> dict[UUID, tuple[int, datetime | None]]:
-    """End the firing alerts whose `ends_at` lies before the given instant. By incident: how many, and the next end."""
+    """End the firing alerts whose `ends_at` lies before the given instant. By incident: how many,
+    and the next end.
+    """
     rows = await connection.fetch(
         """
         WITH ended AS (
@@ -240,7 +265,9 @@ async def delete_old_signals(connection: Connection, before: datetime, limit: in
 
 
 async def delete_resolved_ahead(connection: Connection, before: datetime) -> None:
-    """Forget ends that were read ahead before the given instant: what began them has been read again since."""
+    """Forget ends that were read ahead before the given instant: what began them has been read
+    again since.
+    """
     await connection.execute("DELETE FROM resolved_ahead WHERE noted_at < $1", before)
 
 
@@ -259,7 +286,8 @@ async def insert_key(connection: Connection, key: StoredKey, now: datetime) -> N
 async def load_key(connection: Connection, key_id: str) -> StoredKey | None:
     """A key by its public part."""
     row = await connection.fetchrow(
-        "SELECT key_id, name, secret_hash, expires_at FROM integration_keys WHERE key_id = $1", key_id
+        "SELECT key_id, name, secret_hash, expires_at FROM integration_keys WHERE key_id = $1",
+        key_id,
     )
     return StoredKey(**dict(row)) if row else None
 

@@ -1,4 +1,6 @@
-"""Integration keys: `tocsin_<key id>_<secret>`. The secret is random, so one SHA-256 of it is all that is kept."""
+"""Integration keys: `tocsin_<key id>_<secret>`. The secret is random, so one SHA-256 of it is all
+that is kept.
+"""
 
 import hashlib
 import hmac
@@ -25,21 +27,29 @@ def split_key(key: str) -> tuple[str, bytes] | None:
     return parts[1], hashlib.sha256(parts[2].encode()).digest()
 
 
-async def create_key(connection: Connection, name: str, lifetime: timedelta | None, now: datetime) -> str:
+async def create_key(
+    connection: Connection, name: str, lifetime: timedelta | None, now: datetime
+) -> str:
     """A new key for an integration. This return value is the only time that it is seen whole.
 
     Raises ValueError for a name that could be taken for another sender's.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError("a name has letters, digits, dots, dashes and underscores, 63 at the most, and is not `topic`")
+        raise ValueError(
+            "a name has letters, digits, dots, dashes and underscores, 63 at the most, and is not `topic`"
+        )
     key = f"tocsin_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
     key_id, secret_hash = split_key(key) or ("", b"")
-    await store.insert_key(connection, StoredKey(key_id, name, secret_hash, now + lifetime if lifetime else None), now)
+    await store.insert_key(
+        connection, StoredKey(key_id, name, secret_hash, now + lifetime if lifetime else None), now
+    )
     return key
 
 
 class KeyRing:
-    """Checks keys, remembering good ones for 30 s: so long a revoked key may still work, and Postgres is spared."""
+    """Checks keys, remembering good ones for 30 s: so long a revoked key may still work, and
+    Postgres is spared.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -47,7 +57,9 @@ class KeyRing:
         self._remembered: dict[str, tuple[StoredKey, datetime]] = {}
 
     async def integration(self, key: str | None) -> str | None:
-        """The integration's name, or None for a key that is absent, wrong or expired. Raises one of UNAVAILABLE."""
+        """The integration's name, or None for a key that is absent, wrong or expired. Raises one of
+        UNAVAILABLE.
+        """
         parts = split_key(key or "")
         if parts is None:
             return None

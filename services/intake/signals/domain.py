@@ -1,4 +1,6 @@
-"""What publishers may say: the data of the CloudEvents they send, checked, bounded and brought to one form."""
+"""What publishers may say: the data of the CloudEvents they send, checked, bounded and brought to
+one form.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +9,15 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from shared.events.cloudevents import CloudEvent, Malformed
 from shared.events.facts import first_problem
@@ -25,7 +35,9 @@ def _no_nul(text: str) -> str:
 
 
 def known_time(moment: datetime | None) -> datetime | None:
-    """In UTC. None in the first and the last year of the calendar, which senders write for "unset" and "never"."""
+    """In UTC. None in the first and the last year of the calendar, which senders write for "unset"
+    and "never".
+    """
     if moment is None or moment.year in (MINYEAR, MAXYEAR):
         return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -40,13 +52,16 @@ SeverityText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_no_nul)]
 LongText = Annotated[str, StringConstraints(max_length=16_384), AfterValidator(_no_nul)]
 Labels = Annotated[
-    dict[Name, Annotated[str, StringConstraints(max_length=4096), AfterValidator(_no_nul)]], Field(max_length=128)
+    dict[Name, Annotated[str, StringConstraints(max_length=4096), AfterValidator(_no_nul)]],
+    Field(max_length=128),
 ]
 Links = Annotated[
-    list[Annotated[str, StringConstraints(max_length=2048), AfterValidator(_no_nul)]], Field(max_length=20)
+    list[Annotated[str, StringConstraints(max_length=2048), AfterValidator(_no_nul)]],
+    Field(max_length=20),
 ]
 Moment = Annotated[datetime | None, AfterValidator(known_time)]
-# Made by factories and told to the schema: a default that can be changed, pydantic copies deeply for every signal.
+# Made by factories and told to the schema: a default that can be changed, pydantic copies deeply
+# for every signal.
 _EMPTY_OBJECT: dict[str, Any] = {"default": {}}
 _EMPTY_ARRAY: dict[str, Any] = {"default": []}
 
@@ -66,7 +81,8 @@ class AlertData(SignalData):
 
     status: Literal["firing", "resolved"] = "firing"
     severity: Annotated[SeverityText | None, BeforeValidator(_severity_text)] = Field(
-        default=None, description="critical, error, warning or info; anything else takes the policy's default"
+        default=None,
+        description="critical, error, warning or info; anything else takes the policy's default",
     )
     key: Name | None = Field(
         default=None,
@@ -103,7 +119,9 @@ KINDS: dict[str, type[AlertData | RequestData | ChangeData]] = {
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One accepted signal. `origin` and `signal_id` tell it from every other; `sent_at` is the sender's clock."""
+    """One accepted signal. `origin` and `signal_id` tell it from every other; `sent_at` is the
+    sender's clock.
+    """
 
     origin: str
     signal_id: str
@@ -120,7 +138,9 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A signal that fires or resolves, with the fingerprint that decides which incident it belongs to."""
+    """A signal that fires or resolves, with the fingerprint that decides which incident it belongs
+    to.
+    """
 
     signal: Signal
     data: AlertData
@@ -148,20 +168,29 @@ def as_alert(signal: Signal) -> Alert | None:
 
 
 def fingerprint(origin: str, data: AlertData) -> str:
-    """The one key function, the same for opening and clearing: the sender's key, else service and labels.
+    """The one key function, the same for opening and clearing: the sender's key, else service and
+    labels.
 
-    Status, severity and annotations never count, since they differ between an alert and its end, nor does the summary
-    unless there is nothing else to go by.
+    Status, severity and annotations never count, since they differ between an alert and its end,
+    nor does the summary unless there is nothing else to go by.
     """
-    identity = [data.key] if data.key else [data.service, sorted(data.labels.items()) or data.summary]
+    identity = (
+        [data.key] if data.key else [data.service, sorted(data.labels.items()) or data.summary]
+    )
     return hashlib.sha256(orjson.dumps([origin, *identity])).hexdigest()[:32]
 
 
-def read_signal(event: CloudEvent, integration: str, received_at: datetime, where: str = "") -> Signal:
-    """The signal in a CloudEvent. Raises Malformed naming the field (prefixed with `where` in a batch)."""
+def read_signal(
+    event: CloudEvent, integration: str, received_at: datetime, where: str = ""
+) -> Signal:
+    """The signal in a CloudEvent. Raises Malformed naming the field (prefixed with `where` in a
+    batch).
+    """
     model = KINDS.get(event.type)
     if model is None:
-        raise Malformed(f"{where}type", f"`{event.type}` is not known; send one of {', '.join(KINDS)}")
+        raise Malformed(
+            f"{where}type", f"`{event.type}` is not known; send one of {', '.join(KINDS)}"
+        )
     try:
         data = model.model_validate(event.data)
     except ValidationError as error:
@@ -169,4 +198,6 @@ def read_signal(event: CloudEvent, integration: str, received_at: datetime, wher
     origin = f"{integration} {event.source}"
     if len(f"{origin}{event.id}".encode()) > _MAX_IDENTITY:
         raise Malformed(f"{where}id", f"is, with the source, longer than {_MAX_IDENTITY} bytes")
-    return Signal(origin, event.id, known_time(event.time) or received_at, received_at, event.trace, data)
+    return Signal(
+        origin, event.id, known_time(event.time) or received_at, received_at, event.trace, data
+    )

@@ -1,4 +1,6 @@
-"""Group commit: whatever queued while the last transaction ran goes into the next. No timer, so no wait when idle."""
+"""Group commit: whatever queued while the last transaction ran goes into the next. No timer, so no
+wait when idle.
+"""
 
 import asyncio
 import logging
@@ -13,7 +15,7 @@ from services.intake.signals.domain import Signal
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE, Conflict
-from shared.postgres.isolation import Isolation, isolate, never_poison, trust
+from shared.postgres.isolation import Isolation, isolate, never_poison, process_together
 
 log = logging.getLogger(__name__)
 _MAX_BATCH = 1_000
@@ -36,10 +38,11 @@ class _Request:
 
 
 class GroupCommit:
-    """Takes the signals of HTTP requests into Postgres. A request is answered after the commit, never before.
+    """Takes the signals of HTTP requests into Postgres. A request is answered after the commit,
+    never before.
 
-    Dying before the commit loses nothing that was promised; dying after it, before the answer, makes the sender
-    repeat signals that are known by their (source, id).
+    Dying before the commit loses nothing that was promised; dying after it, before the answer,
+    makes the sender repeat signals that are known by their (source, id).
     """
 
     def __init__(self, database: Database, intake: Intake) -> None:
@@ -67,7 +70,9 @@ class GroupCommit:
         return ["the queue of signals is full"] if self._queued >= _MAX_QUEUED else []
 
     async def run(self) -> None:
-        """Commit batch after batch until cancelled; those still queued then fail, so that no answer is owed."""
+        """Commit batch after batch until cancelled; those still queued then fail, so that no answer
+        is owed.
+        """
         try:
             while True:
                 await self._woken.wait()
@@ -86,16 +91,23 @@ class GroupCommit:
         return batch
 
     async def _commit(self, batch: list[_Request]) -> None:
-        isolation: Isolation = trust
+        isolation: Isolation = process_together
         for _ in range(_MAX_CONFLICTS):
             try:
                 taken, refused = await self._transaction(batch, isolation)
-            except (Conflict, asyncpg.TransactionRollbackError):  # the second: a deadlock, which took our side
+            except (
+                Conflict,
+                asyncpg.TransactionRollbackError,
+            ):  # the second: a deadlock, which took our side
                 continue
             except UNAVAILABLE as error:
                 return self._fail(batch, error)
             except BaseException as error:
-                if isinstance(error, Exception) and isolation is trust and not never_poison(error):
+                if (
+                    isinstance(error, Exception)
+                    and isolation is process_together
+                    and not never_poison(error)
+                ):
                     isolation = isolate
                     continue
                 self._fail(batch, ConnectionError("intake is stopping"))
@@ -114,7 +126,11 @@ class GroupCommit:
         refused: set[int] = set()
 
         async def work(connection: Connection, requests: Sequence[_Request]) -> None:
-            taken.update(await self._intake.take(connection, [s for request in requests for s in request.signals]))
+            taken.update(
+                await self._intake.take(
+                    connection, [s for request in requests for s in request.signals]
+                )
+            )
 
         async def on_poison(_: Connection, request: _Request, error: Exception) -> None:
             log.error("a request's signals were refused", extra={"error": type(error).__qualname__})

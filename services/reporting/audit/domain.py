@@ -1,13 +1,15 @@
-"""The audit chain: what a record's hash covers, so that nothing can be edited, removed or moved without a trace.
+"""The audit chain: what a record's hash covers, so that nothing can be edited, removed or moved
+without a trace.
 
 One chain a topic-partition, since each has one writer at a time. A record's hash is
 
     SHA-256(hash before it || offset || timestamp || key || headers || value)
 
-Integers are 8 bytes, big-endian, signed; the timestamp is in microseconds since 1970 UTC. Byte strings stand behind
-their length, -1 for null. Headers are one byte string: their count, then the name and the value of each. Before the
-first record stands SHA-256(32 zero bytes || topic || partition), which binds the chain to its place. Offsets have gaps
-(Kafka's transaction markers take some), so the chain, not they, shows a removal.
+Integers are 8 bytes, big-endian, signed; the timestamp is in microseconds since 1970 UTC. Byte
+strings stand behind their length, -1 for null. Headers are one byte string: their count, then the
+name and the value of each. Before the first record stands SHA-256(32 zero bytes || topic ||
+partition), which binds the chain to its place. Offsets have gaps (Kafka's transaction markers take
+some), so the chain, not they, shows a removal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +25,9 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row of the audit table. `headers` are framed, `hash` is the chain's value after this record."""
+    """A row of the audit table. `headers` are framed, `hash` is the chain's value after this
+    record.
+    """
 
     topic: str
     partition: int
@@ -41,7 +45,9 @@ def genesis(topic: str, partition: int) -> bytes:
 
 
 def extend(records: Iterable[Record], heads: dict[tuple[str, int], bytes]) -> list[Entry]:
-    """The audit rows of records in their order; `heads` are the chains' ends by place, and are moved on."""
+    """The audit rows of records in their order; `heads` are the chains' ends by place, and are
+    moved on.
+    """
     entries = []
     for record in records:
         place = (record.topic, record.partition)
@@ -55,7 +61,9 @@ def digest(entry: Entry, before: bytes) -> bytes:
     """The hash that a row must have when it follows the hash `before`."""
     microseconds = (entry.recorded_at - _EPOCH) // _MICROSECOND
     parts = [before, _integer(entry.offset), _integer(microseconds)]
-    return sha256(b"".join([*parts, *map(_framed, (entry.key, entry.headers, entry.value))])).digest()
+    return sha256(
+        b"".join([*parts, *map(_framed, (entry.key, entry.headers, entry.value))])
+    ).digest()
 
 
 def _seal(record: Record, before: bytes) -> Entry:

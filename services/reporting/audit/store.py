@@ -9,7 +9,9 @@ from shared.postgres.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A topic-partition and the offset of its newest record by the consumer's own books, None when it has none."""
+    """A topic-partition and the offset of its newest record by the consumer's own books, None when
+    it has none.
+    """
 
     topic: str
     partition: int
@@ -19,8 +21,12 @@ class Chain:
 _COLUMNS = ("topic", "partition", "offset", "recorded_at", "key", "value", "headers", "hash")
 
 
-async def load_heads(connection: Connection, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
-    """The last hash of each (topic, partition) that has one. The caller holds the partitions' offset rows."""
+async def load_heads(
+    connection: Connection, places: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], bytes]:
+    """The last hash of each (topic, partition) that has one. The caller holds the partitions'
+    offset rows.
+    """
     rows = await connection.fetch(
         """
         SELECT place.topic, place."partition", head.hash
@@ -45,7 +51,9 @@ async def insert_audit(connection: Connection, entries: Sequence[Entry]) -> None
 
 
 async def list_chains(connection: Connection) -> list[Chain]:
-    """Every topic-partition that has records, or that the consumer says it has recorded something of."""
+    """Every topic-partition that has records, or that the consumer says it has recorded something
+    of.
+    """
     rows = await connection.fetch(
         """
         WITH RECURSIVE recorded AS (

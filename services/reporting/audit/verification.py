@@ -12,7 +12,9 @@ _PAGE = 2000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of one chain: how many records hold, the last good hash, and what is wrong, if anything is."""
+    """What was found of one chain: how many records hold, the last good hash, and what is wrong, if
+    anything is.
+    """
 
     topic: str
     partition: int
@@ -21,10 +23,13 @@ class Verdict:
     broken: str | None
 
 
-async def verify_chains(connection: Connection, progress: Callable[[int], None]) -> AsyncIterator[Verdict]:
+async def verify_chains(
+    connection: Connection, progress: Callable[[int], None]
+) -> AsyncIterator[Verdict]:
     """A verdict a chain; `progress` hears how many records were looked at since it last did.
 
-    Takes no lock: the service may be running, and what it records meanwhile is left for the next time.
+    Takes no lock: the service may be running, and what it records meanwhile is left for the next
+    time.
     """
     # The books are read before the rows, so all that they speak of is there to be seen.
     for chain in await list_chains(connection):
@@ -38,8 +43,12 @@ async def _verify(connection: Connection, chain: Chain, progress: Callable[[int]
         return Verdict(chain.topic, chain.partition, records, head, broken)
 
     if chain.last_offset is None:
-        return verdict("there are records, but the consumer's own books (table offsets) know of none")
-    while page := await list_audit(connection, chain.topic, chain.partition, at, chain.last_offset, _PAGE):
+        return verdict(
+            "there are records, but the consumer's own books (table offsets) know of none"
+        )
+    while page := await list_audit(
+        connection, chain.topic, chain.partition, at, chain.last_offset, _PAGE
+    ):
         for entry in page:
             if entry.hash != digest(entry, head):
                 where = f"offset {at}" if records else "the beginning of the chain"
@@ -47,5 +56,7 @@ async def _verify(connection: Connection, chain: Chain, progress: Callable[[int]
             head, at, records = entry.hash, entry.offset, records + 1
         progress(len(page))
     if at != chain.last_offset:
-        return verdict(f"the chain ends at offset {at}, but offset {chain.last_offset} was recorded")
+        return verdict(
+            f"the chain ends at offset {at}, but offset {chain.last_offset} was recorded"
+        )
     return verdict(None)

@@ -59,7 +59,12 @@ def console(
     @router.get("/events")
     async def events() -> Response:
         if live.full:
-            raise Problem(503, "Too many readers", "every stream is taken; try again later", {"Retry-After": "30"})
+            raise Problem(
+                503,
+                "Too many readers",
+                "every stream is taken; try again later",
+                {"Retry-After": "30"},
+            )
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(live.stream(), media_type="text/event-stream", headers=headers)
 
@@ -68,7 +73,9 @@ def console(
 
 def _add_lists(router: APIRouter, page: Page, database: Database, clock: Clock) -> None:
     @router.get("/")
-    async def board(team: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None) -> HTMLResponse:
+    async def board(
+        team: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
+    ) -> HTMLResponse:
         now, team = clock(), team or None
         async with database.snapshot() as connection:
             values: dict[str, Any] = {
@@ -102,7 +109,9 @@ def _add_incident(
         except Problem as error:
             return page("problem.html", error.status, title=error.title, detail=error.detail)
         drawn = traces is not None
-        return page("incident.html", story=story, incident=story.incident, report=story.report, drawn=drawn)
+        return page(
+            "incident.html", story=story, incident=story.incident, report=story.report, drawn=drawn
+        )
 
     @router.get("/incidents/{incident}/trace")
     async def trace(incident: str) -> HTMLResponse:
@@ -118,7 +127,9 @@ def _add_incident(
                 picture = await asyncio.to_thread(draw, await traces.load(trace_id))
             except NoTrace as reason:
                 trouble = str(reason)
-        return page("trace.html", story=story, incident=story.incident, picture=picture, trouble=trouble)
+        return page(
+            "trace.html", story=story, incident=story.incident, picture=picture, trouble=trouble
+        )
 
 
 def _environment() -> Environment:
@@ -129,7 +140,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters.update(duration=duration, precise=precise, clock=_clock, iso=datetime.isoformat, words=_words)
+    pages.filters.update(
+        duration=duration, precise=precise, clock=_clock, iso=datetime.isoformat, words=_words
+    )
     pages.globals["apart"] = apart
     pages.tests["web_link"] = _is_web_link
     return pages
@@ -144,7 +157,9 @@ def _words(name: str) -> str:
 
 
 def _is_web_link(text: str) -> bool:
-    """Senders choose their links; only these are made clickable, all others (`javascript:`) stay text."""
+    """Senders choose their links; only these are made clickable, all others (`javascript:`) stay
+    text.
+    """
     try:
         return urlsplit(text).scheme in ("http", "https")
     except ValueError:

@@ -1,7 +1,7 @@
 """Server-sent events: every open page is told that something changed, and asks for what it shows.
 
-An event carries nothing that could be missed: the first one of a connection makes the page look again, so a lost
-connection, a restart and another replica are all the same to it.
+An event carries nothing that could be missed: the first one of a connection makes the page look
+again, so a lost connection, a restart and another replica are all the same to it.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ _HEARTBEAT_SECONDS = 15
 class Live:
     """A component that hands each change on to all readers together, at most five times a second.
 
-    `changed` is set by whatever hears of commits, `stop` when the process ends, and streams must with it. A reader that
-    is slow costs nothing: no events are queued for it.
+    `changed` is set by whatever hears of commits, `stop` when the process ends, and streams must
+    with it. A reader that is slow costs nothing: no events are queued for it.
     """
 
-    def __init__(self, changed: asyncio.Event, stop: asyncio.Event, most_readers: int = 500) -> None:
+    def __init__(
+        self, changed: asyncio.Event, stop: asyncio.Event, most_readers: int = 500
+    ) -> None:
         self._changed = changed
         self._stop = stop
         self._most_readers = most_readers
@@ -63,7 +65,9 @@ class Live:
         """Wait for the next change or the stop; False when neither came in time."""
         waits = [asyncio.create_task(event.wait()) for event in (following, self._stop)]
         try:
-            done, _ = await asyncio.wait(waits, timeout=_HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                waits, timeout=_HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
             return bool(done)
         finally:
             for wait in waits:

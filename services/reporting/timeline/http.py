@@ -33,10 +33,14 @@ def parse_reference(text: str) -> UUID | int:
         return UUID(text)
     except ValueError:
         reason = "is neither a number such as INC-1042 nor a UUID"
-        raise Problem(400, "Invalid request", f"incident: {reason}", field="incident", reason=reason) from None
+        raise Problem(
+            400, "Invalid request", f"incident: {reason}", field="incident", reason=reason
+        ) from None
 
 
-async def load_story(connection: Connection, reference: str, trace_template: str | None, clock: Clock) -> Story:
+async def load_story(
+    connection: Connection, reference: str, trace_template: str | None, clock: Clock
+) -> Story:
     """The story of the incident that is meant. Raises Problem 400 or 404."""
     incident = await reads.load_incident(connection, parse_reference(reference))
     if incident is None:
@@ -44,7 +48,11 @@ async def load_story(connection: Connection, reference: str, trace_template: str
     entries, untold = await reads.list_timeline(connection, incident.incident_id)
     report, changes = known_report(incident), []
     if report and report.service:
-        until = incident.response.resolved_at if incident.response and incident.response.resolved_at else clock()
+        until = (
+            incident.response.resolved_at
+            if incident.response and incident.response.resolved_at
+            else clock()
+        )
         since = report.opened_at - CONTEXT
         changes = await reads.list_changes(connection, report.service, since, until, _MOST_CHANGES)
     return tell(incident, entries, untold, changes, trace_template)
@@ -60,14 +68,20 @@ def api(database: Database, clock: Clock, trace_template: str | None) -> APIRout
         team: Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_NUL)] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         before: Annotated[str | None, Query(description="`next` of the page before")] = None,
-        synthetic: Annotated[bool, Query(description="a canary's incidents in place of real ones")] = False,
+        synthetic: Annotated[
+            bool, Query(description="a canary's incidents in place of real ones")
+        ] = False,
     ) -> JsonResponse:
         """The newest incidents first. `next` is null on the last page."""
         async with database.connection() as connection:
             # One more than asked for shows whether there is a next page.
-            found = await reads.list_incidents(connection, status, team, _before(before), limit + 1, synthetic)
+            found = await reads.list_incidents(
+                connection, status, team, _before(before), limit + 1, synthetic
+            )
         page = [incident.model_dump() for incident in found[:limit]]
-        return JsonResponse({"incidents": page, "next": f"INC-{page[-1]['number']}" if len(found) > limit else None})
+        return JsonResponse(
+            {"incidents": page, "next": f"INC-{page[-1]['number']}" if len(found) > limit else None}
+        )
 
     @router.get("/incidents/{incident}")
     async def show_incident(incident: str) -> JsonResponse:
@@ -82,7 +96,9 @@ def api(database: Database, clock: Clock, trace_template: str | None) -> APIRout
         async with database.connection() as connection:
             figures = await reads.load_figures(connection, clock() - timedelta(days=days), days)
         seconds = {"mtta_seconds": _seconds(figures.mtta), "mttr_seconds": _seconds(figures.mttr)}
-        counts = {name: value for name, value in asdict(figures).items() if name not in ("mtta", "mttr")}
+        counts = {
+            name: value for name, value in asdict(figures).items() if name not in ("mtta", "mttr")
+        }
         return JsonResponse({**counts, **seconds, "definitions": DEFINITIONS})
 
     return router

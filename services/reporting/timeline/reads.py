@@ -27,7 +27,8 @@ async def list_incidents(
     limit: int,
     synthetic: bool = False,
 ) -> list[IncidentSummary]:
-    """The newest incidents whose number is below `before`, or the newest synthetic ones; None does not filter.
+    """The newest incidents whose number is below `before`, or the newest synthetic ones; None does
+    not filter.
 
     A status of `open` is every one but `resolved`.
     """
@@ -60,7 +61,9 @@ async def list_open(connection: Connection, team: str | None, limit: int) -> lis
     return _summaries(rows)
 
 
-async def list_resolved(connection: Connection, team: str | None, limit: int) -> list[IncidentSummary]:
+async def list_resolved(
+    connection: Connection, team: str | None, limit: int
+) -> list[IncidentSummary]:
     """The incidents resolved last."""
     where, values = _matching({"team = ?": team})
     rows = await connection.fetch(
@@ -74,10 +77,16 @@ async def list_resolved(connection: Connection, team: str | None, limit: int) ->
 
 
 def _matching(conditions: Mapping[str, object]) -> tuple[str, list[object]]:
-    """What goes behind a WHERE: the conditions (their value written `?`) that have a value, and the values."""
-    # `$1 IS NULL OR team = $1` instead is one plan for both: it reads all rows to find the few of a team.
+    """What goes behind a WHERE: the conditions (their value written `?`) that have a value, and the
+    values.
+    """
+    # `$1 IS NULL OR team = $1` instead is one plan for both: it reads all rows to find the few of a
+    # team.
     asked = {condition: value for condition, value in conditions.items() if value is not None}
-    texts = [f" AND {condition.replace('?', f'${place}')}" for place, condition in enumerate(asked, start=1)]
+    texts = [
+        f" AND {condition.replace('?', f'${place}')}"
+        for place, condition in enumerate(asked, start=1)
+    ]
     return "".join(texts), list(asked.values())
 
 
@@ -109,7 +118,8 @@ async def load_incident(connection: Connection, reference: UUID | int) -> Incide
 async def list_timeline(connection: Connection, incident_id: UUID) -> tuple[list[Entry], int]:
     """An incident's entries in order of time, and how many were left out.
 
-    A storm repeats the same two for hours: of these the newest stand for all, so that they hide nothing else.
+    A storm repeats the same two for hours: of these the newest stand for all, so that they hide
+    nothing else.
     """
     rows = await connection.fetch(
         f"""
@@ -134,7 +144,9 @@ async def list_changes(
     connection: Connection, service: str | None, since: datetime, until: datetime, limit: int
 ) -> list[Change]:
     """The newest changes made in the period; None takes those of every service."""
-    where, values = _matching({"made_at >= ?": since, "made_at <= ?": until, "service = ?": service})
+    where, values = _matching(
+        {"made_at >= ?": since, "made_at <= ?": until, "service = ?": service}
+    )
     rows = await connection.fetch(
         f"""
         SELECT change_id, service, kind, summary, version, source, links, made_at, made_at AS received_at FROM changes
@@ -147,8 +159,12 @@ async def list_changes(
 
 
 async def list_requests(connection: Connection, limit: int) -> list[Any]:
-    """The newest service requests: request_id, summary, service, requester, received_at, team, reasons."""
-    return await connection.fetch("SELECT * FROM requests ORDER BY received_at DESC, request_id LIMIT $1", limit)
+    """The newest service requests: request_id, summary, service, requester, received_at, team,
+    reasons.
+    """
+    return await connection.fetch(
+        "SELECT * FROM requests ORDER BY received_at DESC, request_id LIMIT $1", limit
+    )
 
 
 async def load_figures(connection: Connection, since: datetime, days: int) -> Figures:

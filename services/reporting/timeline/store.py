@@ -22,12 +22,16 @@ ENTRY_COLUMNS = ", ".join(_ENTRY_FIELDS)
 _Told = TypeVar("_Told", bound=Model)
 
 
-async def lock_incidents(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, Incident]:
+async def lock_incidents(
+    connection: Connection, incident_ids: Collection[UUID]
+) -> dict[UUID, Incident]:
     """The incidents, made where they are not known yet, locked in order of id."""
     ordered = sorted(incident_ids)
-    # A row that is not there cannot be locked, so it is made first: of two that meet a new incident, one waits.
+    # A row that is not there cannot be locked, so it is made first: of two that meet a new
+    # incident, one waits.
     await connection.execute(
-        "INSERT INTO incidents (incident_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING", ordered
+        "INSERT INTO incidents (incident_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING",
+        ordered,
     )
     rows = await connection.fetch(
         f"SELECT {', '.join(STATE_COLUMNS)} FROM incidents WHERE incident_id = ANY($1) ORDER BY incident_id FOR UPDATE",  # noqa: S608
@@ -61,9 +65,11 @@ async def update_incidents(
     states: Mapping[UUID, IncidentSummary],
     synthetic: Set[str],
 ) -> None:
-    """Write locked incidents back with what they come to, and tell every console when the transaction commits.
+    """Write locked incidents back with what they come to, and tell every console when the
+    transaction commits.
 
-    Those that triage has not spoken of yet are taken for synthetic if their service is among `synthetic`.
+    Those that triage has not spoken of yet are taken for synthetic if their service is among
+    `synthetic`.
     """
     columns = [*STATE_COLUMNS, *_DERIVED, "state", "synthetic"]
     await connection.execute(
@@ -83,7 +89,8 @@ def _row(incident: Incident, summary: IncidentSummary, synthetic: Set[str]) -> d
     state = summary.model_dump(mode="json")
     told = {name: getattr(incident, name) for name in STATE_COLUMNS}
     written = {
-        name: value.model_dump(mode="json") if isinstance(value, Model) else value for name, value in told.items()
+        name: value.model_dump(mode="json") if isinstance(value, Model) else value
+        for name, value in told.items()
     }
     derived = {name: state[name] for name in _DERIVED}
     return {**written, **derived, "state": state, "synthetic": kept_apart(summary, synthetic)}
@@ -91,7 +98,9 @@ def _row(incident: Incident, summary: IncidentSummary, synthetic: Set[str]) -> d
 
 async def load_synthetic_services(connection: Connection) -> set[str]:
     """Names of the services whose incidents triage called synthetic last."""
-    return {row["service"] for row in await connection.fetch("SELECT service FROM synthetic_services")}
+    return {
+        row["service"] for row in await connection.fetch("SELECT service FROM synthetic_services")
+    }
 
 
 async def save_synthetic_services(connection: Connection, added: Set[str], gone: Set[str]) -> None:
@@ -116,7 +125,9 @@ async def insert_timeline(connection: Connection, entries: Sequence[Entry]) -> N
             ORDER BY incident_id, producer, sequence
             ON CONFLICT DO NOTHING
             """,  # noqa: S608 - names of our own
-            [{name: getattr(entry, name) for name in _ENTRY_FIELDS} for entry in entries],  # `asdict` copies deeply
+            [
+                {name: getattr(entry, name) for name in _ENTRY_FIELDS} for entry in entries
+            ],  # `asdict` copies deeply
         )
 
 
@@ -135,11 +146,16 @@ async def insert_changes(connection: Connection, changes: Sequence[Change]) -> N
         )
 
 
-async def save_requests(connection: Connection, facts: Sequence[RequestLogged | RequestRouted]) -> None:
+async def save_requests(
+    connection: Connection, facts: Sequence[RequestLogged | RequestRouted]
+) -> None:
     """Add requests, or their routing to known ones."""
     if facts:
         # The routing last: one statement may touch a row once, and what was routed was logged.
-        newest = {fact.request.request_id: fact for fact in sorted(facts, key=lambda f: isinstance(f, RequestRouted))}
+        newest = {
+            fact.request.request_id: fact
+            for fact in sorted(facts, key=lambda f: isinstance(f, RequestRouted))
+        }
         await connection.execute(
             """
             INSERT INTO requests (request_id, summary, service, requester, received_at, team, reasons)
@@ -149,5 +165,8 @@ async def save_requests(connection: Connection, facts: Sequence[RequestLogged | 
             ON CONFLICT (request_id) DO UPDATE
             SET team = EXCLUDED.team, reasons = EXCLUDED.reasons WHERE EXCLUDED.team IS NOT NULL
             """,
-            [{**fact.model_dump(mode="json"), **fact.request.model_dump(mode="json")} for fact in newest.values()],
+            [
+                {**fact.model_dump(mode="json"), **fact.request.model_dump(mode="json")}
+                for fact in newest.values()
+            ],
         )

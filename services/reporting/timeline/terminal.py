@@ -38,26 +38,50 @@ def story(incident: dict[str, Any]) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     if incident["synthetic"]:
         facts.add_row(Text("synthetic", style="dim"), Text("a canary's, not a real incident"))
-    for name in ("status", "priority", "service", "team", "waiting_on", "acknowledged_by", "resolved_by", "runbook"):
+    for name in (
+        "status",
+        "priority",
+        "service",
+        "team",
+        "waiting_on",
+        "acknowledged_by",
+        "resolved_by",
+        "runbook",
+    ):
         if incident.get(name):
             facts.add_row(Text(name.replace("_", " "), style="dim"), _plain(incident[name]))
     facts.add_row(Text("trace", style="dim"), _plain(incident["trace_url"] or incident["trace_id"]))
-    return Group(heading, facts, Text(), _timeline(incident["timeline"]), Text(), _pages(incident["pages"]))
+    return Group(
+        heading, facts, Text(), _timeline(incident["timeline"]), Text(), _pages(incident["pages"])
+    )
 
 
 def _timeline(entries: Sequence[dict[str, Any]]) -> Table:
-    table = Table(title="Timeline", title_justify="left", box=None, pad_edge=False, show_header=False)
+    table = Table(
+        title="Timeline", title_justify="left", box=None, pad_edge=False, show_header=False
+    )
     for entry in entries:
-        table.add_row(Text(f"{datetime.fromisoformat(entry['at']):%H:%M:%S}", style="dim"), _plain(entry["title"]))
+        table.add_row(
+            Text(f"{datetime.fromisoformat(entry['at']):%H:%M:%S}", style="dim"),
+            _plain(entry["title"]),
+        )
     return table
 
 
 def _pages(pages: Sequence[dict[str, Any]]) -> RenderableType:
     if not pages:
         return Text("nobody was paged", style="dim")
-    table = Table(title="Who was paged, and why", title_justify="left", box=None, pad_edge=False, show_header=False)
+    table = Table(
+        title="Who was paged, and why",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        show_header=False,
+    )
     for page in pages:
-        table.add_row(_plain(page["user"]), page["method"], page["outcome"], _plain("; ".join(page["why"])))
+        table.add_row(
+            _plain(page["user"]), page["method"], page["outcome"], _plain("; ".join(page["why"]))
+        )
     return table
 
 
@@ -65,10 +89,19 @@ def verdict_table(verdicts: Iterable[Verdict]) -> Table:
     """One line a chain: how many records hold, and its head."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("chain", "records", "head", ""):
-        table.add_column(column, justify="right" if column == "records" else "left", overflow="fold")
+        table.add_column(
+            column, justify="right" if column == "records" else "left", overflow="fold"
+        )
     for verdict in verdicts:
-        result = Text("broken", style="bold red") if verdict.broken else Text("holds", style="green")
-        table.add_row(f"{verdict.topic}/{verdict.partition}", f"{verdict.records:,}", verdict.head.hex()[:16], result)
+        result = (
+            Text("broken", style="bold red") if verdict.broken else Text("holds", style="green")
+        )
+        table.add_row(
+            f"{verdict.topic}/{verdict.partition}",
+            f"{verdict.records:,}",
+            verdict.head.hex()[:16],
+            result,
+        )
     return table
 
 

@@ -1,4 +1,6 @@
-"""Traces from a backend that has the query API of Jaeger. It is asked for a picture; nothing waits for it."""
+"""Traces from a backend that has the query API of Jaeger. It is asked for a picture; nothing waits
+for it.
+"""
 
 import asyncio
 import logging
@@ -20,7 +22,9 @@ class NoTrace(Exception):
 class Traces:
     """The backend whose query API is at `api`."""
 
-    def __init__(self, api: str, timeout_seconds: float = _TIMEOUT_SECONDS, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(
+        self, api: str, timeout_seconds: float = _TIMEOUT_SECONDS, most_bytes: int = _MOST_BYTES
+    ) -> None:
         self._api = api.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._most_bytes = most_bytes
@@ -57,7 +61,9 @@ class Traces:
             async for chunk in answer.content.iter_any():
                 body += chunk
                 if len(body) > self._most_bytes:
-                    raise NoTrace(f"The trace is larger than {self._most_bytes // 1024} KiB, too much to draw here.")
+                    raise NoTrace(
+                        f"The trace is larger than {self._most_bytes // 1024} KiB, too much to draw here."
+                    )
             return bytes(body)
 
     def _complain(self, what: str, error: str | None = None) -> NoTrace:
@@ -66,5 +72,6 @@ class Traces:
 
 
 _UNKNOWN = (
-    "The trace backend does not have this trace. Spans reach it some seconds late, and it keeps them for a time only."
+    "The trace backend does not have this trace. "
+    "Spans reach it some seconds late, and it keeps them for a time only."
 )

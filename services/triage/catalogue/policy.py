@@ -24,7 +24,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 def _flag(value: Any) -> Any:
-    """Exactly these: pydantic would take `on` and `y` as well, and this hides incidents from a board."""
+    """Exactly these: pydantic would take `on` and `y` as well, and this hides incidents from a
+    board.
+    """
     if value not in ("true", "false", True, False):
         raise ValueError("write true or false")
     return value
@@ -36,7 +38,8 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 class CatalogueService(PolicyModel):
     """A service. `tier` 1 is what the business stops without, 4 is what nobody misses for a day.
 
-    Incidents of a `synthetic` service are a canary's: they go the whole way, and stay out of figures and lists.
+    Incidents of a `synthetic` service are a canary's: they go the whole way, and stay out of
+    figures and lists.
     """
 
     team: Name
@@ -55,12 +58,16 @@ class Catalogue(PolicyModel):
 
 
 def read_catalogue(data: bytes, teams: frozenset[str] | None = None) -> PolicyFile[Catalogue]:
-    """catalogue.yaml, checked; with `teams`, owners have to be among them. Raises InvalidPolicy with all errors."""
+    """catalogue.yaml, checked; with `teams`, owners have to be among them. Raises InvalidPolicy
+    with all errors.
+    """
     return read_policy(FILE, data, Catalogue, lambda catalogue: _findings(catalogue, teams))
 
 
 def check(directory: Path) -> list[PolicyError]:
-    """All errors of catalogue.yaml in a policy folder, owners that teams.yaml does not know among them."""
+    """All errors of catalogue.yaml in a policy folder, owners that teams.yaml does not know among
+    them.
+    """
     file = directory / TEAMS_FILE
     teams = keys_of(file.read_bytes(), "teams") if file.exists() else None
     return check_file(directory / FILE, lambda data: read_catalogue(data, teams))
@@ -75,10 +82,16 @@ def _findings(catalogue: Catalogue, teams: frozenset[str] | None) -> Iterator[Fi
             if dependency == name:
                 yield Finding(path, f"`{name}` depends on itself", "take the line out")
             elif dependency not in catalogue.services:
-                mend = did_you_mean(dependency, catalogue.services) or "add it to the services"
-                yield Finding(path, f"there is no service `{dependency}`", mend)
+                hint = did_you_mean(dependency, catalogue.services) or "add it to the services"
+                yield Finding(path, f"there is no service `{dependency}`", hint)
 
 
-def _owner(path: tuple[str | int, ...], team: str, teams: frozenset[str] | None) -> Iterator[Finding]:
+def _owner(
+    path: tuple[str | int, ...], team: str, teams: frozenset[str] | None
+) -> Iterator[Finding]:
     if teams is not None and team not in teams:
-        yield Finding(path, f"there is no team `{team}` in {TEAMS_FILE}", did_you_mean(team, teams) or "add it there")
+        yield Finding(
+            path,
+            f"there is no team `{team}` in {TEAMS_FILE}",
+            did_you_mean(team, teams) or "add it there",
+        )

@@ -1,4 +1,6 @@
-"""All SQL of triage. Every function takes a connection inside the caller's transaction and works on whole sets."""
+"""All SQL of triage. Every function takes a connection inside the caller's transaction and works on
+whole sets.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -18,11 +20,16 @@ async def load_states(connection: Connection, incident_ids: Collection[UUID]) ->
         """,
         list(incident_ids),
     )
-    return {row["incident_id"]: State(TriagedIncident.model_validate(row["triage"]), row["sequence"]) for row in rows}
+    return {
+        row["incident_id"]: State(TriagedIncident.model_validate(row["triage"]), row["sequence"])
+        for row in rows
+    }
 
 
 async def save_states(connection: Connection, states: Mapping[UUID, State], now: datetime) -> None:
-    """Write the newest state of each incident. Only the owner of an incident's partition gets here for it."""
+    """Write the newest state of each incident. Only the owner of an incident's partition gets here
+    for it.
+    """
     if states:
         await connection.execute(
             """
@@ -43,7 +50,9 @@ async def save_states(connection: Connection, states: Mapping[UUID, State], now:
         )
 
 
-async def insert_requests(connection: Connection, routed: Sequence[RequestRouted], now: datetime) -> set[UUID]:
+async def insert_requests(
+    connection: Connection, routed: Sequence[RequestRouted], now: datetime
+) -> set[UUID]:
     """Keep where requests went; returns the ids that were new."""
     new = [
         {
@@ -57,7 +66,8 @@ async def insert_requests(connection: Connection, routed: Sequence[RequestRouted
         }
         for request in routed
     ]
-    # One document, not an array a column: an array of lists would be taken for one array of two dimensions.
+    # One document, not an array a column: an array of lists would be taken for one array of two
+    # dimensions.
     rows = await connection.fetch(
         """
         INSERT INTO requests (request_id, team, summary, service, reasons, policy_version, routed_at)

@@ -1,7 +1,8 @@
 """The partitions that this process owns, through Kafka's rebalances, and what is polled of them.
 
-Kafka assigns, Postgres says where to start. From the moment of assignment a partition is paused, until its row is
-loaded, its log is found to reach the row, and the consumer stands at the row (see `keeper`).
+Kafka assigns, Postgres says where to start. From the moment of assignment a partition is paused,
+until its row is loaded, its log is found to reach the row, and the consumer stands at the row (see
+`keeper`).
 """
 
 import asyncio
@@ -43,7 +44,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._closing = False
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Own nothing from now on. What is being worked on may finish: its rows tell whether it still counts."""
+        """Own nothing from now on. What is being worked on may finish: its rows tell whether it
+        still counts.
+        """
         self._joined = False
         self._partitions = {}
         if self._keeping:
@@ -52,13 +55,16 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Own these from now on.
 
-        Synchronous to its end: were anything awaited before the pause, aiokafka would hand out records from wherever
-        it thinks they start; and it sends no heartbeats while a listener runs, so loading is a task of its own.
+        Synchronous to its end: were anything awaited before the pause, aiokafka would hand out
+        records from wherever it thinks they start; and it sends no heartbeats while a listener
+        runs, so loading is a task of its own.
         """
         self.on_partitions_revoked(assigned)
         self._joined, self.failure = True, ""
         self._partitions = {
-            handle: Partition(handle, Place(handle.topic.removeprefix(self._prefix), handle.partition))
+            handle: Partition(
+                handle, Place(handle.topic.removeprefix(self._prefix), handle.partition)
+            )
             for handle in assigned
         }
         consumer: Consumer = self._consumer()
@@ -68,13 +74,16 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.seek(handle, 0)
         for topic in {handle.topic.removeprefix(self._prefix) for handle in assigned}:
             count_from(topic)
-        keeper = Keeper(self._database, consumer, list(self._partitions.values()), self._look, self.report)
+        keeper = Keeper(
+            self._database, consumer, list(self._partitions.values()), self._look, self.report
+        )
         self._keeping = asyncio.create_task(keeper.run(), name="keeper")
 
     async def take(self, raw: Sequence[Any]) -> list[Slice]:
         """What was polled, in slices stamped with their partition's cursor.
 
-        Must follow the poll without a suspension, and has none itself: `position` answers from memory after a poll.
+        Must follow the poll without a suspension, and has none itself: `position` answers from
+        memory after a poll.
         """
         slices = []
         for handle, polled in groupby(raw, lambda record: (record.topic, record.partition)):
@@ -88,7 +97,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
                     continue
                 records = records[1:]
             if records:
-                slices.append(partition.take(records, await self._consumer().position(partition.handle)))
+                slices.append(
+                    partition.take(records, await self._consumer().position(partition.handle))
+                )
         return slices
 
     def rewind(self, slices: Sequence[Slice]) -> None:
@@ -118,17 +129,22 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self.given_up.set()
 
     def unreadable(self, handle: TopicPartition, offset: int, error: Exception) -> None:
-        """Stop where no record can be read. Kafka hands out whole batches, so there is no stepping over one record."""
+        """Stop where no record can be read. Kafka hands out whole batches, so there is no stepping
+        over one record.
+        """
         partition = self._partitions.get(handle)
         if partition and self._reads(partition):
             reason = f"the record at offset {offset} cannot be read ({type(error).__qualname__})"
-            partition.stop(self._consumer(), f"{reason}; setting the row past its producer's batch steps over it")
+            partition.stop(
+                self._consumer(),
+                f"{reason}; setting the row past its producer's batch steps over it",
+            )
 
     async def report(self, positions: Mapping[Place, int]) -> None:
         """Have Kafka told soon where rows stand, as far as their partitions are still owned then.
 
-        Not batch by batch: that would be a sixth of all that a broker is asked for. What a kill loses of it matters to
-        a disk that is put back to within that time, and to nothing else.
+        Not batch by batch: that would be a sixth of all that a broker is asked for. What a kill
+        loses of it matters to a disk that is put back to within that time, and to nothing else.
         """
         self._unreported |= positions
         if self._closing:
@@ -142,13 +158,17 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._tell()
 
     async def _tell_soon(self) -> None:
-        while self._unreported:  # what came while Kafka was told as well: perhaps no other batch follows
+        while (
+            self._unreported
+        ):  # what came while Kafka was told as well: perhaps no other batch follows
             await asyncio.sleep(_REPORT_SECONDS)
             await self._tell()
 
     async def _tell(self) -> None:
         positions, self._unreported = self._unreported, {}
-        owned = {p.handle: positions[p.place] for p in self._partitions.values() if p.place in positions}
+        owned = {
+            p.handle: positions[p.place] for p in self._partitions.values() if p.place in positions
+        }
         if owned:
             await commit(self._consumer(), owned)
 
@@ -157,12 +177,20 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         consumer = self._consumer()
         if consumer is None or not self._joined:
             return ["no partitions are assigned yet"]
-        gone = [topic for topic in sorted(consumer.subscription()) if not consumer.partitions_for_topic(topic)]
+        gone = [
+            topic
+            for topic in sorted(consumer.subscription())
+            if not consumer.partitions_for_topic(topic)
+        ]
         return [
             *([f"polls fail ({consumer.trouble})"] if consumer.trouble else []),
             *([self.failure] if self.failure else []),
             *(f"{topic}: the topic is gone" for topic in gone),
-            *(f"{p.place.topic}/{p.place.partition}: {p.problem}" for p in self._partitions.values() if p.problem),
+            *(
+                f"{p.place.topic}/{p.place.partition}: {p.problem}"
+                for p in self._partitions.values()
+                if p.problem
+            ),
         ]
 
     def stopped(self) -> list[str]:
@@ -175,7 +203,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def lag(self) -> dict[str, float]:
         """Records (and markers) still to be read by partition, as of the last look."""
-        return {f"{p.place.topic}/{p.place.partition}": max(0, p.end - p.cursor) for p in self._partitions.values()}
+        return {
+            f"{p.place.topic}/{p.place.partition}": max(0, p.end - p.cursor)
+            for p in self._partitions.values()
+        }
 
     def levels(self) -> list[Level]:
         """The lag of each partition that was looked at, and how many are stopped."""
@@ -188,4 +219,6 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         return [*lags, Level(STOPPED, sum(p.phase is Phase.STOPPED for p in mine))]
 
     def _reads(self, partition: Partition) -> bool:
-        return self._partitions.get(partition.handle) is partition and partition.phase is Phase.READING
+        return (
+            self._partitions.get(partition.handle) is partition and partition.phase is Phase.READING
+        )

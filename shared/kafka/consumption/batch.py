@@ -1,4 +1,6 @@
-"""One batch, one transaction: lock the rows, drop the repeats, do the work, bury what is poison, advance the rows."""
+"""One batch, one transaction: lock the rows, drop the repeats, do the work, bury what is poison,
+advance the rows.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,7 @@ from shared.kafka.record import Record
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import Conflict
-from shared.postgres.isolation import Isolation, isolate, never_poison, trust
+from shared.postgres.isolation import Isolation, isolate, never_poison, process_together
 from shared.postgres.outbox import insert_outbox
 from shared.runtime.clock import Clock
 from shared.telemetry import batch_span
@@ -24,7 +26,9 @@ _MAX_CONFLICTS = 10
 
 @dataclass(slots=True)
 class Plan:
-    """What of a batch is still to be done, where its partitions stand then, and which slices do not fit their row."""
+    """What of a batch is still to be done, where its partitions stand then, and which slices do not
+    fit their row.
+    """
 
     records: list[Record] = field(default_factory=list)
     positions: dict[Place, Position] = field(default_factory=dict)
@@ -34,8 +38,9 @@ class Plan:
 def plan(slices: Sequence[Slice], rows: Mapping[Place, Position]) -> Plan:
     """Compare slices with the locked rows.
 
-    A row below a slice, or gone, means that the database was put back: what lies between is not in the slice, so
-    nothing of the slice may be done. A row above it means that others did some of it already.
+    A row below a slice, or gone, means that the database was put back: what lies between is not in
+    the slice, so nothing of the slice may be done. A row above it means that others did some of it
+    already.
     """
     found = Plan()
     for piece in slices:
@@ -45,7 +50,11 @@ def plan(slices: Sequence[Slice], rows: Mapping[Place, Position]) -> Plan:
             continue
         fresh = [record for record in piece.records if record.offset >= row.next_offset]
         found.records += fresh
-        last = (fresh[-1].offset, fresh[-1].timestamp) if fresh else (row.last_offset, row.last_timestamp)
+        last = (
+            (fresh[-1].offset, fresh[-1].timestamp)
+            if fresh
+            else (row.last_offset, row.last_timestamp)
+        )
         found.positions[piece.partition.place] = Position(max(piece.end, row.next_offset), *last)
     return found
 
@@ -53,7 +62,9 @@ def plan(slices: Sequence[Slice], rows: Mapping[Place, Position]) -> Plan:
 class Worker:
     """Does a service's work on batches. `service` is named in dead letters."""
 
-    def __init__(self, database: Database, handlers: Mapping[str, Handler], service: str, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, handlers: Mapping[str, Handler], service: str, clock: Clock
+    ) -> None:
         self._database = database
         self._topics: dict[Handler, list[str]] = {}
         for topic, handler in handlers.items():
@@ -62,8 +73,10 @@ class Worker:
         self._clock = clock
 
     async def work(self, slices: Sequence[Slice]) -> Plan:
-        """Commit a batch and return what was done. Raises Conflict after losing the same race again and again."""
-        isolation: Isolation = trust
+        """Commit a batch and return what was done. Raises Conflict after losing the same race again
+        and again.
+        """
+        isolation: Isolation = process_together
         for _ in range(_MAX_CONFLICTS):
             try:
                 return await self._transaction(slices, isolation)
@@ -78,21 +91,32 @@ class Worker:
     async def _transaction(self, slices: Sequence[Slice], isolation: Isolation) -> Plan:
         new = {s.partition.place: Position(s.start) for s in slices if s.partition.row is None}
         async with self._database.transaction() as connection:
-            rows = await lock_positions(connection, [piece.partition.place for piece in slices], new)
+            rows = await lock_positions(
+                connection, [piece.partition.place for piece in slices], new
+            )
             planned = plan(slices, rows)
             for handler, topics in self._topics.items():
-                by_topic = {topic: [record for record in planned.records if record.topic == topic] for topic in topics}
+                by_topic = {
+                    topic: [record for record in planned.records if record.topic == topic]
+                    for topic in topics
+                }
                 await self._handle(connection, handler, by_topic, isolation)
             await save_positions(connection, planned.positions)
         return planned
 
     async def _handle(
-        self, connection: Connection, handler: Handler, by_topic: Mapping[str, Sequence[Record]], isolation: Isolation
+        self,
+        connection: Connection,
+        handler: Handler,
+        by_topic: Mapping[str, Sequence[Record]],
+        isolation: Isolation,
     ) -> None:
         with ExitStack() as spans:
             for topic, records in by_topic.items():
                 if records:
-                    spans.enter_context(batch_span("process", topic, len(records), links_of(records)))
+                    spans.enter_context(
+                        batch_span("process", topic, len(records), links_of(records))
+                    )
             if together := [record for records in by_topic.values() for record in records]:
                 await isolation(connection, together, handler, self._bury)
 

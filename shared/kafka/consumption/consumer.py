@@ -1,4 +1,6 @@
-"""aiokafka's consumer, made to fail one partition at a time and never to lose what it had already taken."""
+"""aiokafka's consumer, made to fail one partition at a time and never to lose what it had already
+taken.
+"""
 
 import asyncio
 import logging
@@ -7,7 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    CorruptRecordException,
+    KafkaError,
+    OffsetOutOfRangeError,
+)
 
 from shared.kafka.consumption.header_names import forgive_header_names
 
@@ -40,10 +47,11 @@ class Owner(Protocol):
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """A consumer whose `getmany` raises nothing that FastStream would swallow, nor anything that would end its loop.
+    """A consumer whose `getmany` raises nothing that FastStream would swallow, nor anything that
+    would end its loop.
 
-    When one partition fails, aiokafka drops what it took from others in the same poll, though it has moved past it:
-    so after every failure all positions are sought again.
+    When one partition fails, aiokafka drops what it took from others in the same poll, though it
+    has moved past it: so after every failure all positions are sought again.
     """
 
     def __init__(self, owner: Owner, **options: Any) -> None:
@@ -52,9 +60,12 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self.trouble = ""
         self._failed = 0
 
-    async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Polled:
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> Polled:
         """As aiokafka's. An empty answer may also mean trouble, which is then named in `trouble`."""
-        # FastStream sleeps after an empty poll, deaf to what arrives: so empty polls had better be few.
+        # FastStream sleeps after an empty poll, deaf to what arrives: so empty polls had better be
+        # few.
         wait = max(timeout_ms, _WAIT_MILLISECONDS)
         try:
             polled = await self._poll(*partitions, timeout_ms=wait, max_records=max_records)
@@ -85,17 +96,21 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         return polled
 
     async def _poll_singly(self, max_records: int) -> Polled:
-        """From one partition, one at a time, what comes before the record that cannot be read. Finds its offset too."""
+        """From one partition, one at a time, what comes before the record that cannot be read.
+        Finds its offset too.
+        """
         handles = list(self.assignment() - self.paused())
         random.shuffle(handles)  # a busy one must not keep the faulty one from being found
         for handle in handles:
             records: list[Any] = []
             try:
-                records += (await super().getmany(handle, timeout_ms=_PROBE_MILLISECONDS, max_records=1)).get(
-                    handle, []
-                )
+                records += (
+                    await super().getmany(handle, timeout_ms=_PROBE_MILLISECONDS, max_records=1)
+                ).get(handle, [])
                 # From here on nothing may be waited for: these records are of this assignment only.
-                while 0 < len(records) < max_records and (more := await super().getmany(handle, max_records=1)):
+                while 0 < len(records) < max_records and (
+                    more := await super().getmany(handle, max_records=1)
+                ):
                     records += more[handle]
             except _UNREADABLE as error:
                 if not records:
@@ -106,7 +121,9 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
 
 
 async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
-    """Tell Kafka where the rows stand, for lag monitors and for the check on assignment. Best effort."""
+    """Tell Kafka where the rows stand, for lag monitors and for the check on assignment. Best
+    effort.
+    """
     try:
         async with asyncio.timeout(_COMMIT_SECONDS):
             await consumer.commit(dict(offsets))

@@ -27,8 +27,12 @@ log = logging.getLogger(__name__)
 _MAX_RECORDS = 500
 _POLL_MILLISECONDS = 10  # how long FastStream sleeps after a poll that found nothing; how long one waits, see Consumer
 _LINGER_BYTES = 1 << 20
-_METADATA_SECONDS = 30.0  # after this a topic that was recreated, or has more partitions, is noticed
-_HEARTBEAT_MILLISECONDS = 1000  # a member learns of a rebalance, which waits for it, with its next heartbeat
+_METADATA_SECONDS = (
+    30.0  # after this a topic that was recreated, or has more partitions, is noticed
+)
+_HEARTBEAT_MILLISECONDS = (
+    1000  # a member learns of a rebalance, which waits for it, with its next heartbeat
+)
 _GRACE_SECONDS = 8
 _RECONNECT_SECONDS = 1.0
 
@@ -36,13 +40,14 @@ _RECONNECT_SECONDS = 1.0
 class Consumption:
     """Consumes topics for one service until cancelled; the loss of Kafka or Postgres is waited out.
 
-    `group` is the service's name; the consumer group is that with `topic_prefix` before it, as are the topics.
-    `handlers` maps topics, named without prefix, to what works on them; in a batch the handlers follow each other in
-    this order, and one that stands there for several topics gets their records together.
-    `linger` (seconds) lets records gather at the broker, for fewer and larger batches.
-    `instance_id`, unique among live processes and the same after a restart, lets a killed process have its partitions
-    back at once instead of after the session time-out of 10 s. Without `kafka_required` the service has work that goes
-    on while Kafka is away: then only what is stopped counts as a problem.
+    `group` is the service's name; the consumer group is that with `topic_prefix` before it, as are
+    the topics. `handlers` maps topics, named without prefix, to what works on them; in a batch the
+    handlers follow each other in this order, and one that stands there for several topics gets
+    their records together. `linger` (seconds) lets records gather at the broker, for fewer and
+    larger batches. `instance_id`, unique among live processes and the same after a restart, lets a
+    killed process have its partitions back at once instead of after the session time-out of 10 s.
+    Without `kafka_required` the service has work that goes on while Kafka is away: then only what
+    is stopped counts as a problem.
     """
 
     def __init__(
@@ -78,7 +83,9 @@ class Consumption:
             try:
                 # FastStream has no public way to say which class reads.
                 builder = cast("partial[Any]", await broker.connect())
-                broker.config.broker_config.builder = partial(Consumer, self._assignment, **builder.keywords)
+                broker.config.broker_config.builder = partial(
+                    Consumer, self._assignment, **builder.keywords
+                )
                 await broker.start()
                 self._unconnected = ""
                 await self._assignment.given_up.wait()
@@ -102,14 +109,18 @@ class Consumption:
 
     def health(self) -> dict[str, Any]:
         """The problems, and the lag by partition."""
-        return {"problems": self.problems(), "lag": self._assignment.lag() if self._assignment else {}}
+        return {
+            "problems": self.problems(),
+            "lag": self._assignment.lag() if self._assignment else {},
+        }
 
     def levels(self) -> list[Level]:
         """Of the partitions that this process owns."""
         return self._assignment.levels() if self._assignment else []
 
     def _build(self) -> tuple[KafkaBroker, Assignment]:
-        # Without types and logger FastStream does nothing per message. Topics are made on purpose, elsewhere.
+        # Without types and logger FastStream does nothing per message. Topics are made on purpose,
+        # elsewhere.
         broker = KafkaBroker(
             self._bootstrap,
             client_id=self._group,
@@ -131,15 +142,16 @@ class Consumption:
             group_id=self._group,
             group_instance_id=self._instance_id,
             heartbeat_interval_ms=_HEARTBEAT_MILLISECONDS,
-            # Not "earliest": every position is sought, and one that the log does not hold must not be skipped silently.
+            # Not "earliest": every position is sought, and one that the log does not hold must not
+            # be skipped silently.
             auto_offset_reset="none",
             isolation_level="read_committed",
             ack_policy=AckPolicy.NACK_ON_ERROR,
             listener=assignment,
         )
 
-        # FastStream calls the parser in the same step in which the poll returned its records, with no suspension
-        # between: so this is where the stamp is true.
+        # FastStream calls the parser in the same step in which the poll returned its records, with
+        # no suspension between: so this is where the stamp is true.
         async def stamp(raw: Sequence[Any]) -> KafkaMessage:
             return Batch(raw, await assignment.take(raw), assignment)
 
@@ -157,7 +169,10 @@ class Consumption:
             done = await self._worker.work(batch.slices)
         except Exception as error:
             assignment.failure = f"the last batch failed ({type(error).__qualname__})"
-            log.warning("a batch failed and will be read again", exc_info=None if never_poison(error) else error)
+            log.warning(
+                "a batch failed and will be read again",
+                exc_info=None if never_poison(error) else error,
+            )
             await asyncio.sleep(self._backoff.seconds())
             raise
         assignment.failure = ""
@@ -168,13 +183,18 @@ class Consumption:
         for piece in done.misfits:
             log.critical(
                 "the row of a partition is behind what was read",
-                extra={"topic": piece.partition.place.topic, "partition": piece.partition.place.partition},
+                extra={
+                    "topic": piece.partition.place.topic,
+                    "partition": piece.partition.place.partition,
+                },
             )
             assignment.reload(piece.partition)
 
 
 class Batch(KafkaMessage):
-    """A batch in FastStream's hands. Its acknowledgement reports to Kafka; its refusal reads the batch again."""
+    """A batch in FastStream's hands. Its acknowledgement reports to Kafka; its refusal reads the
+    batch again.
+    """
 
     def __init__(self, raw: Sequence[Any], slices: list[Slice], assignment: Assignment) -> None:
         super().__init__(raw_message=tuple(raw), body=b"", consumer=assignment)

@@ -1,7 +1,8 @@
 """Records whose headers have names that are no UTF-8, which other clients can send.
 
-aiokafka fails on such a record, and so on the whole batch that its producer sent, for ever. Here that batch is read
-again, with what is no text in a name written as an escape (\\xff). All others are read as ever.
+aiokafka fails on such a record, and so on the whole batch that its producer sent, for ever. Here
+that batch is read again, with what is no text in a name written as an escape (\\xff). All others
+are read as ever.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,11 @@ class ForgivingRecords(_MemoryRecordsPy):  # type: ignore[misc]
         """The batch of one producer."""
         data = self._next_slice
         batch = super().next_batch()
-        return _Batch(batch, data) if batch is not None and batch.magic >= _FIRST_WITH_HEADERS else batch
+        return (
+            _Batch(batch, data)
+            if batch is not None and batch.magic >= _FIRST_WITH_HEADERS
+            else batch
+        )
 
 
 class _Batch:

@@ -1,4 +1,6 @@
-"""Sees to the partitions of one assignment: loads where they start, and watches that their logs stay whole."""
+"""Sees to the partitions of one assignment: loads where they start, and watches that their logs
+stay whole.
+"""
 
 import asyncio
 import logging
@@ -23,9 +25,11 @@ _TOGETHER_SECONDS = 2
 
 
 class Keeper:
-    """Runs as long as one assignment lasts: cancelled, it touches nothing any more. `look` wakes it early.
+    """Runs as long as one assignment lasts: cancelled, it touches nothing any more. `look` wakes it
+    early.
 
-    `report` has Kafka told where rows stand. All do that by it, so that nothing older is told after something newer.
+    `report` has Kafka told where rows stand. All do that by it, so that nothing older is told after
+    something newer.
     """
 
     def __init__(
@@ -43,7 +47,9 @@ class Keeper:
         self._report = report
 
     async def run(self) -> None:
-        """Load what is to be loaded; otherwise, now and then, look whether all logs are still whole."""
+        """Load what is to be loaded; otherwise, now and then, look whether all logs are still
+        whole.
+        """
         while True:
             try:
                 if loading := self._in(Phase.LOADING):
@@ -72,17 +78,23 @@ class Keeper:
         )
 
     async def _load(self, partitions: Sequence[Partition]) -> None:
-        # The order matters: each is newer than the one before, so that another owner's progress meanwhile cannot make
-        # the commit look ahead of the row, nor the row look ahead of the log.
-        commits = await asyncio.gather(*(self._consumer.committed(partition.handle) for partition in partitions))
+        # The order matters: each is newer than the one before, so that another owner's progress
+        # meanwhile cannot make the commit look ahead of the row, nor the row look ahead of the log.
+        commits = await asyncio.gather(
+            *(self._consumer.committed(partition.handle) for partition in partitions)
+        )
         rows = await self._rows(partitions)
         told = [max(at or 0, _next(p.row)) for p, at in zip(partitions, commits, strict=True)]
         ahead = [p for p, at in zip(partitions, told, strict=True) if at > _next(rows.get(p.place))]
         if ahead:
             await self._put_back(ahead, rows)
-        await self._within(partitions, lambda p, beginning, end: self._start(p, rows.get(p.place), beginning, end))
+        await self._within(
+            partitions, lambda p, beginning, end: self._start(p, rows.get(p.place), beginning, end)
+        )
 
-    async def _start(self, partition: Partition, row: Position | None, beginning: int, end: int) -> None:
+    async def _start(
+        self, partition: Partition, row: Position | None, beginning: int, end: int
+    ) -> None:
         if row and (reason := mismatch(row, beginning, end)):
             partition.row = row
             partition.stop(self._consumer, reason)
@@ -90,12 +102,17 @@ class Keeper:
             partition.start(self._consumer, row, beginning)
 
     async def _put_back(self, ahead: Sequence[Partition], rows: Mapping[Place, Position]) -> None:
-        """The database is older than what it told Kafka or us: what it hands out from now on must not look old."""
+        """The database is older than what it told Kafka or us: what it hands out from now on must
+        not look old.
+        """
         async with self._database.transaction() as connection:
             epoch = await raise_epoch(connection)
         log.critical(
             "the database was put back to an earlier state: reading again from its rows, under a new epoch",
-            extra={"epoch": epoch, "partitions": [f"{p.place.topic}/{p.place.partition}" for p in ahead]},
+            extra={
+                "epoch": epoch,
+                "partitions": [f"{p.place.topic}/{p.place.partition}" for p in ahead],
+            },
         )
         # So that neither another try to start from there nor the next assignment raises it again.
         for partition in ahead:
@@ -104,28 +121,39 @@ class Keeper:
 
     async def _watch(self, partitions: Sequence[Partition]) -> None:
         stood = {p: (p.cursor, await self._consumer.position(p.handle)) for p in partitions}
-        await self._within(partitions, lambda p, beginning, end: self._look_at(p, *stood[p], beginning, end))
+        await self._within(
+            partitions, lambda p, beginning, end: self._look_at(p, *stood[p], beginning, end)
+        )
 
-    async def _look_at(self, partition: Partition, cursor: int, position: int, beginning: int, end: int) -> None:
-        """Stop it when its log no longer reaches where it stood; step over markers at the log's end."""
+    async def _look_at(
+        self, partition: Partition, cursor: int, position: int, beginning: int, end: int
+    ) -> None:
+        """Stop it when its log no longer reaches where it stood; step over markers at the log's
+        end.
+        """
         if partition.phase is not Phase.READING:
             return
         partition.end = end
         stalled = partition.seen == position < partition.end
-        partition.seen, partition.problem = position, "records wait, but none is read" if stalled else ""
+        partition.seen, partition.problem = (
+            position,
+            "records wait, but none is read" if stalled else "",
+        )
         if partition.cursor != cursor:
             return
         if reason := mismatch(Position(cursor), beginning, partition.end):
             partition.stop(self._consumer, reason)
         elif position < beginning:
-            partition.reload(self._consumer)  # the record that was to prove the log has left it meanwhile
+            partition.reload(
+                self._consumer
+            )  # the record that was to prove the log has left it meanwhile
             self._look.set()
         elif position > cursor:
             await self._skip_markers(partition, cursor, position)
 
     async def _skip_markers(self, partition: Partition, cursor: int, position: int) -> None:
-        # Nothing was handed out between the two, so there are only markers there. Were the row left before them,
-        # retention would one day seem to have removed records that were never read.
+        # Nothing was handed out between the two, so there are only markers there. Were the row left
+        # before them, retention would one day seem to have removed records that were never read.
         async with self._database.transaction() as connection:
             moved = await skip_markers(connection, partition.place, cursor, position)
         if moved and partition.cursor == cursor:
@@ -133,8 +161,14 @@ class Keeper:
             await self._report({partition.place: position})
 
     async def _compare(self) -> None:
-        """Load again where a row moved back with its database, or was mended by hand for a stopped partition."""
-        known = {partition: partition.row for partition in self._partitions if partition.phase is not Phase.LOADING}
+        """Load again where a row moved back with its database, or was mended by hand for a stopped
+        partition.
+        """
+        known = {
+            partition: partition.row
+            for partition in self._partitions
+            if partition.phase is not Phase.LOADING
+        }
         rows = await self._rows(list(known))
         for partition, before in known.items():
             row = rows.get(partition.place)
@@ -151,12 +185,14 @@ class Keeper:
             return await load_positions(connection, [partition.place for partition in partitions])
 
     async def _within(
-        self, partitions: Sequence[Partition], work: Callable[[Partition, int, int], Awaitable[None]]
+        self,
+        partitions: Sequence[Partition],
+        work: Callable[[Partition, int, int], Awaitable[None]],
     ) -> None:
         """Do it to each, with the beginning and the end of its log.
 
-        The bounds are asked for together: apart, they would be a tenth of all that an idle broker is asked for. But one
-        partition without a leader must hold up no other.
+        The bounds are asked for together: apart, they would be a tenth of all that an idle broker
+        is asked for. But one partition without a leader must hold up no other.
         """
         try:
             async with asyncio.timeout(_TOGETHER_SECONDS):
@@ -170,14 +206,18 @@ class Keeper:
 
         await _all(one(partition) for partition in partitions)
 
-    async def _bounds(self, handles: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+    async def _bounds(
+        self, handles: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, tuple[int, int]]:
         beginnings = await self._consumer.beginning_offsets(handles)
         ends = await self._consumer.end_offsets(handles)
         return {handle: (beginnings[handle], ends[handle]) for handle in handles}
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do all of it, so that one partition without a leader holds up no other; then raise what failed first."""
+    """Do all of it, so that one partition without a leader holds up no other; then raise what
+    failed first.
+    """
     for failed in await asyncio.gather(*work, return_exceptions=True):
         if failed:
             raise failed

@@ -1,4 +1,6 @@
-"""Where a consumer stands: its rows in Postgres, and whether a log still is the one that they speak of."""
+"""Where a consumer stands: its rows in Postgres, and whether a log still is the one that they speak
+of.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """All before `next_offset` is done; the newest record that is done has `last_offset` and `last_timestamp`."""
+    """All before `next_offset` is done; the newest record that is done has `last_offset` and
+    `last_timestamp`.
+    """
 
     next_offset: int
     last_offset: int | None = None
@@ -32,9 +36,11 @@ async def load_positions(connection: Connection, places: Sequence[Place]) -> dic
 async def lock_positions(
     connection: Connection, places: Sequence[Place], new: Mapping[Place, Position]
 ) -> dict[Place, Position]:
-    """Lock the rows until the transaction ends; those in `new` are written first where they are missing.
+    """Lock the rows until the transaction ends; those in `new` are written first where they are
+    missing.
 
-    Two owners that both found no row meet at the primary key: the second waits, then sees what the first did.
+    Two owners that both found no row meet at the primary key: the second waits, then sees what the
+    first did.
     """
     if new:
         await connection.execute(
@@ -69,7 +75,9 @@ async def save_positions(connection: Connection, positions: Mapping[Place, Posit
 
 
 async def skip_markers(connection: Connection, place: Place, before: int, after: int) -> bool:
-    """Move a row from `before` past transaction markers to `after`, if it still stands there; whether it did."""
+    """Move a row from `before` past transaction markers to `after`, if it still stands there;
+    whether it did.
+    """
     status = await connection.execute(
         'UPDATE offsets SET next_offset = $4 WHERE topic = $1 AND "partition" = $2 AND next_offset = $3',
         place.topic,
@@ -95,7 +103,9 @@ def mismatch(position: Position, beginning: int, end: int) -> str | None:
     return None
 
 
-async def _select(connection: Connection, places: Sequence[Place], tail: str) -> dict[Place, Position]:
+async def _select(
+    connection: Connection, places: Sequence[Place], tail: str
+) -> dict[Place, Position]:
     rows = await connection.fetch(
         f"""
         SELECT topic, "partition", next_offset, last_offset, last_timestamp
@@ -105,7 +115,9 @@ async def _select(connection: Connection, places: Sequence[Place], tail: str) ->
         *_columns(places),
     )
     return {
-        Place(row["topic"], row["partition"]): Position(row["next_offset"], row["last_offset"], row["last_timestamp"])
+        Place(row["topic"], row["partition"]): Position(
+            row["next_offset"], row["last_offset"], row["last_timestamp"]
+        )
         for row in rows
     }
 

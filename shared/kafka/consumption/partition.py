@@ -15,7 +15,9 @@ log = logging.getLogger(__name__)
 
 
 class Phase(Enum):
-    """A partition is loaded, then read, or stopped for good until somebody mends its row or its topic."""
+    """A partition is loaded, then read, or stopped for good until somebody mends its row or its
+    topic.
+    """
 
     LOADING = auto()
     READING = auto()
@@ -24,7 +26,9 @@ class Phase(Enum):
 
 @dataclass(eq=False, slots=True)
 class Partition:
-    """A partition for as long as one assignment lasts. `handle` is Kafka's name of it, with the topic's prefix."""
+    """A partition for as long as one assignment lasts. `handle` is Kafka's name of it, with the
+    topic's prefix.
+    """
 
     handle: TopicPartition
     place: Place
@@ -39,14 +43,23 @@ class Partition:
     @property
     def origin(self) -> int:
         """The offset that Kafka's consumer has to stand at for the next poll."""
-        return self.row.last_offset if self.unproven and self.row and self.row.last_offset is not None else self.cursor
+        return (
+            self.row.last_offset
+            if self.unproven and self.row and self.row.last_offset is not None
+            else self.cursor
+        )
 
     def start(self, consumer: AIOKafkaConsumer, row: Position | None, beginning: int) -> None:
         """Read from the row, or a log without one from its beginning."""
         self.phase, self.problem, self.row = Phase.READING, "", row
         self.cursor = row.next_offset if row else beginning
-        # A record that retention has removed proves nothing, nor does one that the row was set back before by hand.
-        self.unproven = row is not None and row.last_offset is not None and beginning <= row.last_offset < self.cursor
+        # A record that retention has removed proves nothing, nor does one that the row was set back
+        # before by hand.
+        self.unproven = (
+            row is not None
+            and row.last_offset is not None
+            and beginning <= row.last_offset < self.cursor
+        )
         consumer.seek(self.handle, self.origin)
         consumer.resume(self.handle)
 
@@ -55,7 +68,9 @@ class Partition:
         consumer.pause(self.handle)
         self.phase, self.problem = Phase.STOPPED, reason
         log.critical(
-            "a partition is stopped: %s", reason, extra={"topic": self.place.topic, "partition": self.place.partition}
+            "a partition is stopped: %s",
+            reason,
+            extra={"topic": self.place.topic, "partition": self.place.partition},
         )
 
     def reload(self, consumer: AIOKafkaConsumer) -> None:
@@ -70,20 +85,27 @@ class Partition:
 
     def prove(self, first: Record) -> str | None:
         """Why the first record polled says that this is not the log that the row speaks of."""
-        if self.row and (first.offset, first.timestamp) != (self.row.last_offset, self.row.last_timestamp):
+        if self.row and (first.offset, first.timestamp) != (
+            self.row.last_offset,
+            self.row.last_timestamp,
+        ):
             return f"the record at offset {self.row.last_offset} is not the one that was read: the topic was recreated"
         self.unproven = False
         return None
 
     def take(self, records: Sequence[Record], position: int) -> "Slice":
-        """Stamp what was just polled with the cursor. `position` is where Kafka's consumer stands after the poll."""
+        """Stamp what was just polled with the cursor. `position` is where Kafka's consumer stands
+        after the poll.
+        """
         start, self.cursor = self.cursor, position
         return Slice(self, start, position, records)
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One partition's part of a polled batch: all records that its log holds from `start` up to `end`."""
+    """One partition's part of a polled batch: all records that its log holds from `start` up to
+    `end`.
+    """
 
     partition: Partition
     start: int

@@ -1,4 +1,6 @@
-"""Kafka's records as plain values, and those nobody could work on as dead letters. Reading never raises."""
+"""Kafka's records as plain values, and those nobody could work on as dead letters. Reading never
+raises.
+"""
 
 import base64
 from collections.abc import Sequence
@@ -19,11 +21,15 @@ from shared.telemetry.metrics import DEAD_LETTERS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_LINKS = 128
-_MAX_BYTES = 512 * 1024  # in base64 and with an envelope it must still be a message that the broker takes
+_MAX_BYTES = (
+    512 * 1024
+)  # in base64 and with an envelope it must still be a message that the broker takes
 
 
 def read_record(raw: Any, topic: str) -> Record:
-    """aiokafka's ConsumerRecord under the topic's name without prefix; its bytes are kept as they came."""
+    """aiokafka's ConsumerRecord under the topic's name without prefix; its bytes are kept as they
+    came.
+    """
     return Record(
         topic=topic,
         partition=raw.partition,
@@ -52,13 +58,17 @@ def trace_of(record: Record) -> TraceContext | None:
 
 def links_of(records: Sequence[Record]) -> list[TraceContext]:
     """The different contexts among the records, as many as a span takes."""
-    return list(dict.fromkeys(trace for record in records[:_MAX_LINKS] if (trace := trace_of(record))))
+    return list(
+        dict.fromkeys(trace for record in records[:_MAX_LINKS] if (trace := trace_of(record)))
+    )
 
 
 def dead_letter(record: Record, error: Exception, service: str, now: datetime) -> OutboxMessage:
-    """The message that tells operators of a record that `service` could not work on, with its exact bytes.
+    """The message that tells operators of a record that `service` could not work on, with its exact
+    bytes.
 
-    The same record has the same letter each time that it fails, also after it was given back. It is counted.
+    The same record has the same letter each time that it fails, also after it was given back. It is
+    counted.
     """
     record = as_it_was(record)
     measure(DEAD_LETTERS, 1, record.topic)
@@ -76,7 +86,9 @@ def dead_letter(record: Record, error: Exception, service: str, now: datetime) -
         value=_text(record.value),
         headers=[(name, base64.b64encode(value).decode()) for name, value in record.headers],
     )
-    subject = derived_id(f"{service}/{record.topic}/{record.partition}", str(record.offset), "dead letter")
+    subject = derived_id(
+        f"{service}/{record.topic}/{record.partition}", str(record.offset), "dead letter"
+    )
     return event_message(new_event(subject, 0, now, letter, trace_of(record)))
 
 

@@ -18,8 +18,12 @@ from shared.runtime.settings import Settings, load_settings
 
 _MAX_SHOWN = 10_000
 
-app = typer.Typer(no_args_is_help=True, help="What services could not work on: look at it, and give it back.")
-Service = Annotated[str | None, typer.Option(help="Only what this service failed on: intake, triage, ...")]
+app = typer.Typer(
+    no_args_is_help=True, help="What services could not work on: look at it, and give it back."
+)
+Service = Annotated[
+    str | None, typer.Option(help="Only what this service failed on: intake, triage, ...")
+]
 Since = Annotated[datetime | None, typer.Option(help="Only what failed since then (UTC).")]
 
 
@@ -27,26 +31,46 @@ Since = Annotated[datetime | None, typer.Option(help="Only what failed since the
 def list_letters(service: Service = None, since: Since = None) -> None:
     """What could not be worked on, oldest first, each thing once however often it failed."""
     after = (since or datetime.min).replace(tzinfo=UTC)
-    letters = [one for one in _load(load_settings()) if service in (None, one.data.service) and one.at >= after]
+    letters = [
+        one
+        for one in _load(load_settings())
+        if service in (None, one.data.service) and one.at >= after
+    ]
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("id", "last failed", "service", "where", "redrive", "reason"):
         table.add_column(column, overflow="fold", no_wrap=column == "id")
     for letter in letters:
         state = "given back" if letter.given_back else "no" if letter.refusal else "possible"
-        row = (_short(letter), f"{letter.at:%Y-%m-%d %H:%M:%S}", letter.data.service, letter.place, state)
+        row = (
+            _short(letter),
+            f"{letter.at:%Y-%m-%d %H:%M:%S}",
+            letter.data.service,
+            letter.place,
+            state,
+        )
         table.add_row(*map(_plain, (*row, letter.data.reason.partition("\n")[0])))
     Console().print(table if letters else "no dead letters")
 
 
 @app.command()
-def show(letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
+def show(
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+) -> None:
     """All about one: the reason, where it stands, its headers, and its value as text."""
     letter = _find(_load(load_settings()), letter_id)
     data, facts = letter.data, Table.grid(padding=(0, 2))
-    state = "given back, and it has not failed since" if letter.given_back else letter.refusal or "possible"
+    state = (
+        "given back, and it has not failed since"
+        if letter.given_back
+        else letter.refusal or "possible"
+    )
     for name, text in [
         *(("id", letter.id), ("service", data.service), ("where", letter.place)),
-        *(("last failed", f"{letter.at:%Y-%m-%d %H:%M:%S %Z}"), ("redrive", state), ("reason", data.reason)),
+        *(
+            ("last failed", f"{letter.at:%Y-%m-%d %H:%M:%S %Z}"),
+            ("redrive", state),
+            ("reason", data.reason),
+        ),
         ("key", data.key if data.offset is None else _decoded(data.key)),
         *((f"header {name}", _decoded(value)) for name, value in data.headers),
         ("value", _decoded(data.value)),
@@ -57,21 +81,29 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` 
 
 @app.command()
 def redrive(
-    letter_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `list` shows them.")] = None,
+    letter_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="As `list` shows them.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of --service.")] = False,
     service: Service = None,
 ) -> None:
-    """Once the cause is mended, give records back to the service that failed on them; no other service takes them.
+    """Once the cause is mended, give records back to the service that failed on them; no other
+    service takes them.
 
-    Safe to repeat: what was given back, and has not failed since, is passed over. What fails again is listed again.
+    Safe to repeat: what was given back, and has not failed since, is passed over. What fails again
+    is listed again.
     """
     if bool(letter_ids) == everything or everything != (service is not None):
         raise typer.BadParameter("give ids, or --all with --service")
     settings = load_settings()
     letters = _load(settings)
-    chosen = [one for one in letters if one.data.service == service] + [_find(letters, i) for i in letter_ids or ()]
+    chosen = [one for one in letters if one.data.service == service] + [
+        _find(letters, i) for i in letter_ids or ()
+    ]
     for letter in (refused := [letter for letter in chosen if letter.refusal]):
-        typer.secho(f"tocsin: {_short(letter)} {letter.place}: {letter.refusal}", fg="red", err=True)
+        typer.secho(
+            f"tocsin: {_short(letter)} {letter.place}: {letter.refusal}", fg="red", err=True
+        )
     if refused and letter_ids:
         raise typer.Exit(1)
     ready = {letter.id: letter for letter in chosen if not letter.refusal}
@@ -90,8 +122,14 @@ def _load(settings: Settings) -> list[Letter]:
 def _find(letters: Sequence[Letter], letter_id: str) -> Letter:
     found = [letter for letter in letters if letter.id.endswith(letter_id.lower())]
     if len(found) != 1:
-        reason = "is the end of several ids" if found else "is no dead letter, or one that Kafka keeps no longer"
-        typer.secho(f"tocsin: {letter_id} {reason}: see `tocsin dead-letters list`", fg="red", err=True)
+        reason = (
+            "is the end of several ids"
+            if found
+            else "is no dead letter, or one that Kafka keeps no longer"
+        )
+        typer.secho(
+            f"tocsin: {letter_id} {reason}: see `tocsin dead-letters list`", fg="red", err=True
+        )
         raise typer.Exit(1)
     return found[0]
 

@@ -1,4 +1,6 @@
-"""The dead letters as they stand, and the giving back of their records. Reads and writes topics alone."""
+"""The dead letters as they stand, and the giving back of their records. Reads and writes topics
+alone.
+"""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -36,7 +38,9 @@ class Letter:
     def place(self) -> str:
         """Where the record stands, or what else it was."""
         data = self.data
-        return data.origin if data.offset is None else f"{data.origin}/{data.partition}@{data.offset}"
+        return (
+            data.origin if data.offset is None else f"{data.origin}/{data.partition}@{data.offset}"
+        )
 
     @property
     def refusal(self) -> str | None:
@@ -51,7 +55,9 @@ class Letter:
 
 
 async def read_letters(bootstrap: str, prefix: str, advance: Advance) -> list[Letter]:
-    """All that the dead letters hold now, oldest first, each thing once however often it failed. Raises KafkaError."""
+    """All that the dead letters hold now, oldest first, each thing once however often it failed.
+    Raises KafkaError.
+    """
     letters: dict[Any, Letter] = {}
     given: set[str] = set()
     async for record in _read(bootstrap, prefix):
@@ -59,26 +65,36 @@ async def read_letters(bootstrap: str, prefix: str, advance: Advance) -> list[Le
         if address := address_of(record):
             given.add(address.letter)
         elif record.topic == DEAD_LETTERS and (letter := _letter(record)):
-            data = letter.data  # not the id: a timer's letters have one each, though it fails every five minutes
+            data = (
+                letter.data
+            )  # not the id: a timer's letters have one each, though it fails every five minutes
             thing = (data.service, data.origin, data.partition, data.offset, data.key)
             letters.pop(thing, None)
             letters[thing] = letter
     return [replace(letter, given_back=letter.event_id in given) for letter in letters.values()]
 
 
-async def give_back(bootstrap: str, prefix: str, letters: Sequence[Letter], advance: Advance) -> None:
-    """Send the records of letters without a refusal to their services, in the order in which they stood.
+async def give_back(
+    bootstrap: str, prefix: str, letters: Sequence[Letter], advance: Advance
+) -> None:
+    """Send the records of letters without a refusal to their services, in the order in which they
+    stood.
 
-    One that is sent twice, after a crash in the middle or by two people at once, is a repeat to the service.
+    One that is sent twice, after a crash in the middle or by two people at once, is a repeat to the
+    service.
     """
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True) as producer:
-        for letter in sorted(letters, key=lambda one: (one.data.origin, one.data.partition, one.data.offset)):
+        for letter in sorted(
+            letters, key=lambda one: (one.data.origin, one.data.partition, one.data.offset)
+        ):
             data = letter.data
             address = Address(**data.model_dump(), received_at=letter.at, letter=letter.event_id)
             headers = [(HEADER, address.model_dump_json().encode())]
             headers += [(name, b64decode(value)) for name, value in data.headers]
             key = None if data.key is None else b64decode(data.key)
-            await producer.send_and_wait(prefix + REDRIVE, b64decode(data.value or ""), key=key, headers=headers)
+            await producer.send_and_wait(
+                prefix + REDRIVE, b64decode(data.value or ""), key=key, headers=headers
+            )
             advance()
 
 
@@ -101,7 +117,9 @@ def _letter(record: Record) -> Letter | None:
     """None for what is no dead letter that this version knows."""
     value = record.value or b""
     try:
-        event = from_structured(load_json(value, limit=len(value)))  # larger than any event from outside
+        event = from_structured(
+            load_json(value, limit=len(value))
+        )  # larger than any event from outside
         data = MessageDeadLettered.model_validate(event.data)
     except (Malformed, ValidationError):
         return None

@@ -1,4 +1,6 @@
-"""What could not be worked on is told to the operators, through the outbox of the service that gave up."""
+"""What could not be worked on is told to the operators, through the outbox of the service that gave
+up.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -25,9 +27,16 @@ def count_from(origin: str) -> None:
 
 
 def dead_letter(
-    service: str, reason: str, origin: str, now: datetime, trace: TraceContext | None = None, **where: Any
+    service: str,
+    reason: str,
+    origin: str,
+    now: datetime,
+    trace: TraceContext | None = None,
+    **where: Any,
 ) -> OutboxMessage:
-    """The message on the dead letters, a subject of its own. It is counted. `where` are the fact's other fields."""
+    """The message on the dead letters, a subject of its own. It is counted. `where` are the fact's
+    other fields.
+    """
     measure(DEAD_LETTERS, 1, origin.partition(" ")[0])
     fact = MessageDeadLettered(service=service, reason=reason, origin=origin, **where)
     return event_message(new_event(uuid7(), 1, now, fact, trace))

@@ -1,7 +1,9 @@
-"""Python imports this by itself in processes whose PYTHONPATH names this folder: it samples where CPU time goes.
+"""Python imports this by itself in processes whose PYTHONPATH names this folder: it samples where
+CPU time goes.
 
-A sample is taken every 5 ms of CPU time, except while modules are imported. At the end the process writes, as JSON into
-the folder SAMPLES, how often a function was the one that ran (`leaves`) and how often it was on the stack (`stacks`).
+A sample is taken every 5 ms of CPU time, except while modules are imported. At the end the process
+writes, as JSON into the folder SAMPLES, how often a function was the one that ran (`leaves`) and
+how often it was on the stack (`stacks`).
 """
 
 import atexit

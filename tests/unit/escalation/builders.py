@@ -4,11 +4,16 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from services.escalation.policies.policy import Teams, read_teams
-
 from services.escalation.response.domain import Decision, Incident, on_triage
 from shared.events.facts import Event, new_event
 from shared.events.intake import ReportedIncident, Severity
-from shared.events.triage import IncidentSubsided, IncidentTriaged, Priority, TriageConfirmed, TriagedIncident
+from shared.events.triage import (
+    IncidentSubsided,
+    IncidentTriaged,
+    Priority,
+    TriageConfirmed,
+    TriagedIncident,
+)
 from shared.policy.files import PolicyFile
 
 INCIDENT = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -66,7 +71,10 @@ def teams(text: str = TEAMS) -> PolicyFile[Teams]:
 
 
 def triaged(
-    team: str = "payments", intake_sequence: int = 1, priority: Priority = Priority.P1, status: str = "open"
+    team: str = "payments",
+    intake_sequence: int = 1,
+    priority: Priority = Priority.P1,
+    status: str = "open",
 ) -> TriagedIncident:
     opened = utc("2024-10-30T00:00")
     return TriagedIncident(

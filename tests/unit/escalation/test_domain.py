@@ -15,7 +15,12 @@ from services.escalation.response.domain import (
     page_failed_for_good,
     resolve,
 )
-from shared.events.escalation import IncidentAcknowledged, IncidentEscalated, IncidentResolved, ResponseStarted
+from shared.events.escalation import (
+    IncidentAcknowledged,
+    IncidentEscalated,
+    IncidentResolved,
+    ResponseStarted,
+)
 from shared.events.triage import Priority
 from tests.unit.escalation.builders import (
     INCIDENT,
@@ -39,7 +44,9 @@ def when_due(incident: Incident) -> Decision:
     return fire(incident, round, step, teams().content, at)
 
 
-def test_an_incident_at_three_in_berlin_on_the_night_the_clocks_change_pages_who_is_on_call_once() -> None:
+def test_an_incident_at_three_in_berlin_on_the_night_the_clocks_change_pages_who_is_on_call_once() -> (
+    None
+):
     begun = opened("2024-10-27T01:30")  # 02:30 for the second time that night
     assert paged(begun) == [("ben", "email")]
     assert begun.pages[0].attempt_key == f"{INCIDENT}.1.1.ben.email"
@@ -105,7 +112,9 @@ def test_c46_a_step_that_reaches_nobody_is_skipped_at_once() -> None:
     assert begun.incident.due.due_at == saturday + timedelta(minutes=15)
 
 
-def test_c46_a_policy_that_reaches_nobody_says_so_once_and_is_tried_until_somebody_comes_on_call() -> None:
+def test_c46_a_policy_that_reaches_nobody_says_so_once_and_is_tried_until_somebody_comes_on_call() -> (
+    None
+):
     begun = opened("2024-11-02T12:00", team="ghosts")  # Saturday
     assert begun.pages == ()
     assert "there is nobody now" in begun.incident.response.waiting_on
@@ -117,12 +126,16 @@ def test_c46_a_policy_that_reaches_nobody_says_so_once_and_is_tried_until_somebo
     assert again.timer
     just_before = fire(again.incident, 1, 1, teams().content, utc("2024-11-04T07:58"))
     assert just_before.timer
-    assert just_before.timer.due_at == utc("2024-11-04T08:00")  # Monday 09:00 CET, sooner than the next try
+    assert just_before.timer.due_at == utc(
+        "2024-11-04T08:00"
+    )  # Monday 09:00 CET, sooner than the next try
     assert paged(when_due(just_before.incident)) == [("cleo", "email")]
 
 
 def test_a_step_that_loses_its_people_midway_is_told_once() -> None:
-    begun = opened("2024-11-01T15:50", team="ghosts")  # Friday, ten minutes before the schedule's end
+    begun = opened(
+        "2024-11-01T15:50", team="ghosts"
+    )  # Friday, ten minutes before the schedule's end
     assert paged(begun) == [("cleo", "email")]
     round, step, at = next_step(begun.incident)
     late = fire(begun.incident, round, step, teams().content, at + SLOW_ROUND)
@@ -133,7 +146,9 @@ def test_a_step_that_loses_its_people_midway_is_told_once() -> None:
 def test_a_user_who_was_deleted_since_is_skipped_and_the_deletion_is_said() -> None:
     begun = opened("2024-10-30T12:00")
     edited = teams(
-        TEAMS.replace("  cleo: {", "  zoe: {").replace("users: [cleo]", "users: [zoe]").replace("user:cleo", "user:zoe")
+        TEAMS.replace("  cleo: {", "  zoe: {")
+        .replace("users: [cleo]", "users: [zoe]")
+        .replace("user:cleo", "user:zoe")
     )
     round, step, at = next_step(begun.incident)
     second = fire(begun.incident, round, step, edited.content, at)
@@ -145,9 +160,14 @@ def test_a_user_who_was_deleted_since_is_skipped_and_the_deletion_is_said() -> N
 
 def test_an_edit_of_the_policy_does_not_change_a_running_response() -> None:
     begun = opened("2024-10-30T12:00")
-    shortened = teams(TEAMS.replace('      - {targets: ["user:ben", "user:cleo"], wait: 30m}\n', ""))
+    shortened = teams(
+        TEAMS.replace('      - {targets: ["user:ben", "user:cleo"], wait: 30m}\n', "")
+    )
     round, step, at = next_step(begun.incident)
-    assert paged(fire(begun.incident, round, step, shortened.content, at)) == [("ben", "email"), ("cleo", "email")]
+    assert paged(fire(begun.incident, round, step, shortened.content, at)) == [
+        ("ben", "email"),
+        ("cleo", "email"),
+    ]
 
 
 def test_a_row_that_a_newer_version_kept_can_be_read() -> None:
@@ -162,11 +182,16 @@ def test_a_team_that_teams_yaml_does_not_know_gets_the_default_policy_and_it_is_
     assert paged(begun) == [("ana", "webhook")]
     started = begun.facts[0]
     assert isinstance(started, ResponseStarted)
-    assert started.plan[0] == "team unheard-of is not in teams.yaml: the default policy payments is used"
+    assert (
+        started.plan[0]
+        == "team unheard-of is not in teams.yaml: the default policy payments is used"
+    )
 
 
 def test_one_person_behind_two_targets_is_paged_once_for_both_reasons() -> None:
-    both = teams(TEAMS.replace('["schedule:payments-primary"]', '["schedule:payments-primary", "user:ana"]'))
+    both = teams(
+        TEAMS.replace('["schedule:payments-primary"]', '["schedule:payments-primary", "user:ana"]')
+    )
     begun = on_triage(None, was_triaged(), both, utc("2024-10-30T12:00"))
     assert paged(begun) == [("ana", "webhook")]
     assert len(begun.pages[0].why) == 2
@@ -174,7 +199,9 @@ def test_one_person_behind_two_targets_is_paged_once_for_both_reasons() -> None:
 
 def test_c52_an_acknowledgement_cuts_what_has_not_gone_out_and_says_what() -> None:
     begun = opened("2024-10-30T12:00")
-    taken = acknowledge(begun.incident, "cleo", "link", utc("2024-10-30T12:00:30"), unsent=begun.pages)
+    taken = acknowledge(
+        begun.incident, "cleo", "link", utc("2024-10-30T12:00:30"), unsent=begun.pages
+    )
     assert taken.incident.response.status == "acknowledged"
     assert taken.incident.due is None
     assert taken.incident.response.waiting_on == "cleo to resolve it, or the source to clear"
@@ -191,7 +218,9 @@ def test_c52_an_acknowledgement_cuts_what_has_not_gone_out_and_says_what() -> No
 
 
 def test_a_second_acknowledgement_changes_nothing_and_says_who_has_it() -> None:
-    taken = acknowledge(opened("2024-10-30T12:00").incident, "ana", "api", utc("2024-10-30T12:01")).incident
+    taken = acknowledge(
+        opened("2024-10-30T12:00").incident, "ana", "api", utc("2024-10-30T12:01")
+    ).incident
     again = acknowledge(taken, "ben", "link", utc("2024-10-30T12:02"))
     assert again.incident is taken
     assert (again.acted, again.facts, again.said) == (False, (), "already acknowledged by ana")
@@ -199,14 +228,18 @@ def test_a_second_acknowledgement_changes_nothing_and_says_who_has_it() -> None:
 
 def test_c19_an_acknowledgement_after_the_source_resolved_is_a_no_op_that_says_so() -> None:
     begun = opened("2024-10-30T12:00").incident
-    over = on_triage(begun, subsided(2, intake_sequence=2), teams(), utc("2024-10-30T12:10")).incident
+    over = on_triage(
+        begun, subsided(2, intake_sequence=2), teams(), utc("2024-10-30T12:10")
+    ).incident
     late = acknowledge(over, "ana", "topic", utc("2024-10-30T12:10:01"))
     assert late.incident is over
     assert (late.acted, late.said) == (False, "already resolved by source")
 
 
 def test_c19_the_source_resolves_what_a_person_acknowledged_and_the_acknowledgement_stays() -> None:
-    taken = acknowledge(opened("2024-10-30T12:00").incident, "ana", "api", utc("2024-10-30T12:02")).incident
+    taken = acknowledge(
+        opened("2024-10-30T12:00").incident, "ana", "api", utc("2024-10-30T12:02")
+    ).incident
     over = on_triage(taken, subsided(2, intake_sequence=9), teams(), utc("2024-10-30T12:30"))
     response = over.incident.response
     assert (response.status, response.resolved_by, response.resolved_at) == (
@@ -221,8 +254,16 @@ def test_c19_the_source_resolves_what_a_person_acknowledged_and_the_acknowledgem
 
 
 def test_a_resolution_keeps_the_intake_sequence_that_it_acted_on_when_later_news_comes() -> None:
-    done = resolve(opened("2024-10-30T12:00").incident, "ana", "api", utc("2024-10-30T12:05"), note="rolled back")
-    news = on_triage(done.incident, was_confirmed(2, intake_sequence=7), teams(), utc("2024-10-30T12:06"))
+    done = resolve(
+        opened("2024-10-30T12:00").incident,
+        "ana",
+        "api",
+        utc("2024-10-30T12:05"),
+        note="rolled back",
+    )
+    news = on_triage(
+        done.incident, was_confirmed(2, intake_sequence=7), teams(), utc("2024-10-30T12:06")
+    )
     assert news.incident.response.intake_sequence == 1
     assert news.incident.response.triage_sequence == 2
     assert (news.facts, news.incident.response.resolution) == ((), "rolled back")
@@ -232,10 +273,20 @@ def test_a_resolution_keeps_the_intake_sequence_that_it_acted_on_when_later_news
 
 def test_news_of_triage_moves_priority_and_sequences_forward_only() -> None:
     begun = opened("2024-10-30T12:00").incident
-    news = on_triage(begun, was_confirmed(5, intake_sequence=5, priority=Priority.P2), teams(), utc("2024-10-30T12:01"))
-    older = on_triage(news.incident, was_confirmed(4, intake_sequence=4), teams(), utc("2024-10-30T12:02"))
+    news = on_triage(
+        begun,
+        was_confirmed(5, intake_sequence=5, priority=Priority.P2),
+        teams(),
+        utc("2024-10-30T12:01"),
+    )
+    older = on_triage(
+        news.incident, was_confirmed(4, intake_sequence=4), teams(), utc("2024-10-30T12:02")
+    )
     assert older.incident == news.incident
-    assert (older.incident.response.priority, older.incident.response.intake_sequence) == (Priority.P2, 5)
+    assert (older.incident.response.priority, older.incident.response.intake_sequence) == (
+        Priority.P2,
+        5,
+    )
     assert older.incident.due == begun.due
 
 
@@ -248,7 +299,9 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("order", list(permutations(range(len(EVENTS)))))
-def test_the_same_events_in_any_order_and_twice_leave_the_same_state(order: tuple[int, ...]) -> None:
+def test_the_same_events_in_any_order_and_twice_leave_the_same_state(
+    order: tuple[int, ...],
+) -> None:
     incident: Incident | None = None
     resolutions = 0
     now = utc("2024-10-30T12:00")
@@ -258,7 +311,11 @@ def test_the_same_events_in_any_order_and_twice_leave_the_same_state(order: tupl
         resolutions += sum(isinstance(fact, IncidentResolved) for fact in decision.facts)
     assert incident
     response = incident.response
-    assert (response.status, response.priority, response.triage_sequence) == ("resolved", Priority.P3, 4)
+    assert (response.status, response.priority, response.triage_sequence) == (
+        "resolved",
+        Priority.P3,
+        4,
+    )
     assert (response.intake_sequence, response.resolved_at, incident.due) == (3, now, None)
     assert resolutions == 1
 

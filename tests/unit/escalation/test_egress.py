@@ -4,7 +4,6 @@ import socket
 from ipaddress import ip_network
 
 import pytest
-from services.escalation.policies.policy import read_teams
 
 from services.escalation.delivery.domain.egress import (
     EgressRefused,
@@ -13,6 +12,7 @@ from services.escalation.delivery.domain.egress import (
     permitted,
     webhook_check,
 )
+from services.escalation.policies.policy import read_teams
 from shared.policy.files import InvalidPolicy
 
 PRIVATE = [
@@ -43,7 +43,9 @@ def test_a_private_address_is_refused_in_every_form(address: str) -> None:
     assert not permitted(address, [])
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+)
 def test_a_public_address_is_permitted(address: str) -> None:
     assert permitted(address, [])
 
@@ -57,7 +59,9 @@ def test_a_single_network_can_be_permitted_and_no_other() -> None:
     assert not permitted("fd00:2::5", allowed)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "::ffff:10.0.0.1", "localhost", "LOCALHOST"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "::ffff:10.0.0.1", "localhost", "LOCALHOST"]
+)
 def test_a_url_that_names_a_private_host_is_refused_before_it_is_called(host: str) -> None:
     assert not host_permitted(host, [])
     assert host_permitted("hooks.example.com", [])
@@ -70,7 +74,9 @@ def test_no_socket_is_made_for_a_refused_address() -> None:
     make((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 80))).close()
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "127.0.0.1", "[::ffff:169.254.169.254]", "localhost"])
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "127.0.0.1", "[::ffff:169.254.169.254]", "localhost"]
+)
 def test_a_teams_file_with_a_private_webhook_is_refused_with_its_line(host: str) -> None:
     text = f"""
 default_policy: p

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.escalation.delivery.domain.outcome import MAX_ATTEMPTS, Failure, http_failure, next_wait, smtp_failure
+from services.escalation.delivery.domain.outcome import (
+    MAX_ATTEMPTS,
+    Failure,
+    http_failure,
+    next_wait,
+    smtp_failure,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

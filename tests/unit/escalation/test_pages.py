@@ -32,9 +32,13 @@ def notice(summary: str = "disk full") -> Notice:
     )
 
 
-@pytest.mark.parametrize("summary", ["x\r\nBcc: evil@example.com", "x\n\n.\nQUIT", "x\x00\x1b[31m", "é" * 3000, ""])
+@pytest.mark.parametrize(
+    "summary", ["x\r\nBcc: evil@example.com", "x\n\n.\nQUIT", "x\x00\x1b[31m", "é" * 3000, ""]
+)
 def test_a_summary_cannot_make_a_header_or_end_a_mail(summary: str) -> None:
-    message = message_from_bytes(mail(notice(summary), "tocsin@example.com", "ana@example.com").as_bytes())
+    message = message_from_bytes(
+        mail(notice(summary), "tocsin@example.com", "ana@example.com").as_bytes()
+    )
     assert "Bcc" not in message
     assert message["To"] == "ana@example.com"
     assert len(message.keys()) == len(set(message.keys()))

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from services.escalation.policies.policy import check, read_teams
 
+from services.escalation.policies.policy import check, read_teams
 from shared.policy.files import InvalidPolicy
 from tests.unit.escalation.builders import TEAMS, teams
 
@@ -26,7 +26,9 @@ def test_the_example_of_the_local_stack_is_good(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_error_names_the_line(tmp_path: Path) -> None:
-    (tmp_path / "teams.yaml").write_text(TEAMS.replace("users: [ana, ben]", "users:\n      - ana\n      - bne"))
+    (tmp_path / "teams.yaml").write_text(
+        TEAMS.replace("users: [ana, ben]", "users:\n      - ana\n      - bne")
+    )
     line = TEAMS.splitlines().index("    users: [ana, ben]") + 3
     assert [str(error) for error in check(tmp_path)] == [
         f"teams.yaml:{line}: there is no user `bne`; did you mean `ben`?"
@@ -34,7 +36,9 @@ def test_an_error_names_the_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    assert [error.message for error in check(tmp_path)] == ["the file cannot be read: No such file or directory"]
+    assert [error.message for error in check(tmp_path)] == [
+        "the file cannot be read: No such file or directory"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,11 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
             "schedule:nights",
             "there is no schedule `nights`; known are payments-primary, search-days",
         ),
-        ("{policy: payments}", "{policy: payment}", "there is no policy `payment`; did you mean `payments`?"),
+        (
+            "{policy: payments}",
+            "{policy: payment}",
+            "there is no policy `payment`; did you mean `payments`?",
+        ),
         (
             "default_policy: payments",
             "default_policy: none",
@@ -67,7 +75,11 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
             "wait: 0s",
             "`policies.payments.steps.0.wait`: Input should be greater than or equal to 1 second",
         ),
-        ("handoff: Tue 09:00", "handoff: 09:00", 'a weekly handoff needs its weekday; write "Tue 09:00"'),
+        (
+            "handoff: Tue 09:00",
+            "handoff: 09:00",
+            'a weekly handoff needs its weekday; write "Tue 09:00"',
+        ),
         ('handoff: "09:00"', "handoff: Tue 09:00", 'a daily handoff has no weekday; write "09:00"'),
         (
             "handoff: Tue 09:00",
@@ -89,14 +101,26 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
             'from: "9", to: "17:00", weekdays',
             '`schedules.search-days.hours.from`: write a time of day as "09:00"',
         ),
-        ("users: [ana, ben]", "users: []", "`schedules.payments-primary.users`: at least one item is needed"),
-        ("email: cleo@example.com", "email: cleo", "`users.cleo.email`: write one mail address, name@host"),
+        (
+            "users: [ana, ben]",
+            "users: []",
+            "`schedules.payments-primary.users`: at least one item is needed",
+        ),
+        (
+            "email: cleo@example.com",
+            "email: cleo",
+            "`users.cleo.email`: write one mail address, name@host",
+        ),
         (
             "email: cleo@example.com",
             "email: cleo@example.com, methods: [webhook]",
             "user `cleo` has no `webhook`; add its address",
         ),
-        ("  cleo: {", "  cleo@home: {", "`users.cleo@home`: a name has letters, digits, - and _, at most 63"),
+        (
+            "  cleo: {",
+            "  cleo@home: {",
+            "`users.cleo@home`: a name has letters, digits, - and _, at most 63",
+        ),
     ],
 )
 def test_what_would_reach_nobody_is_refused_with_the_mend(old: str, new: str, error: str) -> None:
@@ -106,7 +130,10 @@ def test_what_would_reach_nobody_is_refused_with_the_mend(old: str, new: str, er
 @pytest.mark.parametrize("address", ["ftp://x/hush", "https:///hush", "https://me:hush@x/", "hush"])
 def test_a_wrong_address_is_refused_without_being_repeated(address: str) -> None:
     (error,) = errors_of("https://hooks.example.com/ana", address)
-    assert error == "`users.ana.webhook`: an address is http:// or https:// with a host, and holds no user name"
+    assert (
+        error
+        == "`users.ana.webhook`: an address is http:// or https:// with a host, and holds no user name"
+    )
 
 
 def test_the_network_policy_has_its_say_about_addresses() -> None:

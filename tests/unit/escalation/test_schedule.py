@@ -6,11 +6,18 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.escalation.oncall.policy import WEEKDAYS, HandoffTime, Hours, Schedule
 
 from services.escalation.oncall.domain import next_opening, on_call, turn_at, window_at
+from services.escalation.oncall.policy import WEEKDAYS, HandoffTime, Hours, Schedule
 
-ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu"]
+ZONES = [
+    "UTC",
+    "America/New_York",
+    "Europe/Berlin",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Asia/Kathmandu",
+]
 
 
 def utc(text: str) -> datetime:
@@ -40,14 +47,22 @@ def chicago_tuesdays() -> Schedule:
 
 def test_c34_the_week_in_which_summer_time_ends_is_an_hour_longer() -> None:
     turn = turn_at(chicago_tuesdays(), utc("2024-11-01T12:00"))
-    assert (turn.user, turn.begins, turn.ends) == ("ana", utc("2024-10-29T14:00"), utc("2024-11-05T15:00"))
+    assert (turn.user, turn.begins, turn.ends) == (
+        "ana",
+        utc("2024-10-29T14:00"),
+        utc("2024-11-05T15:00"),
+    )
     assert turn.ends - turn.begins == timedelta(hours=169)
     assert turn_at(chicago_tuesdays(), turn.ends).user == "ben"
 
 
 def test_c34_the_week_in_which_summer_time_begins_is_an_hour_shorter() -> None:
     turn = turn_at(chicago_tuesdays(), utc("2025-03-04T15:00"))
-    assert (turn.user, turn.begins, turn.ends) == ("ana", utc("2025-03-04T15:00"), utc("2025-03-11T14:00"))
+    assert (turn.user, turn.begins, turn.ends) == (
+        "ana",
+        utc("2025-03-04T15:00"),
+        utc("2025-03-11T14:00"),
+    )
     assert turn.ends - turn.begins == timedelta(hours=167)
     assert turn_at(chicago_tuesdays(), turn.ends - timedelta(microseconds=1)).user == "ana"
     assert turn_at(chicago_tuesdays(), turn.ends).user == "ben"
@@ -63,7 +78,9 @@ LONDON = Hours(from_=time(8, 30), to=time(17, 30))
         ("2023-10-30T12:00", "2023-10-30T08:30", "2023-10-30T17:30"),  # Monday, GMT
     ],
 )
-def test_c35_hours_stay_on_the_wall_clock_when_the_offset_changes(at: str, begins: str, ends: str) -> None:
+def test_c35_hours_stay_on_the_wall_clock_when_the_offset_changes(
+    at: str, begins: str, ends: str
+) -> None:
     turn = on_call(daily("Europe/London", "08:30", "2023-07-03", LONDON), utc(at))
     assert turn is not None
     assert (turn.begins, turn.ends) == (utc(begins), utc(ends))
@@ -83,7 +100,9 @@ def test_c41_a_handoff_that_happens_twice_is_the_first_and_happens_once() -> Non
     before = turn_at(schedule, utc("2024-11-03T05:29"))
     turn = turn_at(schedule, utc("2024-11-03T05:30"))
     assert (before.ends, turn.begins) == (utc("2024-11-03T05:30"), utc("2024-11-03T05:30"))
-    assert turn_at(schedule, utc("2024-11-03T06:30")) == turn  # 01:30 again, in standard time: no second handoff
+    assert (
+        turn_at(schedule, utc("2024-11-03T06:30")) == turn
+    )  # 01:30 again, in standard time: no second handoff
     assert turn.ends == utc("2024-11-04T06:30")
     assert turn.ends - turn.begins == timedelta(hours=25)
 
@@ -97,7 +116,9 @@ def test_c41_a_handoff_that_the_clocks_skip_happens_at_the_offset_before_the_gap
 
 
 def test_a_day_that_a_zone_left_out_gives_nobody_an_empty_turn() -> None:
-    schedule = daily("Pacific/Apia", "09:00", "2011-12-01")  # 30 December 2011 did not exist in Samoa
+    schedule = daily(
+        "Pacific/Apia", "09:00", "2011-12-01"
+    )  # 30 December 2011 did not exist in Samoa
     turn = turn_at(schedule, utc("2011-12-30T19:00"))
     assert turn.begins == utc("2011-12-30T19:00")
     assert turn.ends == utc("2011-12-31T19:00")
@@ -109,7 +130,9 @@ def test_night_hours_run_past_midnight_and_belong_to_the_day_on_which_they_begin
     friday_night = (utc("2026-03-27T21:00"), utc("2026-03-28T05:00"))  # Berlin, CET
     assert window_at(nights, "Europe/Berlin", utc("2026-03-28T03:00")) == friday_night
     assert window_at(nights, "Europe/Berlin", utc("2026-03-27T03:00")) is None
-    assert next_opening(nights, "Europe/Berlin", utc("2026-03-28T05:00")) == utc("2026-04-03T20:00")  # now CEST
+    assert next_opening(nights, "Europe/Berlin", utc("2026-03-28T05:00")) == utc(
+        "2026-04-03T20:00"
+    )  # now CEST
 
 
 @st.composite
@@ -130,7 +153,9 @@ instants = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1), timezones=st
 
 
 @given(schedules(), instants)
-def test_at_any_instant_exactly_one_person_has_the_turn_and_turns_touch(schedule: Schedule, at: datetime) -> None:
+def test_at_any_instant_exactly_one_person_has_the_turn_and_turns_touch(
+    schedule: Schedule, at: datetime
+) -> None:
     turn = turn_at(schedule, at)
     assert turn.begins <= at < turn.ends
     assert turn_at(schedule, turn.begins) == turn
@@ -160,7 +185,9 @@ hours = st.builds(
 
 
 @given(hours, st.sampled_from(ZONES), instants)
-def test_the_next_opening_is_open_and_nothing_before_it_is(span: Hours, zone: str, at: datetime) -> None:
+def test_the_next_opening_is_open_and_nothing_before_it_is(
+    span: Hours, zone: str, at: datetime
+) -> None:
     opening = next_opening(span, zone, at)
     assert opening >= at
     assert window_at(span, zone, opening) is not None

@@ -20,14 +20,20 @@ POLICY = IntakePolicy(update_interval=timedelta(seconds=10), expiry_grace=timede
 _ids = count(1)
 
 
-def alert(status: str = "firing", *, at: datetime = NOON, signal_id: str | None = None, **data: Any) -> Alert:
-    body = AlertData(**{"summary": "disk full", "service": "checkout", "key": "disk", "status": status, **data})
+def alert(
+    status: str = "firing", *, at: datetime = NOON, signal_id: str | None = None, **data: Any
+) -> Alert:
+    body = AlertData(
+        **{"summary": "disk full", "service": "checkout", "key": "disk", "status": status, **data}
+    )
     made = as_alert(Signal("probe", signal_id or f"s{next(_ids)}", at, at, None, body))
     assert made is not None
     return made
 
 
-def take(alerts: list[Alert], before: Outcome | None = None, now: datetime = NOON, epoch: int = 0) -> Outcome:
+def take(
+    alerts: list[Alert], before: Outcome | None = None, now: datetime = NOON, epoch: int = 0
+) -> Outcome:
     known = {**before.opened, **before.changed} if before else {}
     opened = {i.fingerprint: i for i in known.values() if i.status == "open"}
     members = dict(before.members) if before else {}
@@ -62,9 +68,12 @@ def test_c10_one_key_opens_and_closes_though_the_text_differs() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"severity": "info"}, {"summary": "other"}, {"annotations": {"a": "b"}}, {"starts_at": NOON}]
+    "other",
+    [{"severity": "info"}, {"summary": "other"}, {"annotations": {"a": "b"}}, {"starts_at": NOON}],
 )
-def test_what_differs_between_an_alert_and_its_end_is_not_in_the_fingerprint(other: dict[str, Any]) -> None:
+def test_what_differs_between_an_alert_and_its_end_is_not_in_the_fingerprint(
+    other: dict[str, Any],
+) -> None:
     labels = {"host": "a"}
     end: dict[str, Any] = {"key": None, "labels": labels} | other
     assert alert(key=None, labels=labels).fingerprint == alert("resolved", **end).fingerprint
@@ -83,7 +92,9 @@ def test_a_storm_is_told_of_once_and_the_rest_together_later() -> None:
     assert told is not None
     assert isinstance(told.fact, IncidentUpdated)
     assert told.fact.incident.signal_count == 551
-    assert release(told.incident, 0, NOON + timedelta(seconds=10)) is None, "a second timer finds nothing"
+    assert release(told.incident, 0, NOON + timedelta(seconds=10)) is None, (
+        "a second timer finds nothing"
+    )
 
 
 def test_a_worse_severity_is_told_at_once() -> None:
@@ -122,7 +133,12 @@ def test_fire_end_and_fire_in_one_batch_are_two_incidents_in_order() -> None:
 def test_c11_the_final_state_does_not_depend_on_the_order_of_parallel_signals() -> None:
     severities = ["info", "warning", "critical", "error", "odd"]
     alerts = [
-        alert(at=NOON + timedelta(seconds=n), signal_id=f"p{n:02}", summary=f"text {n}", severity=severities[n % 5])
+        alert(
+            at=NOON + timedelta(seconds=n),
+            signal_id=f"p{n:02}",
+            summary=f"text {n}",
+            severity=severities[n % 5],
+        )
         for n in range(50)
     ]
     states = []
@@ -130,7 +146,15 @@ def test_c11_the_final_state_does_not_depend_on_the_order_of_parallel_signals() 
         random.Random(seed).shuffle(alerts)  # noqa: S311
         half = take(alerts[:25])
         whole = only(take(alerts[25:], half, NOON + timedelta(seconds=20)))
-        states.append((whole.summary, whole.severity, whole.signal_count, whole.alerts_firing, whole.started_at))
+        states.append(
+            (
+                whole.summary,
+                whole.severity,
+                whole.signal_count,
+                whole.alerts_firing,
+                whole.started_at,
+            )
+        )
     assert set(states) == {("text 49", Severity.CRITICAL, 50, 1, NOON)}
 
 
@@ -155,10 +179,14 @@ def test_c16_a_refresh_within_the_grace_gives_no_clear_and_a_later_silence_does(
     assert IncidentCleared not in kinds(late)
     assert late.expiry_due == [], "the armed timer will look again"
     # The first timer finds no alert past its end, and arms itself for the new one.
-    kept, told = expire(only(late), 0, ends + timedelta(minutes=5), POLICY, 0, ends + timedelta(minutes=2))
+    kept, told = expire(
+        only(late), 0, ends + timedelta(minutes=5), POLICY, 0, ends + timedelta(minutes=2)
+    )
     assert told is None
     assert kept.expiry_armed_at == ends + timedelta(minutes=7)
-    fewer, told = expire(replace(kept, alerts_firing=2), 1, ends + timedelta(hours=1), POLICY, 0, ends)
+    fewer, told = expire(
+        replace(kept, alerts_firing=2), 1, ends + timedelta(hours=1), POLICY, 0, ends
+    )
     assert told is not None
     assert isinstance(told.fact, IncidentUpdated), "some alerts ended, others fire"
     assert (fewer.status, fewer.alerts_firing, told.fact.incident.alerts_firing) == ("open", 1, 1)
@@ -171,7 +199,9 @@ def test_c16_a_refresh_within_the_grace_gives_no_clear_and_a_later_silence_does(
 
 def test_an_explicit_end_clears_at_once() -> None:
     opened = take([alert(ends_at=NOON + timedelta(minutes=5))])
-    assert kinds(take([alert("resolved")], opened, NOON + timedelta(seconds=1))) == [IncidentCleared]
+    assert kinds(take([alert("resolved")], opened, NOON + timedelta(seconds=1))) == [
+        IncidentCleared
+    ]
 
 
 class TestResolvedByAPerson:
@@ -184,12 +214,18 @@ class TestResolvedByAPerson:
     def test_a_signal_they_had_not_seen_opens_a_new_incident(self) -> None:
         opened = take([alert()])
         raced = take([alert(signal_id="late")], opened, NOON + timedelta(seconds=1))
-        closed, told = close(only(raced), only(opened).sequence, count(2000), 0, NOON + timedelta(seconds=2))
+        closed, told = close(
+            only(raced), only(opened).sequence, count(2000), 0, NOON + timedelta(seconds=2)
+        )
         assert closed.status == "closed"
         assert told is not None
         assert isinstance(told.fact, IncidentReported)
         assert told.incident.incident_id != closed.incident_id
-        assert (told.incident.number, told.incident.status, told.incident.sequence) == (2000, "open", 1)
+        assert (told.incident.number, told.incident.status, told.incident.sequence) == (
+            2000,
+            "open",
+            1,
+        )
 
     def test_an_end_they_had_not_seen_opens_nothing(self) -> None:
         opened = take([alert(alert="a"), alert(alert="b")])

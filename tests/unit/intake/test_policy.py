@@ -20,7 +20,9 @@ def test_the_file_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_a_slip_is_refused_with_its_line_and_the_mend(tmp_path: Path) -> None:
-    (tmp_path / "intake.yaml").write_text("expiry_grace: 120\ndefault_severty: error\nduplicate_window: 5m\n")
+    (tmp_path / "intake.yaml").write_text(
+        "expiry_grace: 120\ndefault_severty: error\nduplicate_window: 5m\n"
+    )
     assert [str(error) for error in check(tmp_path)] == [
         "intake.yaml:1: `expiry_grace`: write a duration as a number with its unit: 15s, 2m, 1h or 7d",
         "intake.yaml:2: unknown key `default_severty`; did you mean `default_severity`?",

@@ -1,4 +1,6 @@
-"""Topics in memory: each reader is at its own place of each topic, as its offset rows would have it."""
+"""Topics in memory: each reader is at its own place of each topic, as its offset rows would have
+it.
+"""
 
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -27,7 +29,9 @@ class Bus:
         message = event_message(event)
         topic = self.topics[message.topic]
         headers = tuple((name, value.encode()) for name, value in message.headers.items())
-        read = read_fact(Record(message.topic, 0, len(topic), event.time, message.key, message.value, headers))
+        read = read_fact(
+            Record(message.topic, 0, len(topic), event.time, message.key, message.value, headers)
+        )
         assert read == event, "an event is read as it was written"
         topic.append(event)
 

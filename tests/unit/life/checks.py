@@ -1,4 +1,6 @@
-"""What holds in every life of every incident: after each step, and once nothing is on its way any more."""
+"""What holds in every life of every incident: after each step, and once nothing is on its way any
+more.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable
@@ -34,7 +36,9 @@ class Witness:
         self._reports: dict[UUID, intake.ReportedIncident] = {}
 
     def forget(self, service: str) -> None:
-        """A service was put back: it may tell again what it has forgotten, and triage passes on what intake tells."""
+        """A service was put back: it may tell again what it has forgotten, and triage passes on
+        what intake tells.
+        """
         self._said[triage.TOPIC].clear()
         if service == "intake":
             self._said[intake.TOPIC].clear()
@@ -47,12 +51,17 @@ class Witness:
         for decision in _decisions(event):
             assert decision not in self._said[event.data.topic], f"said twice: {decision}"
             self._said[event.data.topic].add(decision)
-        report, response = getattr(event.data, "incident", None), getattr(event.data, "response", None)
+        report, response = (
+            getattr(event.data, "incident", None),
+            getattr(event.data, "response", None),
+        )
         if isinstance(report, intake.ReportedIncident):
             assert report != self._reports.get(event.subject), "what is told is news"
             self._reports[event.subject] = report
         if isinstance(response, escalation.Response):
-            assert _RANK[response.status] >= self._ranks.get(event.subject, 0), "a response never goes back"
+            assert _RANK[response.status] >= self._ranks.get(event.subject, 0), (
+                "a response never goes back"
+            )
             self._ranks[event.subject] = _RANK[response.status]
 
 
@@ -76,8 +85,12 @@ def check_always(world: World) -> None:
     _check_intake(world)
     _check_responses(world)
     orders = [row.order for row in world.escalation.ledger.values()]
-    pages = {(order.incident_id, order.round, order.step, order.user, order.method) for order in orders}
-    assert len(pages) == len(orders) == len({order.attempt_key for order in orders}), "one key a page"
+    pages = {
+        (order.incident_id, order.round, order.step, order.user, order.method) for order in orders
+    }
+    assert len(pages) == len(orders) == len({order.attempt_key for order in orders}), (
+        "one key a page"
+    )
 
 
 def _check_intake(world: World) -> None:
@@ -90,14 +103,20 @@ def _check_intake(world: World) -> None:
     latest_first = sorted(room.timers, key=lambda timer: timer.due_at, reverse=True)
     timers = {(timer.subject, timer.kind): timer.due_at for timer in latest_first}
     for key, incident in room.incidents.items():
-        assert incident.signal_count == world.joined[key] + followers[key], "each signal counts once"
-        firing = [member for (owner, _), member in room.members.items() if owner == key and member.firing]
+        assert incident.signal_count == world.joined[key] + followers[key], (
+            "each signal counts once"
+        )
+        firing = [
+            member for (owner, _), member in room.members.items() if owner == key and member.firing
+        ]
         if incident.status != "open":
             continue
         assert incident.alerts_firing == len(firing) > 0, "what is open has something that fires"
         assert not incident.held_back or (key, UPDATE) in timers, "what is held back will be told"
         if ends := [member.ends_at for member in firing if member.ends_at]:
-            assert timers[key, EXPIRY] <= max(world.now, min(ends) + _LONGEST_GRACE), "an end by silence is looked for"
+            assert timers[key, EXPIRY] <= max(world.now, min(ends) + _LONGEST_GRACE), (
+                "an end by silence is looked for"
+            )
 
 
 def _check_responses(world: World) -> None:
@@ -105,8 +124,12 @@ def _check_responses(world: World) -> None:
     timers = {(t.subject, t.payload["round"], t.payload["step"], t.due_at) for t in room.timers}
     for key, incident in room.incidents.items():
         response, due = incident.response, incident.due
-        assert bool(response.waiting_on) == (response.status != "resolved"), "it says what it waits on"
-        assert (due is not None) == (response.status == "triggered"), "only who is waited for is timed"
+        assert bool(response.waiting_on) == (response.status != "resolved"), (
+            "it says what it waits on"
+        )
+        assert (due is not None) == (response.status == "triggered"), (
+            "only who is waited for is timed"
+        )
         assert due is None or (key, due.round, due.step, due.due_at) in timers, "its timer exists"
 
 
@@ -117,22 +140,33 @@ def check_quiet(world: World) -> None:
         # More than all, where intake was put back and has forgotten that it told.
         assert triaged.triage.intake_sequence >= incident.sequence, "triage has seen all"
         assert response.triage_sequence == triaged.sequence, "escalation has seen all"
-        assert (incident.status == "open") == (response.status != "resolved"), "open is open everywhere"
+        assert (incident.status == "open") == (response.status != "resolved"), (
+            "open is open everywhere"
+        )
         if incident.status == "open":
-            assert incident.held_back or incident.signal_count == triaged.triage.incident.signal_count, "all is told"
+            assert (
+                incident.held_back or incident.signal_count == triaged.triage.incident.signal_count
+            ), "all is told"
             assert response.intake_sequence == incident.sequence
             assert response.priority == triaged.triage.priority
         shown = world.reporting.incidents[key]
-        assert (shown.intake_sequence, shown.triage_sequence) == (triaged.triage.intake_sequence, triaged.sequence)
+        assert (shown.intake_sequence, shown.triage_sequence) == (
+            triaged.triage.intake_sequence,
+            triaged.sequence,
+        )
         summary = summarise(shown)
-        assert (summary.status, summary.number) == (response.status, incident.number), "reporting shows it as it is"
+        assert (summary.status, summary.number) == (response.status, incident.number), (
+            "reporting shows it as it is"
+        )
         assert summary.priority == triaged.triage.priority
     for accepted in world.firing.values():
         _check_not_lost(world, accepted)
 
 
 def _check_not_lost(world: World, accepted: Accepted) -> None:
-    """Who fires has an open incident, unless it was silent past its end, or somebody resolved it having seen it."""
+    """Who fires has an open incident, unless it was silent past its end, or somebody resolved it
+    having seen it.
+    """
     room, key, ends_at = world.intake, accepted.incident_id, accepted.alert.data.ends_at
     if ends_at and max(ends_at, accepted.at) <= world.now:
         return
@@ -141,7 +175,9 @@ def _check_not_lost(world: World, accepted: Accepted) -> None:
     incident = room.incidents[key]
     assert incident.cleared_at is None, "nothing clears while it fires"
     if incident.status == "open":
-        assert room.members[key, accepted.alert.alert_key].firing, "it fires in the incident that is open"
+        assert room.members[key, accepted.alert.alert_key].firing, (
+            "it fires in the incident that is open"
+        )
     elif key == accepted.incident_id:
         assert _was_seen(world, accepted), "a signal that nobody saw is not closed with the rest"
 
@@ -150,7 +186,12 @@ def _was_seen(world: World, accepted: Accepted) -> bool:
     if accepted.alert.signal.subject == accepted.incident_id:
         return True  # there is no response to an incident without the signal that made it
     if successor(world.intake.incidents[accepted.incident_id]) in world.intake.resolved_ahead:
-        return True  # in the life before the database was put back, it opened an incident that is over
+        return (
+            True  # in the life before the database was put back, it opened an incident that is over
+        )
     said = world.bus.topics[intake.TOPIC][accepted.said_before :]
     told = [event.sequence for event in said if event.subject == accepted.incident_id]
-    return bool(told) and world.escalation.incidents[accepted.incident_id].response.intake_sequence >= told[0]
+    return (
+        bool(told)
+        and world.escalation.incidents[accepted.incident_id].response.intake_sequence >= told[0]
+    )

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from services.escalation.policies.policy import Teams, read_teams
-
 from services.intake.incidents.policy import IntakePolicy
 from services.triage.catalogue.policy import Catalogue
 from shared.events.intake import Severity
@@ -43,7 +42,10 @@ TEAMS: list[PolicyFile[Teams]] = [
         _TEAMS.replace("users: [ana, ben]", "users: [ana]")
         .replace("users: [ben]", "users: [cleo]")
         .replace("user:ben", "user:cleo")
-        .replace("  ben: {name: Ben, email: ben@example.com", "  cleo: {name: Cleo, email: cleo@example.com"),
+        .replace(
+            "  ben: {name: Ben, email: ben@example.com",
+            "  cleo: {name: Cleo, email: cleo@example.com",
+        ),
         # Ana prefers mail, and the policies have changed places.
         _TEAMS.replace('hooks.example.com/ana"}', 'hooks.example.com/ana", methods: [email]}')
         .replace("payments: {policy: payments}", "payments: {policy: days}")
@@ -58,7 +60,9 @@ def _catalogue(version: str, **services: dict[str, Any]) -> PolicyFile[Catalogue
 
 
 CATALOGUES = [
-    _catalogue("first", checkout={"team": "payments", "tier": 1}, search={"team": "search", "tier": 3}),
+    _catalogue(
+        "first", checkout={"team": "payments", "tier": 1}, search={"team": "search", "tier": 3}
+    ),
     _catalogue("second", checkout={"team": "search", "tier": 2}),
     _catalogue("third", search={"team": "payments", "tier": 1}),
 ]
@@ -66,6 +70,8 @@ INTAKE = [
     IntakePolicy(),
     IntakePolicy(update_interval=timedelta(0), expiry_grace=timedelta(0)),
     IntakePolicy(
-        update_interval=timedelta(hours=1), expiry_grace=timedelta(minutes=30), default_severity=Severity.INFO
+        update_interval=timedelta(hours=1),
+        expiry_grace=timedelta(minutes=30),
+        default_severity=Severity.INFO,
     ),
 ]

@@ -1,15 +1,16 @@
-"""Escalation in memory: the real decisions about responses and their pages, with the ledger as a dict."""
+"""Escalation in memory: the real decisions about responses and their pages, with the ledger as a
+dict.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.escalation.policies.policy import Teams
-
 from services.escalation.delivery.domain.outcome import Failure
 from services.escalation.delivery.domain.settlement import Claim, settle
 from services.escalation.policies.domain import PageOrder
+from services.escalation.policies.policy import Teams
 from services.escalation.response import domain
 from services.escalation.response.domain import Decision, Incident
 from shared.events.facts import Event, new_event, next_sequence
@@ -46,37 +47,59 @@ class Escalation:
     def fire(self, timers: Sequence[Timer], now: datetime) -> None:
         for timer in timers:
             at = timer.payload
-            decision = domain.fire(self.incidents[timer.subject], at["round"], at["step"], self.teams.content, now)
+            decision = domain.fire(
+                self.incidents[timer.subject], at["round"], at["step"], self.teams.content, now
+            )
             self._apply(timer.subject, decision, now)
 
     def choose(self, place: int) -> UUID:
         """An incident to act on: of those that are not over, if any is not."""
-        going = [key for key, incident in self.incidents.items() if incident.response.status != "resolved"]
+        going = [
+            key
+            for key, incident in self.incidents.items()
+            if incident.response.status != "resolved"
+        ]
         keys = going or list(self.incidents)
         return keys[place % len(keys)]
 
     def acknowledge(self, key: UUID, now: datetime) -> None:
-        self._apply(key, domain.acknowledge(self.incidents[key], "ana", "link", now, self._unsent(key)), now)
+        self._apply(
+            key, domain.acknowledge(self.incidents[key], "ana", "link", now, self._unsent(key)), now
+        )
 
     def resolve(self, key: UUID, now: datetime) -> None:
-        self._apply(key, domain.resolve(self.incidents[key], "ana", "api", now, None, self._unsent(key)), now)
+        self._apply(
+            key,
+            domain.resolve(self.incidents[key], "ana", "api", now, None, self._unsent(key)),
+            now,
+        )
 
     def claimable(self, now: datetime) -> list[Delivery]:
         """Pages that are due, of incidents that nobody has taken."""
-        rows = [row for row in self.ledger.values() if row.status == "pending" and row.due_at <= now]
-        return [row for row in rows if self.incidents[row.order.incident_id].response.status == "triggered"]
+        rows = [
+            row for row in self.ledger.values() if row.status == "pending" and row.due_at <= now
+        ]
+        return [
+            row
+            for row in rows
+            if self.incidents[row.order.incident_id].response.status == "triggered"
+        ]
 
     def claim(self, row: Delivery, now: datetime) -> None:
         taken = replace(row, status="sending", attempts=row.attempts + 1)
         self.ledger[row.order.attempt_key] = taken
         incident = self.incidents[row.order.incident_id]
-        self.claims.append(Claim(row.order, taken.attempts, taken.possible_duplicate, now, None, incident))
+        self.claims.append(
+            Claim(row.order, taken.attempts, taken.possible_duplicate, now, None, incident)
+        )
 
     def record(self, claim: Claim, failure: Failure | None, now: datetime) -> None:
         """What came of a claimed page; its incident may have moved on since."""
         self.claims.remove(claim)
         key = claim.order.incident_id
-        settled, decision = settle(self.incidents[key], claim, failure, self.teams.content, now, 0.5)
+        settled, decision = settle(
+            self.incidents[key], claim, failure, self.teams.content, now, 0.5
+        )
         self.ledger[settled.attempt_key] = replace(
             self.ledger[settled.attempt_key],
             status=settled.status,
@@ -86,7 +109,11 @@ class Escalation:
         self._apply(key, decision, now)
 
     def _unsent(self, key: UUID) -> list[PageOrder]:
-        rows = [row for row in self.ledger.values() if row.order.incident_id == key and row.status == "pending"]
+        rows = [
+            row
+            for row in self.ledger.values()
+            if row.order.incident_id == key and row.status == "pending"
+        ]
         return [row.order for row in rows]
 
     def _apply(self, key: UUID, decision: Decision, now: datetime) -> None:

@@ -1,6 +1,8 @@
-"""The services in memory: the real decisions; dicts stand for tables, lists for timers. Each method is a transaction.
+"""The services in memory: the real decisions; dicts stand for tables, lists for timers. Each method
+is a transaction.
 
-What is done around a decision (which rows it is given, what is saved of it) is done as the handlers do it.
+What is done around a decision (which rows it is given, what is saved of it) is done as the handlers
+do it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +47,11 @@ class Intake:
         """What became of each alert that is no repeat."""
         fresh = list({a.signal.signal_id: a for a in alerts if not self._is_known(a)}.values())
         opened = {incident.fingerprint: incident for incident in self.open()}
-        wanted = {(opened[a.fingerprint].incident_id, a.alert_key) for a in fresh if a.fingerprint in opened}
+        wanted = {
+            (opened[a.fingerprint].incident_id, a.alert_key)
+            for a in fresh
+            if a.fingerprint in opened
+        }
         members = {key: self.members[key] for key in wanted & self.members.keys()}
         numbers = islice(self._numbers, numbers_needed(fresh, opened))
         outcome = absorb(fresh, opened, members, numbers, self.policy, self.epoch, now)
@@ -62,14 +68,22 @@ class Intake:
 
     def _is_known(self, alert: Alert) -> bool:
         subject = alert.signal.subject
-        return alert.signal.signal_id in self.known or subject in self.incidents or subject in self.resolved_ahead
+        return (
+            alert.signal.signal_id in self.known
+            or subject in self.incidents
+            or subject in self.resolved_ahead
+        )
 
     def on_escalation(self, events: Sequence[Event], now: datetime) -> None:
-        resolved = [event.data.response for event in events if isinstance(event.data, IncidentResolved)]
+        resolved = [
+            event.data.response for event in events if isinstance(event.data, IncidentResolved)
+        ]
         seen = {response.incident_id: response.intake_sequence for response in resolved}
         incidents = {key: self.incidents[key] for key in seen if key in self.incidents}
         self.resolved_ahead |= seen.keys() - incidents.keys()
-        numbers = islice(self._numbers, sum(swallows(incident, seen[key]) for key, incident in incidents.items()))
+        numbers = islice(
+            self._numbers, sum(swallows(incident, seen[key]) for key, incident in incidents.items())
+        )
         for key, incident in incidents.items():
             over = self.resolved_ahead
             self.incidents[key], told = close(incident, seen[key], numbers, self.epoch, now, over)
@@ -78,7 +92,9 @@ class Intake:
             self._tell([told], now)
             self._insert([told.incident])
             fresh = self.successors[key] = told.incident.incident_id
-            firing = {name: m for (owner, name), m in self.members.items() if owner == key and m.firing}
+            firing = {
+                name: m for (owner, name), m in self.members.items() if owner == key and m.firing
+            }
             self.members |= {(fresh, name): member for name, member in firing.items()}
             self._arm(EXPIRY, told.incident, now)
 
@@ -87,7 +103,9 @@ class Intake:
             if self.incidents[key].status != "open":
                 continue
             ended, next_end = self._end_expired(key, now - self.policy.expiry_grace)
-            self.incidents[key], news = expire(self.incidents[key], ended, next_end, self.policy, self.epoch, now)
+            self.incidents[key], news = expire(
+                self.incidents[key], ended, next_end, self.policy, self.epoch, now
+            )
             self._tell([news] if news else [], now)
             self._arm(EXPIRY, self.incidents[key], self.incidents[key].expiry_armed_at)
         for key in {timer.subject for timer in timers if timer.kind == UPDATE}:
@@ -96,10 +114,14 @@ class Intake:
                 self._tell([update], now)
 
     def _end_expired(self, key: UUID, before: datetime) -> tuple[int, datetime | None]:
-        ends = {k: m.ends_at for k, m in self.members.items() if k[0] == key and m.firing and m.ends_at}
+        ends = {
+            k: m.ends_at for k, m in self.members.items() if k[0] == key and m.firing and m.ends_at
+        }
         over = [member for member, ends_at in ends.items() if ends_at <= before]
         self.members |= {member: replace(self.members[member], firing=False) for member in over}
-        return len(over), min((ends_at for ends_at in ends.values() if ends_at > before), default=None)
+        return len(over), min(
+            (ends_at for ends_at in ends.values() if ends_at > before), default=None
+        )
 
     def _insert(self, incidents: Iterable[Incident]) -> None:
         for incident in incidents:
@@ -112,7 +134,9 @@ class Intake:
 
     def _tell(self, told: Iterable[Told], now: datetime) -> None:
         for item in told:
-            self.publish(new_event(item.incident.incident_id, item.incident.sequence, now, item.fact, None))
+            self.publish(
+                new_event(item.incident.incident_id, item.incident.sequence, now, item.fact, None)
+            )
 
 
 class Triage:
@@ -144,7 +168,9 @@ class Reporting:
 
 def due(timers: list[Timer], now: datetime, limit: int) -> list[Timer]:
     """Take the timers that are due, earliest first."""
-    taken = sorted((timer for timer in timers if timer.due_at <= now), key=lambda timer: timer.due_at)[:limit]
+    taken = sorted(
+        (timer for timer in timers if timer.due_at <= now), key=lambda timer: timer.due_at
+    )[:limit]
     for timer in taken:
         timers.remove(timer)
     return taken

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.escalation.oncall.policy import HandoffTime, Hours, Schedule
 
 from services.escalation.oncall.domain import on_call, window_at
+from services.escalation.oncall.policy import HandoffTime, Hours, Schedule
 
 _ZONES = sorted(available_timezones())
 _HOUR = timedelta(hours=1)
@@ -30,7 +30,9 @@ def changes(zone: str, year: int) -> list[datetime]:
             continue
         while after - before > timedelta(seconds=1):
             middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
-            before, after = (middle, after) if offset(middle) == offset(before) else (before, middle)
+            before, after = (
+                (middle, after) if offset(middle) == offset(before) else (before, middle)
+            )
         found.append(after)
     return found
 
@@ -40,7 +42,9 @@ def near_changes(draw: st.DrawFn) -> tuple[str, datetime]:
     """A zone and an instant within some hours of a change of its clocks, if it has any."""
     zone, year = draw(st.sampled_from(_ZONES)), draw(st.sampled_from(range(1985, 2036, 5)))
     change = draw(st.sampled_from(changes(zone, year) or [datetime(year, 3, 1, tzinfo=UTC)]))
-    return zone, change + draw(st.sampled_from(range(-8, 9))) * _HOUR / 2 + timedelta(seconds=draw(st.integers(-1, 1)))
+    return zone, change + draw(st.sampled_from(range(-8, 9))) * _HOUR / 2 + timedelta(
+        seconds=draw(st.integers(-1, 1))
+    )
 
 
 times = st.builds(time, st.sampled_from([0, 1, 2, 3, 4, 9, 22, 23]), st.sampled_from([0, 15, 30]))
@@ -54,7 +58,11 @@ def test_somebody_is_on_call_and_hands_over_to_the_next_as_the_clocks_change(
     zone, at = where
     began = at.date() + timedelta(days=start)
     schedule = Schedule(
-        time_zone=zone, rotation="daily", handoff=HandoffTime(handoff), start=began, users=("ana", "ben", "cleo")
+        time_zone=zone,
+        rotation="daily",
+        handoff=HandoffTime(handoff),
+        start=began,
+        users=("ana", "ben", "cleo"),
     )
     turn = on_call(schedule, at)
     assert turn is not None
@@ -68,11 +76,15 @@ def test_somebody_is_on_call_and_hands_over_to_the_next_as_the_clocks_change(
 
 @given(near_changes(), times, times)
 @settings(max_examples=150, derandomize=True, deadline=None)
-def test_day_and_night_leave_no_instant_out_and_share_none(where: tuple[str, datetime], dawn: time, dusk: time) -> None:
+def test_day_and_night_leave_no_instant_out_and_share_none(
+    where: tuple[str, datetime], dawn: time, dusk: time
+) -> None:
     zone, at = where
     day, night = Hours(from_=dawn, to=dusk), Hours(from_=dusk, to=dawn)
     opened = [window for hours in (day, night) if (window := window_at(hours, zone, at))]
-    assert len(opened) == (1 if dawn != dusk else 2), "both are the whole day when they begin together"
+    assert len(opened) == (1 if dawn != dusk else 2), (
+        "both are the whole day when they begin together"
+    )
     assert all(begins <= at < ends for begins, ends in opened)
 
 
@@ -83,7 +95,11 @@ def test_who_is_on_call_in_hours_is_who_has_the_turn_then_and_nobody_is_outside(
 ) -> None:
     zone, at = where
     always = Schedule(
-        time_zone=zone, rotation="daily", handoff=HandoffTime(time(2, 30)), start=date(2000, 1, 1), users=("ana", "ben")
+        time_zone=zone,
+        rotation="daily",
+        handoff=HandoffTime(time(2, 30)),
+        start=date(2000, 1, 1),
+        users=("ana", "ben"),
     )
     hours = Hours(from_=opens, to=closes)
     turn, window = on_call(always, at), window_at(hours, zone, at)
@@ -91,4 +107,10 @@ def test_who_is_on_call_in_hours_is_who_has_the_turn_then_and_nobody_is_outside(
     assert (limited is None) == (window is None)
     if limited and turn and window:
         assert limited.user == turn.user
-        assert limited.begins == max(turn.begins, window[0]) <= at < limited.ends == min(turn.ends, window[1])
+        assert (
+            limited.begins
+            == max(turn.begins, window[0])
+            <= at
+            < limited.ends
+            == min(turn.ends, window[1])
+        )

@@ -36,7 +36,9 @@ def meant(origin: str, identity: dict[str, Any]) -> tuple[Any, ...]:
 def test_an_alert_and_its_end_have_one_fingerprint(
     identity: dict[str, Any], begin: dict[str, Any], end: dict[str, Any]
 ) -> None:
-    assert fingerprint("probe", AlertData(**identity, **begin)) == fingerprint("probe", AlertData(**identity, **end))
+    assert fingerprint("probe", AlertData(**identity, **begin)) == fingerprint(
+        "probe", AlertData(**identity, **end)
+    )
 
 
 @given(identities, st.randoms(use_true_random=False))

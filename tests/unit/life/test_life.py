@@ -1,4 +1,6 @@
-"""The life of incidents under search: whatever comes, in any order, nobody is forgotten and nothing is told twice."""
+"""The life of incidents under search: whatever comes, in any order, nobody is forgotten and nothing
+is told twice.
+"""
 
 from datetime import datetime, timedelta
 from functools import reduce
@@ -18,8 +20,19 @@ from tests.unit.life.policies import CATALOGUES, INTAKE, TEAMS
 from tests.unit.life.world import World
 
 _ENDS = [None, timedelta(hours=-3), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)]
-_SPANS = [timedelta(seconds=1), timedelta(seconds=15), timedelta(minutes=4), timedelta(hours=1), timedelta(days=1)]
-_FAILURES = [None, Failure("HTTP 500"), Failure("time-out", uncertain=True), Failure("HTTP 404", final=True)]
+_SPANS = [
+    timedelta(seconds=1),
+    timedelta(seconds=15),
+    timedelta(minutes=4),
+    timedelta(hours=1),
+    timedelta(days=1),
+]
+_FAILURES = [
+    None,
+    Failure("HTTP 500"),
+    Failure("time-out", uncertain=True),
+    Failure("HTTP 404", final=True),
+]
 
 said = st.fixed_dictionaries(
     {
@@ -32,7 +45,9 @@ said = st.fixed_dictionaries(
     }
 )
 # Reporting listens in at the end: in any order of reading it has to come to the same.
-paths = st.sampled_from([(reader, READS[reader][0]) for reader in ("intake", "triage", "escalation")])
+paths = st.sampled_from(
+    [(reader, READS[reader][0]) for reader in ("intake", "triage", "escalation")]
+)
 services = st.sampled_from(["intake", "triage"])
 picks = st.integers(0, 50)
 versions = st.integers(0, 2)
@@ -163,7 +178,9 @@ class Life(RuleBasedStateMachine):
         backwards = [event for topic in topics for event in (*topic[::-1], *topic[::2])]
         for key, incident in self.world.reporting.incidents.items():
             own = [event for event in backwards if event.subject == key]
-            assert reduce(absorb, own, Incident(key)) == incident, "no order of reading changes what is shown"
+            assert reduce(absorb, own, Incident(key)) == incident, (
+                "no order of reading changes what is shown"
+            )
 
     def alert(self, what: dict[str, Any]) -> Alert:
         now: datetime = self.world.now
@@ -176,7 +193,8 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-# Without Phase.explain, and for one fault at a time: a failure has to be told before the run's own time-out.
+# Without Phase.explain, and for one fault at a time: a failure has to be told before the run's own
+# time-out.
 TestLife.settings = settings(
     max_examples=300,
     stateful_step_count=40,

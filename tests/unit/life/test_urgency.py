@@ -14,12 +14,16 @@ from tests.unit.triage.test_domain import incident
 
 def priority(severity: Severity, tier: int | None) -> Priority:
     known = {"checkout": CatalogueService(team="payments", tier=tier)} if tier else {}
-    catalogue = PolicyFile("catalogue.yaml", "v", "", Catalogue(default_team="platform", services=known))
+    catalogue = PolicyFile(
+        "catalogue.yaml", "v", "", Catalogue(default_team="platform", services=known)
+    )
     return triage(incident(severity=severity), 1, catalogue).priority
 
 
 @pytest.mark.parametrize(("tier", "severity"), list(product([1, 2, 3, 4, None], Severity)))
-def test_a_worse_severity_or_a_weightier_service_never_lowers_priority(tier: int | None, severity: Severity) -> None:
+def test_a_worse_severity_or_a_weightier_service_never_lowers_priority(
+    tier: int | None, severity: Severity
+) -> None:
     milder = list(Severity)[list(Severity).index(severity) :]
     lighter = [tier] if tier is None else range(tier, 5)
     here = priority(severity, tier)

@@ -67,9 +67,15 @@ class World:
             self.firing[place] = Accepted(alert, incident_id, self.now, said)
 
     def _copy(self, service: str) -> dict[str, Any]:
-        rows = {name: copy(rows) for name, rows in vars(getattr(self, service)).items() if isinstance(rows, _TABLES)}
+        rows = {
+            name: copy(rows)
+            for name, rows in vars(getattr(self, service)).items()
+            if isinstance(rows, _TABLES)
+        }
         places = {
-            (reader, topic): self.bus.places[reader, topic] for reader, topic in self.bus.places if reader == service
+            (reader, topic): self.bus.places[reader, topic]
+            for reader, topic in self.bus.places
+            if reader == service
         }
         return {
             "rows": rows,
@@ -92,7 +98,11 @@ class World:
                 self.bus.places[reader, topic] = kept["places"].get((reader, topic), 0)
         room.epoch += 1
         if service == "intake":
-            self.read, self.joined, self.firing = kept["read"], copy(kept["joined"]), copy(kept["firing"])
+            self.read, self.joined, self.firing = (
+                kept["read"],
+                copy(kept["joined"]),
+                copy(kept["firing"]),
+            )
 
     def deliver(self, reader: str, topic: str, count: int = _ALL) -> None:
         if events := self.bus.take(reader, topic, count):
@@ -128,5 +138,11 @@ class World:
 
     def _busy(self) -> bool:
         timers = self.intake.timers + self.escalation.timers
-        waiting = any(self.bus.waiting(reader, topic) for reader, topics in READS.items() for topic in topics)
-        return waiting or self.read < len(self.signals) or any(timer.due_at <= self.now for timer in timers)
+        waiting = any(
+            self.bus.waiting(reader, topic) for reader, topics in READS.items() for topic in topics
+        )
+        return (
+            waiting
+            or self.read < len(self.signals)
+            or any(timer.due_at <= self.now for timer in timers)
+        )

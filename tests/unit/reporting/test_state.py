@@ -43,7 +43,9 @@ EVENTS = whole(OUTAGE)
 
 @given(st.permutations(EVENTS), st.lists(st.sampled_from(EVENTS)))
 @settings(max_examples=200, deadline=None)
-def test_any_order_with_repeats_gives_the_same_state(order: list[Event], repeats: list[Event]) -> None:
+def test_any_order_with_repeats_gives_the_same_state(
+    order: list[Event], repeats: list[Event]
+) -> None:
     shuffled = [*order, *repeats]
     assert fold(OUTAGE, shuffled) == fold(OUTAGE, EVENTS)
 
@@ -88,20 +90,34 @@ def test_the_story_has_times_pages_and_the_change_before() -> None:
     outage = Outage()
     events = whole(outage)
     deployed = change(made_at=OPENED - timedelta(minutes=5)).data.change  # type: ignore[attr-defined]
-    story = tell(fold(outage, events), [entry(e) for e in events], 0, [deployed], "http://traces/{trace_id}")
+    story = tell(
+        fold(outage, events), [entry(e) for e in events], 0, [deployed], "http://traces/{trace_id}"
+    )
     assert story.time_to_acknowledge == timedelta(minutes=2)
     assert story.time_to_resolve == timedelta(minutes=30)
-    assert story.timeline[0].title == "Deployment v41: new payment client (5 min before the incident)"
+    assert (
+        story.timeline[0].title == "Deployment v41: new payment client (5 min before the incident)"
+    )
     assert story.timeline[-1].title == "Resolved: cleared at the source"
-    assert [(page.user, page.step, page.outcome) for page in story.pages] == [("ana", 1, "sent"), ("ben", 2, "sent")]
+    assert [(page.user, page.step, page.outcome) for page in story.pages] == [
+        ("ana", 1, "sent"),
+        ("ben", 2, "sent"),
+    ]
     assert "on call" in story.pages[0].why[0]
     assert story.trace_url == f"http://traces/{outage.trace.trace_id}"
-    assert {e.trace_id for e in story.timeline if e.type != "ChangeRecorded"} == {outage.trace.trace_id}
+    assert {e.trace_id for e in story.timeline if e.type != "ChangeRecorded"} == {
+        outage.trace.trace_id
+    }
 
 
 def test_a_page_that_failed_and_then_arrived_is_one_page() -> None:
     outage = Outage()
-    events = [outage.started(), outage.page_failed(0.1), outage.paged(0.3), outage.page_failed(0.4, "ben", final=True)]
+    events = [
+        outage.started(),
+        outage.page_failed(0.1),
+        outage.paged(0.3),
+        outage.page_failed(0.4, "ben", final=True),
+    ]
     story = tell(fold(outage, events), [entry(e) for e in reversed(events)], 0, [], None)
     assert [(p.user, p.outcome, p.error) for p in story.pages] == [
         ("ana", "sent", "HTTP 500"),
@@ -111,7 +127,14 @@ def test_a_page_that_failed_and_then_arrived_is_one_page() -> None:
 
 def test_durations_read_as_people_write_them() -> None:
     spans = (0, 45, 125, 120, 3 * 3600, 86400 * 4 + 7300)
-    assert [duration(timedelta(seconds=s)) for s in spans] == ["0 s", "45 s", "2 min 5 s", "2 min", "3 h", "4 d 2 h"]
+    assert [duration(timedelta(seconds=s)) for s in spans] == [
+        "0 s",
+        "45 s",
+        "2 min 5 s",
+        "2 min",
+        "3 h",
+        "4 d 2 h",
+    ]
     assert duration(-timedelta(seconds=9)) == "0 s"
     assert apart(OPENED + timedelta(hours=1), OPENED) == "1 h after"
 

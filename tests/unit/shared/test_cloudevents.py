@@ -11,7 +11,14 @@ from cloudevents.v1.http import CloudEvent as Oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.events.cloudevents import MAX_EVENT_BYTES, Malformed, from_record, from_structured, load_json, to_structured
+from shared.events.cloudevents import (
+    MAX_EVENT_BYTES,
+    Malformed,
+    from_record,
+    from_structured,
+    load_json,
+    to_structured,
+)
 from shared.kafka.record import Record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -20,20 +27,37 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def record(value: bytes | None, **headers: str | bytes) -> Record:
-    pairs = tuple((name, text.encode() if isinstance(text, str) else text) for name, text in headers.items())
+    pairs = tuple(
+        (name, text.encode() if isinstance(text, str) else text) for name, text in headers.items()
+    )
     return Record("tocsin.signals.v1", 0, 0, NOON, None, value, pairs)
 
 
 def test_structured_mode() -> None:
-    event = from_record(record(orjson.dumps(GOOD | {"time": "2026-03-01T13:00:00+01:00", "traceparent": TRACE})))
-    assert (event.id, event.source, event.type, event.data, event.time) == ("1", "/probe", "t", {"a": 1}, NOON)
+    event = from_record(
+        record(orjson.dumps(GOOD | {"time": "2026-03-01T13:00:00+01:00", "traceparent": TRACE}))
+    )
+    assert (event.id, event.source, event.type, event.data, event.time) == (
+        "1",
+        "/probe",
+        "t",
+        {"a": 1},
+        NOON,
+    )
     assert event.trace is not None
     assert event.trace.traceparent == TRACE
 
 
 def test_binary_mode() -> None:
     event = from_record(
-        record(b'{"a":1}', ce_specversion="1.0", ce_id="1", ce_source="/probe", ce_type="t", traceparent=TRACE)
+        record(
+            b'{"a":1}',
+            ce_specversion="1.0",
+            ce_id="1",
+            ce_source="/probe",
+            ce_type="t",
+            traceparent=TRACE,
+        )
     )
     assert event.data == {"a": 1}
     assert event.trace is not None
@@ -80,14 +104,19 @@ def test_deep_nesting_is_refused() -> None:
         load_json(b"[" * 100_000)
 
 
-@given(st.binary(max_size=200), st.dictionaries(st.text(max_size=20), st.binary(max_size=50), max_size=5))
+@given(
+    st.binary(max_size=200),
+    st.dictionaries(st.text(max_size=20), st.binary(max_size=50), max_size=5),
+)
 def test_no_bytes_raise_anything_but_malformed(value: bytes, headers: dict[str, bytes]) -> None:
     with contextlib.suppress(Malformed):
         from_record(Record("t", 0, 0, NOON, None, value, tuple(headers.items())))
 
 
 def test_what_we_write_the_reference_library_reads() -> None:
-    event = from_structured(GOOD | {"time": "2026-03-01T12:00:00Z", "subject": "s", "sequence": "7"})
+    event = from_structured(
+        GOOD | {"time": "2026-03-01T12:00:00Z", "subject": "s", "sequence": "7"}
+    )
     attributes = to_structured(event)
     data = attributes.pop("data")
     oracle = Oracle(attributes, data)

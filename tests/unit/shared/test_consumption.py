@@ -101,9 +101,17 @@ class Consumer:
         (Position(5, 8, NOON), 0, 5, 5),
         (Position(10), 0, 10, 10),
     ],
-    ids=["no row", "its last record proves the log", "retention took that one", "set back by hand", "nothing read yet"],
+    ids=[
+        "no row",
+        "its last record proves the log",
+        "retention took that one",
+        "set back by hand",
+        "nothing read yet",
+    ],
 )
-def test_where_a_partition_starts(row: Position | None, beginning: int, stands_at: int, cursor: int) -> None:
+def test_where_a_partition_starts(
+    row: Position | None, beginning: int, stands_at: int, cursor: int
+) -> None:
     partition, consumer = Partition(TopicPartition(*PLACE), PLACE), Consumer()
 
     partition.start(consumer, row, beginning)

@@ -18,7 +18,13 @@ def test_fields_of_the_caller_stand_beside_the_message() -> None:
     record = logging.LogRecord("shared.x", logging.WARNING, "x.py", 1, "lost %d", (3,), None)
     record.trace_id = "4bf9"
     logged = line(record)
-    assert (logged["level"], logged["service"], logged["logger"], logged["message"], logged["trace_id"]) == (
+    assert (
+        logged["level"],
+        logged["service"],
+        logged["logger"],
+        logged["message"],
+        logged["trace_id"],
+    ) == (
         "warning",
         "intake",
         "shared.x",

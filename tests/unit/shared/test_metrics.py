@@ -1,4 +1,6 @@
-"""What is recorded counts once, when its transaction has committed; and Prometheus can read all of it."""
+"""What is recorded counts once, when its transaction has committed; and Prometheus can read all of
+it.
+"""
 
 import asyncio
 import os
@@ -24,7 +26,17 @@ from shared.telemetry import (
 )
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
-from shared.telemetry.metrics import DEAD_LETTERS, LAG, OUTBOX_ROWS, PAGES, SENT, STAGES, STOPPED, TIME_TO_PAGE, Metric
+from shared.telemetry.metrics import (
+    DEAD_LETTERS,
+    LAG,
+    OUTBOX_ROWS,
+    PAGES,
+    SENT,
+    STAGES,
+    STOPPED,
+    TIME_TO_PAGE,
+    Metric,
+)
 from shared.telemetry.recording import measure_now
 
 OPENMETRICS, TEXT = "application/openmetrics-text; version=1.0.0", "text/plain"
@@ -100,7 +112,9 @@ def test_counts_of_a_transaction_count_when_it_has_ended() -> None:
     assert series(TIME_TO_PAGE, "_sum") == {(): 0.3}
 
 
-def test_a_transaction_that_is_rolled_back_is_forgotten_and_counts_once_when_it_is_done_again() -> None:
+def test_a_transaction_that_is_rolled_back_is_forgotten_and_counts_once_when_it_is_done_again() -> (
+    None
+):
     def work(error: Exception | None) -> None:
         with recorded_at_the_end():
             measure(TIME_TO_PAGE, 0.3)
@@ -153,7 +167,9 @@ async def test_transactions_that_overlap_do_not_take_each_others_counts_along() 
             await both.wait()
             bury(error=error)
 
-    results = await asyncio.gather(work("good", None), work("bad", Broken()), return_exceptions=True)
+    results = await asyncio.gather(
+        work("good", None), work("bad", Broken()), return_exceptions=True
+    )
     assert [type(result) for result in results] == [type(None), Broken]
     assert counted() == {("good",): 1}
 
@@ -170,8 +186,13 @@ def test_an_empty_value_leaves_its_attribute_out_and_is_an_empty_label_to_promet
     measure(SENT, 3, "kafka", "send", ORIGIN, "")
     measure(SENT, 1, "kafka", "send", ORIGIN, "KafkaError")
     attributes = [dict(point.attributes or {}) for point in points(SENT)]
-    assert [attribute.get("error.type", "none") for attribute in attributes] == ["none", "KafkaError"]
-    assert series(SENT, "_total") == {("kafka", "send", ORIGIN, error): n for error, n in (("", 3), ("KafkaError", 1))}
+    assert [attribute.get("error.type", "none") for attribute in attributes] == [
+        "none",
+        "KafkaError",
+    ]
+    assert series(SENT, "_total") == {
+        ("kafka", "send", ORIGIN, error): n for error, n in (("", 3), ("KafkaError", 1))
+    }
 
 
 def points(metric: Metric) -> list[Any]:
@@ -180,19 +201,30 @@ def points(metric: Metric) -> list[Any]:
     assert data is not None
     scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
     return [
-        point for scope in scopes for one in scope.metrics if one.name == metric.name for point in one.data.data_points
+        point
+        for scope in scopes
+        for one in scope.metrics
+        if one.name == metric.name
+        for point in one.data.data_points
     ]
 
 
 def test_counters_whose_values_are_known_begin_at_nothing() -> None:
-    known = {(result, method): 0.0 for result in ("sent", "retry", "failed") for method in ("webhook", "email")}
+    known = {
+        (result, method): 0.0
+        for result in ("sent", "retry", "failed")
+        for method in ("webhook", "email")
+    }
     assert series(PAGES, "_total") == known
     measure(PAGES, 1, "sent", "email")
     assert series(PAGES, "_total") == known | {("sent", "email"): 1}
 
 
 def test_a_level_that_is_not_set_again_disappears() -> None:
-    set_levels([LAG, OUTBOX_ROWS], [Level(LAG, 5, ("a", 0)), Level(LAG, 7, ("a", 1)), Level(OUTBOX_ROWS, 2)])
+    set_levels(
+        [LAG, OUTBOX_ROWS],
+        [Level(LAG, 5, ("a", 0)), Level(LAG, 7, ("a", 1)), Level(OUTBOX_ROWS, 2)],
+    )
     assert series(LAG) == {("a", "0"): 5, ("a", "1"): 7}
     set_levels([LAG, STOPPED], [Level(LAG, 0, ("a", 1))])
     assert series(LAG) == {("a", "1"): 0}
@@ -201,7 +233,9 @@ def test_a_level_that_is_not_set_again_disappears() -> None:
     assert series(LAG) == series(OUTBOX_ROWS) == {}
 
 
-def test_a_histogram_has_cumulative_buckets_and_the_trace_of_one_of_those_in_each(traced: None) -> None:
+def test_a_histogram_has_cumulative_buckets_and_the_trace_of_one_of_those_in_each(
+    traced: None,
+) -> None:
     for seconds, trace in ((0.03, None), (0.04, SAMPLED), (400, SAMPLED)):
         measure(STAGES, seconds, "page", trace=trace)
     found = family(STAGES)
@@ -210,7 +244,10 @@ def test_a_histogram_has_cumulative_buckets_and_the_trace_of_one_of_those_in_eac
     assert [buckets[bound].value for bound in ("0.025", "0.05", "300.0", "+Inf")] == [0, 2, 2, 3]
     examples = {bound: bucket.exemplar for bound, bucket in buckets.items() if bucket.exemplar}
     _, trace_id, span_id, _ = SAMPLED.traceparent.split("-")
-    assert {bound: example.value for bound, example in examples.items()} == {"0.05": 0.04, "+Inf": 400}
+    assert {bound: example.value for bound, example in examples.items()} == {
+        "0.05": 0.04,
+        "+Inf": 400,
+    }
     for example in examples.values():
         assert example.labels == {"trace_id": trace_id, "span_id": span_id}
 
@@ -223,7 +260,9 @@ def test_without_traces_a_histogram_shows_none() -> None:
     assert [sample.exemplar for sample in found.samples if sample.exemplar] == []
 
 
-def test_who_does_not_ask_for_openmetrics_gets_the_text_format_without_examples(traced: None) -> None:
+def test_who_does_not_ask_for_openmetrics_gets_the_text_format_without_examples(
+    traced: None,
+) -> None:
     measure(STAGES, 0.04, "page", trace=SAMPLED)
     measure(DEAD_LETTERS, 1, ORIGIN)
     assert scraped()[1].startswith("application/openmetrics-text")
@@ -241,7 +280,9 @@ def test_hostile_values_stay_values() -> None:
     assert counted() == {(hostile,): 1}
 
 
-def test_another_services_metric_is_not_recorded_and_off_nothing_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_services_metric_is_not_recorded_and_off_nothing_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     stop_telemetry()
     configure_telemetry("reporting")
     measure(PAGES, 1, "sent", "email")

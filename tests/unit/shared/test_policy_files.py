@@ -1,4 +1,6 @@
-"""Policy files: what is wrong is said with its file, its line and its mend; what is right is read without guesses."""
+"""Policy files: what is wrong is said with its file, its line and its mend; what is right is read
+without guesses.
+"""
 
 import contextlib
 import hashlib
@@ -12,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from shared.policy.files import Duration, Finding, InvalidPolicy, PolicyFile, PolicyModel, keys_of, read_policy
+from shared.policy.files import (
+    Duration,
+    Finding,
+    InvalidPolicy,
+    PolicyFile,
+    PolicyModel,
+    keys_of,
+    read_policy,
+)
 from shared.policy.tree import MAX_BYTES
 
 
@@ -69,7 +79,9 @@ def test_the_key_that_was_meant_is_one_that_may_stand_there() -> None:
     assert errors_of("bells:\n  first: {tone: low, form: x}\n") == [
         "bells.yaml:2: unknown key `form`; did you mean `from`?"
     ]
-    assert errors_of("bells: {first: {tone: low}}\ntoen: low\n") == ["bells.yaml:2: unknown key `toen`"]
+    assert errors_of("bells: {first: {tone: low}}\ntoen: low\n") == [
+        "bells.yaml:2: unknown key `toen`"
+    ]
 
 
 def test_all_errors_are_listed_in_the_order_of_their_lines() -> None:
@@ -111,7 +123,9 @@ def test_a_file_with_thousands_of_errors_is_refused_with_the_first_of_them() -> 
             yield finding
 
     with pytest.raises(InvalidPolicy) as caught:
-        read_policy("bells.yaml", b"bells: {}\norder: [%s]" % (b"x," * 5000), Bells, one_after_the_other)
+        read_policy(
+            "bells.yaml", b"bells: {}\norder: [%s]" % (b"x," * 5000), Bells, one_after_the_other
+        )
     assert len(caught.value.errors) == looked_at == 50
     assert len(errors_of("bells: {}\n" + "".join(f"bell{n}: {{}}\n" for n in range(5000)))) == 50
 
@@ -119,10 +133,19 @@ def test_a_file_with_thousands_of_errors_is_refused_with_the_first_of_them() -> 
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        (b"bells: [", "bells.yaml:1: not YAML: expected the node content, but found '<stream end>'"),
-        (b"a: 1\nb: {c: d\n", "bells.yaml:3: not YAML: expected ',' or '}', but got '<stream end>'"),
+        (
+            b"bells: [",
+            "bells.yaml:1: not YAML: expected the node content, but found '<stream end>'",
+        ),
+        (
+            b"a: 1\nb: {c: d\n",
+            "bells.yaml:3: not YAML: expected ',' or '}', but got '<stream end>'",
+        ),
         (b"bells: {}\n\xff", "bells.yaml:2: the file is not UTF-8"),
-        (b"bells: \x00", "bells.yaml:1: not YAML: unacceptable character #x0000: special characters are not allowed"),
+        (
+            b"bells: \x00",
+            "bells.yaml:1: not YAML: unacceptable character #x0000: special characters are not allowed",
+        ),
         (b"- a", "bells.yaml:1: `the file`: keys and values are expected here"),
         (b"", "bells.yaml:1: the key `bells` is missing; add `bells:`"),
         (b"bells: {}\n---\nbells: {}", "bells.yaml:2: not YAML: but found another document"),
@@ -130,8 +153,14 @@ def test_a_file_with_thousands_of_errors_is_refused_with_the_first_of_them() -> 
             b"bells: !!python/none x",
             "bells.yaml:1: the tag tag:yaml.org,2002:python/none is not known; write the value plainly",
         ),
-        (b"bells: {}\norder: !secret x", "bells.yaml:2: the tag !secret is not known; write the value plainly"),
-        (b"a: &a {b: 1}\nbells: {<<: *a}", "bells.yaml:2: this kind of key is not supported; write the keys out"),
+        (
+            b"bells: {}\norder: !secret x",
+            "bells.yaml:2: the tag !secret is not known; write the value plainly",
+        ),
+        (
+            b"a: &a {b: 1}\nbells: {<<: *a}",
+            "bells.yaml:2: this kind of key is not supported; write the keys out",
+        ),
         (
             b"[" * 5000,
             "bells.yaml:1: the file is nested too deeply, or grows too large by its aliases",
@@ -141,7 +170,8 @@ def test_a_file_with_thousands_of_errors_is_refused_with_the_first_of_them() -> 
             "bells.yaml:1: the file is nested too deeply, or grows too large by its aliases",
         ),
         (
-            b"a0: &a0 [x, x]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 25)),
+            b"a0: &a0 [x, x]\n"
+            + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 25)),
             "bells.yaml:1: the file is nested too deeply, or grows too large by its aliases",
         ),
         (
@@ -167,7 +197,9 @@ def test_a_value_can_come_from_the_environment_and_is_not_kept_in_the_text() -> 
     assert "north" not in policy.text
 
 
-def test_a_variable_that_is_unset_or_not_ours_is_an_error_with_its_line_and_never_shows_a_value() -> None:
+def test_a_variable_that_is_unset_or_not_ours_is_an_error_with_its_line_and_never_shows_a_value() -> (
+    None
+):
     text = "bells:\n  first:\n    tone: low\n    note: ${TOCSIN_TOWER}\n    wait: ${HOME}\n"
     assert errors_of(text, HOME="/root") == [
         "bells.yaml:4: the environment variable TOCSIN_TOWER is not set; set it, or write the value here",
@@ -175,17 +207,25 @@ def test_a_variable_that_is_unset_or_not_ours_is_an_error_with_its_line_and_neve
     ]
     assert not any(
         "hush" in error
-        for error in errors_of("bells: {first: {tone: '${TOCSIN_TONE}', wait: '${TOCSIN_TONE}'}}", TOCSIN_TONE="hush")
+        for error in errors_of(
+            "bells: {first: {tone: '${TOCSIN_TONE}', wait: '${TOCSIN_TONE}'}}", TOCSIN_TONE="hush"
+        )
     )
 
 
 @given(st.integers(1, 500), st.sampled_from([("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]))
 def test_durations_have_a_unit(number: int, unit: tuple[str, int]) -> None:
-    wait = read(f"bells: {{first: {{tone: low, wait: {number}{unit[0]}}}}}").content.bells["first"].wait
+    wait = (
+        read(f"bells: {{first: {{tone: low, wait: {number}{unit[0]}}}}}")
+        .content.bells["first"]
+        .wait
+    )
     assert wait.total_seconds() == number * unit[1]
 
 
-@pytest.mark.parametrize("wait", ["15", "s", "-1s", "1.5h", "1w", "9999999d", "99999999999999999999d"])
+@pytest.mark.parametrize(
+    "wait", ["15", "s", "-1s", "1.5h", "1w", "9999999d", "99999999999999999999d"]
+)
 def test_a_duration_without_its_unit_or_without_end_is_refused(wait: str) -> None:
     (error,) = errors_of(f"bells: {{first: {{tone: low, wait: {wait}}}}}")
     assert error.endswith("write a duration as a number with its unit: 15s, 2m, 1h or 7d")

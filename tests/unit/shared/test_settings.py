@@ -19,9 +19,15 @@ def test_networks_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("TOCSIN_HTTP_PORT", "http"), ("TOCSIN_HTTP_PORT", "70000"), ("TOCSIN_ALLOWED_NETWORKS", "10.0.0.1/8")],
+    [
+        ("TOCSIN_HTTP_PORT", "http"),
+        ("TOCSIN_HTTP_PORT", "70000"),
+        ("TOCSIN_ALLOWED_NETWORKS", "10.0.0.1/8"),
+    ],
 )
-def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable):
         load_settings()

@@ -1,4 +1,6 @@
-"""A span's place, links, attributes and end; and that switched off, nothing is made and everything is handed on."""
+"""A span's place, links, attributes and end; and that switched off, nothing is made and everything
+is handed on.
+"""
 
 import asyncio
 import os
@@ -14,7 +16,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from shared.events.trace_context import TraceContext, new_trace
-from shared.telemetry import batch_span, batches, configure_telemetry, export, span, spans, stop_telemetry, tracing
+from shared.telemetry import (
+    batch_span,
+    batches,
+    configure_telemetry,
+    export,
+    span,
+    spans,
+    stop_telemetry,
+    tracing,
+)
 from shared.telemetry.attributes import PAGE_METHOD
 from shared.telemetry.spans import PAGE, REPORT
 
@@ -41,25 +52,33 @@ def ids(position: TraceContext) -> tuple[str, str]:
     return trace_id, span_id
 
 
-def test_a_span_hangs_from_its_parent_and_hands_its_own_place_on(exported: InMemorySpanExporter) -> None:
+def test_a_span_hangs_from_its_parent_and_hands_its_own_place_on(
+    exported: InMemorySpanExporter,
+) -> None:
     with span(REPORT, UNSAMPLED) as outer, span(spans.UPDATE, outer) as inner:
         assert outer is not None
         assert inner is not None
     by_name = {found.name: found for found in exported.get_finished_spans()}
-    parents = {name: f"{found.parent.span_id:016x}" for name, found in by_name.items() if found.parent}
+    parents = {
+        name: f"{found.parent.span_id:016x}" for name, found in by_name.items() if found.parent
+    }
     assert parents == {"report incident": ids(UNSAMPLED)[1], "update incident": ids(outer)[1]}
     assert {ids(position)[0] for position in (outer, inner)} == {ids(UNSAMPLED)[0]}
     assert inner.tracestate == "vendor=1"
 
 
-def test_an_incident_is_recorded_though_its_publisher_did_not_sample(exported: InMemorySpanExporter) -> None:
+def test_an_incident_is_recorded_though_its_publisher_did_not_sample(
+    exported: InMemorySpanExporter,
+) -> None:
     with span(REPORT, UNSAMPLED) as here:
         assert here is not None
     assert int(here.traceparent[-2:], 16) & 1, "whoever comes after is told so"
     assert only(exported).name == "report incident"
 
 
-def test_without_a_parent_a_trace_begins_even_inside_another_span(exported: InMemorySpanExporter) -> None:
+def test_without_a_parent_a_trace_begins_even_inside_another_span(
+    exported: InMemorySpanExporter,
+) -> None:
     with span(REPORT) as one, span(REPORT) as two:
         assert one is not None
         assert two is not None
@@ -67,7 +86,9 @@ def test_without_a_parent_a_trace_begins_even_inside_another_span(exported: InMe
     assert [found.parent for found in exported.get_finished_spans()] == [None, None]
 
 
-def test_spans_of_tasks_that_overlap_do_not_become_each_others_parents(exported: InMemorySpanExporter) -> None:
+def test_spans_of_tasks_that_overlap_do_not_become_each_others_parents(
+    exported: InMemorySpanExporter,
+) -> None:
     async def hold(own: TraceContext, begun: asyncio.Event, other: asyncio.Event) -> None:
         with span(REPORT, own):
             begun.set()
@@ -79,12 +100,19 @@ def test_spans_of_tasks_that_overlap_do_not_become_each_others_parents(exported:
         return parents
 
     parents = asyncio.run(both())
-    seen = {f"{found.parent.span_id:016x}" for found in exported.get_finished_spans() if found.parent}
+    seen = {
+        f"{found.parent.span_id:016x}" for found in exported.get_finished_spans() if found.parent
+    }
     assert seen == {ids(parent)[1] for parent in parents}
 
 
-def test_a_body_that_raises_leaves_its_type_and_not_a_word_of_what_it_said(exported: InMemorySpanExporter) -> None:
-    with pytest.raises(ValueError, match="hunter2"), span(PAGE, attributes={PAGE_METHOD: "webhook"}):
+def test_a_body_that_raises_leaves_its_type_and_not_a_word_of_what_it_said(
+    exported: InMemorySpanExporter,
+) -> None:
+    with (
+        pytest.raises(ValueError, match="hunter2"),
+        span(PAGE, attributes={PAGE_METHOD: "webhook"}),
+    ):
         raise ValueError("https://user:hunter2@hooks.example/")
     found = only(exported)
     assert found.status.status_code is StatusCode.ERROR
@@ -100,7 +128,9 @@ def test_what_was_cancelled_did_not_succeed(exported: InMemorySpanExporter) -> N
     assert only(exported).status.status_code is StatusCode.ERROR
 
 
-@pytest.mark.parametrize(("operation", "kind"), [("send", SpanKind.CLIENT), ("process", SpanKind.CONSUMER)])
+@pytest.mark.parametrize(
+    ("operation", "kind"), [("send", SpanKind.CLIENT), ("process", SpanKind.CONSUMER)]
+)
 def test_a_batch_is_a_span_of_its_own_with_at_most_128_different_links(
     operation: batches.Operation, kind: SpanKind, exported: InMemorySpanExporter
 ) -> None:
@@ -109,7 +139,9 @@ def test_a_batch_is_a_span_of_its_own_with_at_most_128_different_links(
         pass
     found = only(exported)
     assert (found.name, found.kind, found.parent) == (f"{operation} tocsin.intake.v1", kind, None)
-    assert [f"{link.context.span_id:016x}" for link in found.links] == [ids(trace)[1] for trace in traces[:128]]
+    assert [f"{link.context.span_id:016x}" for link in found.links] == [
+        ids(trace)[1] for trace in traces[:128]
+    ]
     assert dict(found.attributes or {}) == {
         "messaging.system": "kafka",
         "messaging.destination.name": "tocsin.intake.v1",
@@ -125,7 +157,10 @@ def test_a_batch_is_a_span_of_its_own_with_at_most_128_different_links(
         {},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": ""},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_SDK_DISABLED": "true"},
-        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"},
+        {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9",
+            "OTEL_TRACES_EXPORTER": "none",
+        },
     ],
 )
 def test_off_a_span_hands_its_parent_on_and_no_thread_is_started(

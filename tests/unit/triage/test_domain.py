@@ -34,7 +34,11 @@ CATALOGUE = PolicyFile(
         {
             "default_team": "platform",
             "services": {
-                "checkout": {"team": "payments", "tier": 1, "runbook": "https://runbooks.example/checkout"},
+                "checkout": {
+                    "team": "payments",
+                    "tier": 1,
+                    "runbook": "https://runbooks.example/checkout",
+                },
                 "search": {"team": "discovery", "tier": 3},
                 "probe": {"team": "platform", "tier": 4, "synthetic": "true"},
             },
@@ -73,10 +77,15 @@ def incident(**changes: Any) -> ReportedIncident:
         ("nowhere", Severity.ERROR, Priority.P3),
     ],
 )
-def test_impact_times_urgency_is_priority(service: str, severity: Severity, priority: Priority) -> None:
+def test_impact_times_urgency_is_priority(
+    service: str, severity: Severity, priority: Priority
+) -> None:
     decided = triage(incident(service=service, severity=severity), 1, CATALOGUE)
     assert decided.priority is priority
-    assert f"priority {priority.value}: impact {decided.impact} x urgency {decided.urgency}" in decided.reasons
+    assert (
+        f"priority {priority.value}: impact {decided.impact} x urgency {decided.urgency}"
+        in decided.reasons
+    )
 
 
 def test_the_matrix_never_gets_less_urgent_as_either_side_rises() -> None:
@@ -88,16 +97,27 @@ def test_the_matrix_never_gets_less_urgent_as_either_side_rises() -> None:
 
 def test_the_owner_comes_from_the_catalogue_with_its_runbook() -> None:
     decided = triage(incident(), 1, CATALOGUE)
-    assert (decided.team, decided.tier, decided.runbook) == ("payments", 1, "https://runbooks.example/checkout")
+    assert (decided.team, decided.tier, decided.runbook) == (
+        "payments",
+        1,
+        "https://runbooks.example/checkout",
+    )
     assert decided.policy_version == "abc123"
 
 
-@pytest.mark.parametrize(("service", "words"), [("nowhere", "`nowhere` is not in"), (None, "no service was named")])
-def test_an_unknown_service_goes_to_the_default_owner_and_says_so(service: str | None, words: str) -> None:
+@pytest.mark.parametrize(
+    ("service", "words"), [("nowhere", "`nowhere` is not in"), (None, "no service was named")]
+)
+def test_an_unknown_service_goes_to_the_default_owner_and_says_so(
+    service: str | None, words: str
+) -> None:
     decided = triage(incident(service=service), 1, CATALOGUE)
     assert decided.team == "platform"
     assert not decided.service_known
-    assert any(reason.startswith("owner platform: the default") and words in reason for reason in decided.reasons)
+    assert any(
+        reason.startswith("owner platform: the default") and words in reason
+        for reason in decided.reasons
+    )
 
 
 def test_the_reason_of_a_defaulted_severity_is_kept() -> None:
@@ -112,10 +132,13 @@ def test_news_is_told_as_what_it_changed() -> None:
     state = State(fact.triage, 1)
     more = incident(severity=Severity.WARNING, signal_count=9)
     assert isinstance(
-        decide(state, IncidentUpdated(incident=more, changed=["signal_count"]), more, 2, CATALOGUE), TriageConfirmed
+        decide(state, IncidentUpdated(incident=more, changed=["signal_count"]), more, 2, CATALOGUE),
+        TriageConfirmed,
     )
     worse = incident(severity=Severity.CRITICAL)
-    raised = decide(state, IncidentUpdated(incident=worse, changed=["severity"]), worse, 2, CATALOGUE)
+    raised = decide(
+        state, IncidentUpdated(incident=worse, changed=["severity"]), worse, 2, CATALOGUE
+    )
     assert isinstance(raised, IncidentReprioritised)
     assert raised.changed == ["urgency", "priority"]
     over = incident(severity=Severity.WARNING, status="cleared")
@@ -126,11 +149,15 @@ def test_news_is_told_as_what_it_changed() -> None:
 
 
 @pytest.mark.parametrize("moved", [{"severity": Severity.CRITICAL}, {"service": "nowhere"}])
-def test_what_was_learned_in_the_moment_of_the_end_counts_as_if_it_had_been_told_before(moved: dict[str, Any]) -> None:
+def test_what_was_learned_in_the_moment_of_the_end_counts_as_if_it_had_been_told_before(
+    moved: dict[str, Any],
+) -> None:
     first = incident(severity=Severity.WARNING)
     state = State(triage(first, 1, CATALOGUE), 1)
     over = incident(**({"severity": Severity.WARNING} | moved), status="cleared")
-    ended = decide(state, IncidentCleared(incident=over, reason="resolved at the source"), over, 2, CATALOGUE)
+    ended = decide(
+        state, IncidentCleared(incident=over, reason="resolved at the source"), over, 2, CATALOGUE
+    )
     assert isinstance(ended, IncidentSubsided)
     assert ended.triage == triage(over, 2, CATALOGUE)
     assert ended.triage.reasons != state.triage.reasons
@@ -149,14 +176,18 @@ def test_the_catalogue_makes_an_incident_synthetic_and_no_word_of_its_sender_doe
     decided = triage(incident(service="probe"), 1, CATALOGUE)
     assert decided.synthetic
     assert "synthetic: the catalogue marks probe so" in decided.reasons
-    assert not triage(incident(labels={"synthetic": "true"}, annotations={"synthetic": "true"}), 1, CATALOGUE).synthetic
+    assert not triage(
+        incident(labels={"synthetic": "true"}, annotations={"synthetic": "true"}), 1, CATALOGUE
+    ).synthetic
 
 
 def test_an_incident_whose_service_becomes_a_canarys_is_told_as_changed() -> None:
     seen = incident(service="probe")
     real = triage(seen, 1, CATALOGUE).model_copy(update={"synthetic": False})
     more = incident(service="probe", signal_count=2)
-    fact = decide(State(real, 1), IncidentUpdated(incident=more, changed=["signal_count"]), more, 2, CATALOGUE)
+    fact = decide(
+        State(real, 1), IncidentUpdated(incident=more, changed=["signal_count"]), more, 2, CATALOGUE
+    )
     assert isinstance(fact, IncidentReprioritised)
     assert fact.changed == ["synthetic"]
 
@@ -166,7 +197,12 @@ def test_old_news_changes_nothing() -> None:
     fact = decide(None, IncidentReported(incident=seen), seen, 5, CATALOGUE)
     assert fact is not None
     for sequence in (4, 5):
-        assert decide(State(fact.triage, 1), IncidentReported(incident=seen), seen, sequence, CATALOGUE) is None
+        assert (
+            decide(
+                State(fact.triage, 1), IncidentReported(incident=seen), seen, sequence, CATALOGUE
+            )
+            is None
+        )
 
 
 def test_a_request_is_routed_to_the_owner_and_never_paged() -> None:

@@ -39,14 +39,32 @@ def test_the_example_of_the_local_stack_is_good(tmp_path: Path) -> None:
             "tier: 5\n    dep",
             "5: `services.checkout.tier`: Input should be less than or equal to 4",
         ),
-        ("[payments-db]", "[payment-db]", "6: there is no service `payment-db`; did you mean `payments-db`?"),
+        (
+            "[payments-db]",
+            "[payment-db]",
+            "6: there is no service `payment-db`; did you mean `payments-db`?",
+        ),
         ("[payments-db]", "[checkout]", "6: `checkout` depends on itself; take the line out"),
-        ("default_team: platform\n", "", "1: the key `default_team` is missing; add `default_team:`"),
-        ("tier: 1\n    dep", "runbok: x\n    dep", "5: unknown key `runbok`; did you mean `runbook`?"),
-        ("tier: 1}", "tier: 1, synthetic: on}", "7: `services.payments-db.synthetic`: write true or false"),
+        (
+            "default_team: platform\n",
+            "",
+            "1: the key `default_team` is missing; add `default_team:`",
+        ),
+        (
+            "tier: 1\n    dep",
+            "runbok: x\n    dep",
+            "5: unknown key `runbok`; did you mean `runbook`?",
+        ),
+        (
+            "tier: 1}",
+            "tier: 1, synthetic: on}",
+            "7: `services.payments-db.synthetic`: write true or false",
+        ),
     ],
 )
-def test_a_slip_is_refused_with_its_line_and_the_mend(tmp_path: Path, old: str, new: str, error: str) -> None:
+def test_a_slip_is_refused_with_its_line_and_the_mend(
+    tmp_path: Path, old: str, new: str, error: str
+) -> None:
     assert old in CATALOGUE
     assert f"catalogue.yaml:{error}" in errors_of(tmp_path, CATALOGUE.replace(old, new))
 
@@ -65,8 +83,13 @@ def test_owners_are_not_judged_by_a_teams_file_that_cannot_be_read(tmp_path: Pat
 
 def test_a_service_may_be_marked_synthetic(tmp_path: Path) -> None:
     for word in ("true", "false"):
-        assert errors_of(tmp_path, CATALOGUE.replace("tier: 1}", f"tier: 1, synthetic: {word}}}")) == []
+        assert (
+            errors_of(tmp_path, CATALOGUE.replace("tier: 1}", f"tier: 1, synthetic: {word}}}"))
+            == []
+        )
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    assert [error.message for error in check(tmp_path)] == ["the file cannot be read: No such file or directory"]
+    assert [error.message for error in check(tmp_path)] == [
+        "the file cannot be read: No such file or directory"
+    ]

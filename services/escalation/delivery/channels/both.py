@@ -1,4 +1,6 @@
-"""The ways to reach a person: a signed webhook and mail. They raise NotDelivered in words that give nothing away."""
+"""The ways to reach a person: a signed webhook and mail. They raise NotDelivered in words that give
+nothing away.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,12 @@ import aiosmtplib
 from standardwebhooks import Webhook
 
 from services.escalation.delivery.domain.egress import EgressRefused, Network, guarded_socket
-from services.escalation.delivery.domain.outcome import Failure, NotDelivered, http_failure, smtp_failure
+from services.escalation.delivery.domain.outcome import (
+    Failure,
+    NotDelivered,
+    http_failure,
+    smtp_failure,
+)
 from services.escalation.delivery.domain.pages import Notice, mail, webhook_body
 from shared.events.trace_context import TraceContext
 from shared.runtime.clock import Clock
@@ -32,9 +39,13 @@ class Channel(Protocol):
 
 
 class WebhookChannel:
-    """Standard Webhooks (https://www.standardwebhooks.com), signed with every live secret: so one can be replaced."""
+    """Standard Webhooks (https://www.standardwebhooks.com), signed with every live secret: so one
+    can be replaced.
+    """
 
-    def __init__(self, secrets: str, allowed: Sequence[Network], timeout_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self, secrets: str, allowed: Sequence[Network], timeout_seconds: float, clock: Clock
+    ) -> None:
         self._signers = [Webhook(secret) for secret in secrets.split()]
         self._allowed = allowed
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -42,14 +53,21 @@ class WebhookChannel:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, notice: Notice, address: str, trace: TraceContext | None) -> None:
-        """POST the page. Its status is the answer; the body is read only so that the connection can be used again."""
+        """POST the page. Its status is the answer; the body is read only so that the connection can
+        be used again.
+        """
         body = webhook_body(notice)
         failure: Failure | None
         try:
             async with self._open().post(
-                address, data=body, headers=self._headers(notice.attempt_key, body, trace), allow_redirects=False
+                address,
+                data=body,
+                headers=self._headers(notice.attempt_key, body, trace),
+                allow_redirects=False,
             ) as answer:
-                failure = http_failure(answer.status, answer.headers.get("Retry-After"), self._clock())
+                failure = http_failure(
+                    answer.status, answer.headers.get("Retry-After"), self._clock()
+                )
                 with suppress(aiohttp.ClientError, OSError):
                     await answer.content.read(_MAX_ANSWER)
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -65,7 +83,9 @@ class WebhookChannel:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, use_dns_cache=False, socket_factory=guarded_socket(self._allowed))
+            connector = aiohttp.TCPConnector(
+                limit=0, use_dns_cache=False, socket_factory=guarded_socket(self._allowed)
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=self._timeout,
@@ -77,7 +97,9 @@ class WebhookChannel:
 
     def _headers(self, key: str, body: bytes, trace: TraceContext | None) -> Mapping[str, str]:
         now = self._clock()
-        signatures = (signer.sign(msg_id=key, timestamp=now, data=body.decode()) for signer in self._signers)
+        signatures = (
+            signer.sign(msg_id=key, timestamp=now, data=body.decode()) for signer in self._signers
+        )
         headers = {
             "content-type": "application/json",
             "user-agent": "tocsin/1",
@@ -139,7 +161,8 @@ class MailChannel:
             username=unquote(server.username) if server.username else None,
             password=unquote(server.password) if server.password else None,
             use_tls=server.scheme == "smtps",
-            # A password never goes out in clear: without TLS from the start, the server has to offer it.
+            # A password never goes out in clear: without TLS from the start, the server has to
+            # offer it.
             start_tls=None if server.scheme == "smtps" or not server.password else True,
             timeout=self._timeout,
         )
@@ -150,7 +173,9 @@ class MailChannel:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             if not taken:  # else the farewell alone failed
                 failure = _mail_failure(error)
-                raise NotDelivered(replace(failure, uncertain=failure.uncertain and client.handed_over)) from None
+                raise NotDelivered(
+                    replace(failure, uncertain=failure.uncertain and client.handed_over)
+                ) from None
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -162,7 +187,9 @@ def _mail_failure(error: Exception) -> Failure:
             return smtp_failure(max(refused.code for refused in error.recipients))
         case aiosmtplib.SMTPResponseException():
             return smtp_failure(error.code)
-        case aiosmtplib.SMTPException() if type(error) is aiosmtplib.SMTPException:  # an extension is missing
+        case aiosmtplib.SMTPException() if (
+            type(error) is aiosmtplib.SMTPException
+        ):  # an extension is missing
             return Failure("the mail server offers no TLS, or no way to log in", final=True)
         case aiosmtplib.SMTPConnectError() | aiosmtplib.SMTPConnectTimeoutError():
             return Failure("no connection to the mail server")

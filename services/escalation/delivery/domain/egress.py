@@ -21,13 +21,17 @@ class EgressRefused(OSError):
 
 
 def permitted(address: str, allowed: Sequence[Network]) -> bool:
-    """Whether a connection to this IP address may be made. An IPv6 form of an IPv4 address counts as the latter."""
+    """Whether a connection to this IP address may be made. An IPv6 form of an IPv4 address counts
+    as the latter.
+    """
     ip = _reached(ip_address(address.partition("%")[0]))
     return any(ip in network for network in allowed) or (ip.is_global and not ip.is_multicast)
 
 
 def host_permitted(host: str, allowed: Sequence[Network]) -> bool:
-    """The same for a URL's host before it is resolved: False only for a literal address that is refused."""
+    """The same for a URL's host before it is resolved: False only for a literal address that is
+    refused.
+    """
     try:
         return permitted(host.strip("[]"), allowed)
     except ValueError:
@@ -35,7 +39,9 @@ def host_permitted(host: str, allowed: Sequence[Network]) -> bool:
 
 
 def webhook_check(allowed: Sequence[Network]) -> Callable[[str], str | None]:
-    """The check of the teams file: why a URL must not be called, or None. Names that resolve are left to the call."""
+    """The check of the teams file: why a URL must not be called, or None. Names that resolve are
+    left to the call.
+    """
 
     def check(url: str) -> str | None:
         if host_permitted(urlsplit(url).hostname or "", allowed):
@@ -46,9 +52,11 @@ def webhook_check(allowed: Sequence[Network]) -> Callable[[str], str | None]:
 
 
 def guarded_socket(allowed: Sequence[Network]) -> Callable[[AddressInfo], socket.socket]:
-    """A socket factory for aiohttp's connector, which calls it with the very address that it connects to next.
+    """A socket factory for aiohttp's connector, which calls it with the very address that it
+    connects to next.
 
-    So a name that resolves to something else on the second look (rebinding) gains nothing. Raises EgressRefused.
+    So a name that resolves to something else on the second look (rebinding) gains nothing. Raises
+    EgressRefused.
     """
 
     def make(info: AddressInfo) -> socket.socket:

@@ -12,9 +12,11 @@ _JITTER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a page did not arrive. `error` is in fixed words: never an address, a URL or what the receiver answered.
+    """Why a page did not arrive. `error` is in fixed words: never an address, a URL or what the
+    receiver answered.
 
-    `uncertain`: the receiver may have taken it all the same, so that a retry is a possible duplicate.
+    `uncertain`: the receiver may have taken it all the same, so that a retry is a possible
+    duplicate.
     """
 
     error: str
@@ -32,7 +34,9 @@ class NotDelivered(Exception):
 
 
 def http_failure(status: int, retry_after: str | None, now: datetime) -> Failure | None:
-    """What an HTTP answer means: only 2xx is delivered; 5xx and 429 are retried; all else never gets better."""
+    """What an HTTP answer means: only 2xx is delivered; 5xx and 429 are retried; all else never
+    gets better.
+    """
     if 200 <= status < 300:
         return None
     if status >= 500 or status == 429:
@@ -42,14 +46,17 @@ def http_failure(status: int, retry_after: str | None, now: datetime) -> Failure
 
 
 def smtp_failure(code: int) -> Failure:
-    """What a refusal by an SMTP server means (RFC 5321 4.2.1): 4yz passes, 5yz stays; all else is no answer."""
+    """What a refusal by an SMTP server means (RFC 5321 4.2.1): 4yz passes, 5yz stays; all else is
+    no answer.
+    """
     if not 200 <= code < 600:
         return Failure("the answer of the mail server makes no sense", uncertain=True)
     return Failure(f"SMTP {code}", final=code >= 500)
 
 
 def next_wait(failure: Failure, attempts: int, jitter: float) -> timedelta | None:
-    """How long to wait after attempt number `attempts` failed; None: no attempt follows. `jitter` is in [0, 1).
+    """How long to wait after attempt number `attempts` failed; None: no attempt follows. `jitter`
+    is in [0, 1).
 
     5 s, 10 s, 20 s ... 320 s, each off by up to a fifth: eight attempts over some ten minutes.
     """

@@ -16,7 +16,9 @@ _MAX_SUBJECT = 200
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One page to one person, complete but for the address. The links are secrets: never stored or logged."""
+    """One page to one person, complete but for the address. The links are secrets: never stored or
+    logged.
+    """
 
     attempt_key: str
     incident_id: UUID
@@ -66,7 +68,9 @@ def webhook_body(notice: Notice) -> bytes:
 
 
 def mail(notice: Notice, sender: str, address: str) -> EmailMessage:
-    """The mail. Raises ValueError when the address is none; a line break in the summary cannot make a header."""
+    """The mail. Raises ValueError when the address is none; a line break in the summary cannot make
+    a header.
+    """
     message = EmailMessage()
     message["From"] = sender
     message["To"] = address
@@ -101,4 +105,6 @@ def _text(notice: Notice) -> str:
 
 
 def _one_line(text: str) -> str:
-    return shorten(" ".join("".join(c if c.isprintable() else " " for c in text).split()), _MAX_SUBJECT)
+    return shorten(
+        " ".join("".join(c if c.isprintable() else " " for c in text).split()), _MAX_SUBJECT
+    )

@@ -1,4 +1,5 @@
-"""A page in a sender's hands, and what follows from an attempt: sent, tried again, or given up for the next method.
+"""A page in a sender's hands, and what follows from an attempt: sent, tried again, or given up for
+the next method.
 
 Pure.
 """
@@ -50,20 +51,35 @@ class Settled:
 
 
 def settle(
-    incident: Incident, claim: Claim, failure: Failure | None, teams: Teams, now: datetime, jitter: float
+    incident: Incident,
+    claim: Claim,
+    failure: Failure | None,
+    teams: Teams,
+    now: datetime,
+    jitter: float,
 ) -> tuple[Settled, Decision]:
-    """The page's new row, and the decision about its incident as it is now: it may have been taken meanwhile."""
+    """The page's new row, and the decision about its incident as it is now: it may have been taken
+    meanwhile.
+    """
     key = claim.order.attempt_key
     if failure is None:
-        sent = PageSent(response=incident.response, page=_page(claim, claim.possible_duplicate), sent_at=now)
-        return Settled(key, "sent", now, None, claim.possible_duplicate, now), Decision(incident, (sent,))
+        sent = PageSent(
+            response=incident.response, page=_page(claim, claim.possible_duplicate), sent_at=now
+        )
+        return Settled(key, "sent", now, None, claim.possible_duplicate, now), Decision(
+            incident, (sent,)
+        )
     triggered = incident.response.status == "triggered"
     wait = next_wait(failure, claim.attempts, jitter) if triggered else None
     duplicate = claim.possible_duplicate or (failure.uncertain and wait is not None)
     page = _page(claim, duplicate)
-    failed = PageFailed(response=incident.response, page=page, error=failure.error, final=wait is None)
+    failed = PageFailed(
+        response=incident.response, page=page, error=failure.error, final=wait is None
+    )
     if wait is not None:
-        return Settled(key, "pending", now + wait, failure.error, duplicate), Decision(incident, (failed,))
+        return Settled(key, "pending", now + wait, failure.error, duplicate), Decision(
+            incident, (failed,)
+        )
     instead = domain.page_failed_for_good(incident, claim.order, teams)
     settled = Settled(key, "failed" if triggered else "cut", now, failure.error, duplicate)
     return settled, Decision(incident, (failed,), instead.pages)

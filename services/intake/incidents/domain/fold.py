@@ -1,4 +1,6 @@
-"""What a batch of alerts does to incidents: which it opens, joins and clears, and which events tell of it."""
+"""What a batch of alerts does to incidents: which it opens, joins and clears, and which events tell
+of it.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,9 +19,13 @@ _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def numbers_needed(alerts: Sequence[Alert], open_incidents: Mapping[str, Incident]) -> int:
-    """How many new incidents these alerts can open at the most: one an unseen fingerprint, one more after each end."""
+    """How many new incidents these alerts can open at the most: one an unseen fingerprint, one more
+    after each end.
+    """
     fired = {alert.fingerprint for alert in alerts if alert.data.status == "firing"}
-    ends = sum(1 for alert in alerts if alert.data.status == "resolved" and alert.fingerprint in fired)
+    ends = sum(
+        1 for alert in alerts if alert.data.status == "resolved" and alert.fingerprint in fired
+    )
     return len(fired - open_incidents.keys()) + ends
 
 
@@ -32,7 +38,9 @@ def absorb(
     epoch: int,
     now: datetime,
 ) -> Outcome:
-    """Take alerts in the order of their arrival into open incidents, opening and clearing as they say."""
+    """Take alerts in the order of their arrival into open incidents, opening and clearing as they
+    say.
+    """
     outcome = Outcome()
     fold = _Fold(dict(open_incidents), dict(members), numbers, policy, epoch, now, outcome)
     for alert in alerts:
@@ -43,7 +51,9 @@ def absorb(
 
 @dataclass(slots=True)
 class _Fold:
-    """The running state of `absorb`: the open incident of each fingerprint as the alerts so far have left it."""
+    """The running state of `absorb`: the open incident of each fingerprint as the alerts so far
+    have left it.
+    """
 
     open: dict[str, Incident]
     members: dict[tuple[UUID, str], Member]
@@ -65,7 +75,9 @@ class _Fold:
 
     def _open(self, alert: Alert) -> None:
         blank = _blank(alert, next(self.numbers), self.now)
-        incident = replace(blank, **_described(alert, blank, self.policy), **self._fired(alert, blank))
+        incident = replace(
+            blank, **_described(alert, blank, self.policy), **self._fired(alert, blank)
+        )
         self._arm(blank, incident)
         self.touched[alert.fingerprint] = (None, alert.signal.trace)
         self._keep(alert, incident, "opened")
@@ -100,7 +112,9 @@ class _Fold:
             self._keep(alert, after, "alert ended")
             return
         if before is None:  # it opened in this batch: its report comes before its end
-            incident = self._tell(incident, IncidentReported(incident=incident.reported()), alert.signal.trace)
+            incident = self._tell(
+                incident, IncidentReported(incident=incident.reported()), alert.signal.trace
+            )
             after = replace(after, sequence=incident.sequence)
         cleared = replace(after, status="cleared", cleared_at=self.now)
         fact = IncidentCleared(incident=cleared.reported(), reason="resolved at the source")
@@ -110,7 +124,8 @@ class _Fold:
     def _fired(self, alert: Alert, incident: Incident) -> dict[str, Any]:
         """What changes when the alert fires."""
         was = self._member(alert, incident)
-        # It fires by being sent: an end that has passed already shows that the sender's clock is slow.
+        # It fires by being sent: an end that has passed already shows that the sender's clock is
+        # slow.
         ends_at = alert.data.ends_at and max(alert.data.ends_at, self.now)
         self._set_member(alert, incident, Member(firing=True, ends_at=ends_at))
         changed: dict[str, Any] = {
@@ -149,13 +164,22 @@ class _Fold:
         return told
 
     def finish(self) -> None:
-        """Tell of every incident that the batch left open: at once what matters, later what can be coalesced."""
+        """Tell of every incident that the batch left open: at once what matters, later what can be
+        coalesced.
+        """
         for fingerprint, (before, cause) in self.touched.items():
             incident = self.open[fingerprint]
             if before is None:
-                self._save(self._tell(incident, IncidentReported(incident=incident.reported()), cause))
-            elif _matters(before, incident) or self.now - before.told_at >= self.policy.update_interval:
-                fact = IncidentUpdated(incident=incident.reported(), changed=changes(before, incident))
+                self._save(
+                    self._tell(incident, IncidentReported(incident=incident.reported()), cause)
+                )
+            elif (
+                _matters(before, incident)
+                or self.now - before.told_at >= self.policy.update_interval
+            ):
+                fact = IncidentUpdated(
+                    incident=incident.reported(), changed=changes(before, incident)
+                )
                 self._save(self._tell(incident, fact, cause))
             else:
                 if not before.held_back:
@@ -206,12 +230,16 @@ def _blank(alert: Alert, number: int, now: datetime) -> Incident:
 
 
 def _described(alert: Alert, incident: Incident, policy: IntakePolicy) -> dict[str, Any]:
-    """What changes in the description: it is that of the newest signal on the sender's clock, with the worst severity
-    of all. So the outcome does not depend on the order in which parallel senders happened to be served.
+    """What changes in the description: it is that of the newest signal on the sender's clock, with
+    the worst severity of all. So the outcome does not depend on the order in which parallel senders
+    happened to be served.
     """
     changed: dict[str, Any] = {}
     severity, reason = _severity(alert, policy)
-    worst = _RANK[incident.severity], incident.severity_reason or ""  # of two that say the same, one that was sent
+    worst = (
+        _RANK[incident.severity],
+        incident.severity_reason or "",
+    )  # of two that say the same, one that was sent
     if (_RANK[severity], reason or "") < worst or not incident.summary:
         changed |= {"severity": severity, "severity_reason": reason}
     described_by = [alert.signal.sent_at.isoformat(), alert.signal.signal_id]
@@ -231,5 +259,12 @@ def _described(alert: Alert, incident: Incident, policy: IntakePolicy) -> dict[s
 def _severity(alert: Alert, policy: IntakePolicy) -> tuple[Severity, str | None]:
     if alert.severity is not None:
         return alert.severity, None
-    said = f"severity `{alert.data.severity}` is not known" if alert.data.severity else "the sender gave no severity"
-    return policy.default_severity, f"{said}: the policy's default, {policy.default_severity.value}, is taken"
+    said = (
+        f"severity `{alert.data.severity}` is not known"
+        if alert.data.severity
+        else "the sender gave no severity"
+    )
+    return (
+        policy.default_severity,
+        f"{said}: the policy's default, {policy.default_severity.value}, is taken",
+    )

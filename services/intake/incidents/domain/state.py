@@ -50,13 +50,17 @@ class Incident:
 
     def reported(self) -> ReportedIncident:
         """The incident as events carry it."""
-        own = {name: getattr(self, name) for name in ReportedIncident.model_fields if name != "source"}
+        own = {
+            name: getattr(self, name) for name in ReportedIncident.model_fields if name != "source"
+        }
         return ReportedIncident(source=self.origin, **own)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One alert of an incident: whether it fires, and until when the sender promised to say so again."""
+    """One alert of an incident: whether it fires, and until when the sender promised to say so
+    again.
+    """
 
     firing: bool
     ends_at: datetime | None = None
@@ -86,10 +90,14 @@ class Outcome:
 
 def tell(incident: Incident, epoch: int, now: datetime) -> Incident:
     """The incident with the next sequence: an event that carries all of it is being written."""
-    return replace(incident, sequence=next_sequence(incident.sequence, epoch), told_at=now, held_back=False)
+    return replace(
+        incident, sequence=next_sequence(incident.sequence, epoch), told_at=now, held_back=False
+    )
 
 
 def changes(before: Incident, after: Incident) -> list[str]:
     """The fields of the public state that differ."""
     old, new = before.reported(), after.reported()
-    return [name for name in ReportedIncident.model_fields if getattr(old, name) != getattr(new, name)]
+    return [
+        name for name in ReportedIncident.model_fields if getattr(old, name) != getattr(new, name)
+    ]

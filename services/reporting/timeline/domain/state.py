@@ -13,7 +13,9 @@ from shared.events.triage import TriagedIncident
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A sequence of 0 means that the producer has said nothing yet. `sequence` is of the state told last."""
+    """A sequence of 0 means that the producer has said nothing yet. `sequence` is of the state told
+    last.
+    """
 
     incident_id: UUID
     sequence: int = 0
@@ -36,7 +38,9 @@ def state_in(event: Event) -> ReportedIncident | TriagedIncident | Response | No
 
 
 def absorb(incident: Incident, event: Event) -> Incident:
-    """The incident after one more event. The same events give the same incident in any order, repeats and all."""
+    """The incident after one more event. The same events give the same incident in any order,
+    repeats and all.
+    """
     match state_in(event):
         case ReportedIncident() as reported if event.sequence > incident.intake_sequence:
             incident = replace(incident, intake_sequence=event.sequence, reported=reported)
@@ -45,7 +49,8 @@ def absorb(incident: Incident, event: Event) -> Incident:
         case Response() as response if event.sequence > incident.escalation_sequence:
             incident = replace(incident, escalation_sequence=event.sequence, response=response)
     if event.trace is not None:
-        # All events of an incident are of one trace; the least of them is a choice that no order can change.
+        # All events of an incident are of one trace; the least of them is a choice that no order
+        # can change.
         trace_id = min(incident.trace_id or event.trace.trace_id, event.trace.trace_id)
         incident = replace(incident, trace_id=trace_id)
     return incident
@@ -54,7 +59,9 @@ def absorb(incident: Incident, event: Event) -> Incident:
 def known_report(incident: Incident) -> ReportedIncident | None:
     """The newest state of the report: intake's own, or the one that triage passed on."""
     triaged = incident.triaged
-    if triaged and (incident.reported is None or triaged.intake_sequence > incident.intake_sequence):
+    if triaged and (
+        incident.reported is None or triaged.intake_sequence > incident.intake_sequence
+    ):
         return triaged.incident
     return incident.reported
 
@@ -63,7 +70,11 @@ def summarise(incident: Incident) -> IncidentSummary:
     """All that is known now, by the newest that each producer said."""
     reported, triaged, response = known_report(incident), incident.triaged, incident.response
     # Escalation may change owner and urgency itself, unless triage has news that it has not seen.
-    owned = response if response and response.triage_sequence >= incident.triage_sequence else triaged or response
+    owned = (
+        response
+        if response and response.triage_sequence >= incident.triage_sequence
+        else triaged or response
+    )
     told = reported or response
     return IncidentSummary(
         incident_id=incident.incident_id,
@@ -90,11 +101,15 @@ def synthetic_services(known: Set[str], events: Iterable[Event]) -> Set[str]:
     """Services that triage calls synthetic, as it did last in these events or before."""
     services = set(known)
     for event in events:
-        if isinstance(triaged := state_in(event), TriagedIncident) and (name := triaged.incident.service):
+        if isinstance(triaged := state_in(event), TriagedIncident) and (
+            name := triaged.incident.service
+        ):
             (services.add if triaged.synthetic else services.discard)(name)
     return services
 
 
 def kept_apart(incident: IncidentSummary, services: Set[str]) -> bool:
-    """Whether figures and lists leave it out. Triage decides; until it speaks, what it says of the service."""
+    """Whether figures and lists leave it out. Triage decides; until it speaks, what it says of the
+    service.
+    """
     return incident.service in services if incident.synthetic is None else incident.synthetic

@@ -35,8 +35,9 @@ class PageView:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One incident. `timeline` is in order of time, less `untold` entries; the durations are from the opening, None
-    while they still run."""
+    """One incident. `timeline` is in order of time, less `untold` entries; the durations are from
+    the opening, None while they still run.
+    """
 
     incident: IncidentSummary
     report: ReportedIncident | None
@@ -51,9 +52,15 @@ class Story:
 
 
 def tell(
-    incident: Incident, entries: Sequence[Entry], untold: int, changes: Sequence[Change], trace_template: str | None
+    incident: Incident,
+    entries: Sequence[Entry],
+    untold: int,
+    changes: Sequence[Change],
+    trace_template: str | None,
 ) -> Story:
-    """The story from what is stored. `untold` counts entries left out, `trace_template` has {trace_id} in it."""
+    """The story from what is stored. `untold` counts entries left out, `trace_template` has
+    {trace_id} in it.
+    """
     state = summarise(incident)
     told = [*entries, *(_as_entry(change, state) for change in changes)]
     return Story(
@@ -66,7 +73,9 @@ def tell(
         pages=_pages(entries),
         time_to_acknowledge=_between(state.opened_at, state.acknowledged_at),
         time_to_resolve=_between(state.opened_at, state.resolved_at),
-        trace_url=trace_template.replace("{trace_id}", state.trace_id) if trace_template and state.trace_id else None,
+        trace_url=trace_template.replace("{trace_id}", state.trace_id)
+        if trace_template and state.trace_id
+        else None,
     )
 
 
@@ -80,11 +89,23 @@ def _as_entry(change: Change, incident: IncidentSummary) -> Entry:
     version = f" {change.version}" if change.version else ""
     title = f"{change.kind.capitalize()}{version}: {change.summary} ({apart(change.made_at, opened)} the incident)"
     detail = {"source": change.source, "service": change.service, "links": change.links}
-    return Entry(incident.incident_id, "change", 0, change.made_at, "ChangeRecorded", title, detail, None, None)
+    return Entry(
+        incident.incident_id,
+        "change",
+        0,
+        change.made_at,
+        "ChangeRecorded",
+        title,
+        detail,
+        None,
+        None,
+    )
 
 
 def _pages(entries: Sequence[Entry]) -> list[PageView]:
-    """One view a page, in the order of their first news; a later event of the same page says how it stands now."""
+    """One view a page, in the order of their first news; a later event of the same page says how it
+    stands now.
+    """
     pages: dict[str, PageView] = {}
     for entry in sorted(entries, key=lambda entry: entry.sequence):
         if entry.type in ("PageSent", "PageFailed"):

@@ -41,7 +41,9 @@ def entry(event: Event) -> Entry:
         at=event.time,
         type=kind,
         title=shorten(title, _MAX_TITLE),
-        detail={name: value for name, value in detail.items() if value not in (None, [], "", False)},
+        detail={
+            name: value for name, value in detail.items() if value not in (None, [], "", False)
+        },
         trace_id=event.trace.trace_id if event.trace else None,
         span_id=event.trace.traceparent.split("-")[2] if event.trace else None,
     )
@@ -58,14 +60,26 @@ def _words(fact: Fact) -> tuple[str, Detail]:
         case escalation.IncidentAcknowledged(by=by, via=via, cut=cut):
             return f"Acknowledged by {by} {_via(via)}", {"by": by, "via": via, "cut": cut}
         case escalation.IncidentResolved(by=by, via=via, cut=cut, response=response):
-            title = "Resolved: cleared at the source" if via == "source" else f"Resolved by {by} {_via(via)}"
+            title = (
+                "Resolved: cleared at the source"
+                if via == "source"
+                else f"Resolved by {by} {_via(via)}"
+            )
             return title, {"by": by, "via": via, "note": response.resolution, "cut": cut}
         case escalation.ResponseStarted(response=response, plan=plan):
             title = f"Response started: {response.priority} for team {response.team}"
             return title, {"plan": plan, "policy_version": response.policy_version}
         case escalation.IncidentEscalated(response=response, paged=paged, skipped=skipped):
-            title = f"Step {response.step}: paging {' and '.join(paged)}" if paged else f"Step {response.step}: nobody"
-            return title, {"round": response.round, "skipped": skipped, "waiting_on": response.waiting_on}
+            title = (
+                f"Step {response.step}: paging {' and '.join(paged)}"
+                if paged
+                else f"Step {response.step}: nobody"
+            )
+            return title, {
+                "round": response.round,
+                "skipped": skipped,
+                "waiting_on": response.waiting_on,
+            }
     return type(fact).__name__, {}
 
 
@@ -84,10 +98,16 @@ def _of_intake(fact: intake.IncidentNews) -> tuple[str, Detail]:
                 "source": incident.source,
             }
         case intake.IncidentUpdated(changed=changed):
-            signals = "1 signal" if incident.signal_count == 1 else f"{incident.signal_count} signals"
+            signals = (
+                "1 signal" if incident.signal_count == 1 else f"{incident.signal_count} signals"
+            )
             return f"More was reported: {signals} so far", {**counts, "changed": changed}
         case intake.IncidentCleared(reason=reason):
-            ended = "resolved at the source" if reason == "resolved at the source" else "no word from the source since"
+            ended = (
+                "resolved at the source"
+                if reason == "resolved at the source"
+                else "no word from the source since"
+            )
             return f"Cleared: {ended}", counts
 
 
@@ -100,7 +120,9 @@ def _of_triage(fact: triage.TriageFact) -> tuple[str, Detail]:
         case triage.IncidentReprioritised():
             title = f"Now {verdict}"
         case triage.TriageConfirmed():
-            return f"Triage stands: {verdict}", {"seen_until": f"signal event {decided.intake_sequence}"}
+            return f"Triage stands: {verdict}", {
+                "seen_until": f"signal event {decided.intake_sequence}"
+            }
         case triage.IncidentSubsided():
             return "Triage saw it clear", {}
     return title, {
@@ -117,7 +139,10 @@ def _of_page(fact: escalation.PageSent | escalation.PageFailed) -> tuple[str, De
     page = fact.page
     detail: Detail = {**page.model_dump(mode="json")}
     if isinstance(fact, escalation.PageSent):
-        return f"Paged {page.user} by {page.method}", {**detail, "sent_at": fact.sent_at.isoformat()}
+        return f"Paged {page.user} by {page.method}", {
+            **detail,
+            "sent_at": fact.sent_at.isoformat(),
+        }
     follows = "given up" if fact.final else "will be tried again"
     return f"The page to {page.user} by {page.method} failed, {follows}", {
         **detail,

@@ -2,7 +2,12 @@
 
 from datetime import datetime, timedelta
 
-_UNITS = ((86400, "d", (3600, "h")), (3600, "h", (60, "min")), (60, "min", (1, "s")), (1, "s", None))
+_UNITS = (
+    (86400, "d", (3600, "h")),
+    (3600, "h", (60, "min")),
+    (60, "min", (1, "s")),
+    (1, "s", None),
+)
 
 
 def duration(span: timedelta) -> str:
@@ -23,11 +28,17 @@ def apart(moment: datetime, reference: datetime) -> str:
 
 
 def precise(microseconds: int) -> str:
-    """A span's length, for which seconds are too coarse: `340 µs`, `4.2 ms`, `87 ms`, `1.3 s`, `2 min 5 s`."""
+    """A span's length, for which seconds are too coarse: `340 µs`, `4.2 ms`, `87 ms`, `1.3 s`, `2
+    min 5 s`.
+    """
     if microseconds < 1000:
         return f"{microseconds} µs"
     if microseconds >= 60_000_000:
         return duration(timedelta(microseconds=microseconds))
     size, unit = (1000, "ms") if microseconds < 1_000_000 else (1_000_000, "s")
     tenths = microseconds * 10 // size
-    return f"{tenths // 10}.{tenths % 10} {unit}" if tenths < 100 and tenths % 10 else f"{(tenths + 5) // 10} {unit}"
+    return (
+        f"{tenths // 10}.{tenths % 10} {unit}"
+        if tenths < 100 and tenths % 10
+        else f"{(tenths + 5) // 10} {unit}"
+    )

@@ -18,8 +18,9 @@ class NotATrace(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One piece of work. `start` (since 1970) and `length` are in microseconds; without a `parent` it begins its trace;
-    `links` are other traces."""
+    """One piece of work. `start` (since 1970) and `length` are in microseconds; without a `parent`
+    it begins its trace; `links` are other traces.
+    """
 
     span_id: str
     parent: str | None
@@ -38,7 +39,8 @@ class Span:
 
 
 def read_trace(body: bytes | str) -> list[Span]:
-    """The spans of an answer to `/api/traces/{id}`, each once; none when the backend does not know the trace.
+    """The spans of an answer to `/api/traces/{id}`, each once; none when the backend does not know
+    the trace.
 
     Raises NotATrace.
     """
@@ -99,7 +101,9 @@ def _read(span: _Span, processes: Mapping[str, _Process]) -> Span:
         start=start,
         length=min(max(span.length, 0), _LATEST - start),
         failed=any(tag.key == "error" and tag.value in (True, "true") for tag in tags),
-        attributes={tag.key[:_MOST_CHARACTERS]: _text(tag.value) for tag in tags[:_MOST_ATTRIBUTES]},
+        attributes={
+            tag.key[:_MOST_CHARACTERS]: _text(tag.value) for tag in tags[:_MOST_ATTRIBUTES]
+        },
         links=[one.trace_id for one in references if one not in own[:1]],
     )
 

@@ -1,8 +1,8 @@
 """A trace as a picture: which span stands where, on an axis whose long waits are cut short.
 
-An incident's spans take milliseconds and lie hours apart; on one scale none of them could be seen. Stretches in which
-nothing begins or ends, far longer than all that happens, are therefore drawn as gaps, and what lies between two gaps
-has a scale of its own.
+An incident's spans take milliseconds and lie hours apart; on one scale none of them could be seen.
+Stretches in which nothing begins or ends, far longer than all that happens, are therefore drawn as
+gaps, and what lies between two gaps has a scale of its own.
 """
 
 from bisect import bisect_right
@@ -25,8 +25,10 @@ _LABEL_ROOM, _LABEL_ROOM_ON_PHONES = 9.0, 24.0
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One span. `left` and `width` are in percent of the picture, `after` in microseconds since the first one began;
-    `above` is the span that it hangs from, None for a first one and for one whose parent is `missing`."""
+    """One span. `left` and `width` are in percent of the picture, `after` in microseconds since the
+    first one began; `above` is the span that it hangs from, None for a first one and for one whose
+    parent is `missing`.
+    """
 
     span: Span
     depth: int
@@ -40,7 +42,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A gap of `length` microseconds. It is `labelled` where there is room, `roomy` if only a wide screen has it."""
+    """A gap of `length` microseconds. It is `labelled` where there is room, `roomy` if only a wide
+    screen has it.
+    """
 
     left: float
     width: float
@@ -60,7 +64,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    """All bars, each below the one it hangs from. `length` is in microseconds, `untold` counts spans left out."""
+    """All bars, each below the one it hangs from. `length` is in microseconds, `untold` counts
+    spans left out.
+    """
 
     bars: Sequence[Bar]
     waits: Sequence[Wait]
@@ -71,7 +77,9 @@ class Waterfall:
 
 
 def draw(spans: Sequence[Span], most: int = MOST_SPANS) -> Waterfall:
-    """The picture of a trace that has spans. Of too many, those nearest to the beginning of the hierarchy are kept."""
+    """The picture of a trace that has spans. Of too many, those nearest to the beginning of the
+    hierarchy are kept.
+    """
     places = _hang(spans)
     nearest = sorted(places, key=lambda place: (place[1], place[0].start))[:most]
     kept = {span.span_id for span, _ in nearest}
@@ -118,7 +126,16 @@ def _bar(span: Span, depth: int, shown: Mapping[str, Span], axis: "_Axis", colou
     above = shown.get(span.parent) if span.parent else None
     missing = span.parent is not None and above is None
     after = span.start - axis.points[0]
-    return Bar(span, min(depth, _DEEPEST), above, missing, round(left, 3), round(right - left, 3), after, colour)
+    return Bar(
+        span,
+        min(depth, _DEEPEST),
+        above,
+        missing,
+        round(left, 3),
+        round(right - left, 3),
+        after,
+        colour,
+    )
 
 
 class _Axis:
@@ -151,7 +168,9 @@ def _least_wait(steps: Iterable[int]) -> float:
 
 
 def _widths(steps: Sequence[int], is_wait: Sequence[bool]) -> list[float]:
-    """Percent for each step: the same for every wait; between them, each stretch in a scale of its own."""
+    """Percent for each step: the same for every wait; between them, each stretch in a scale of its
+    own.
+    """
     stretches = [0, *accumulate(is_wait)][:-1]  # how many waits are before a step
     lengths: Counter[int] = Counter()
     for stretch, step, waits in zip(stretches, steps, is_wait, strict=True):
@@ -160,7 +179,9 @@ def _widths(steps: Sequence[int], is_wait: Sequence[bool]) -> list[float]:
     count = sum(is_wait)
     gap = min(_WAIT_WIDTH, _ALL_WAITS / count) if count else 0.0
     longest = sqrt(max(lengths.values(), default=0)) or 1.0
-    shares = {stretch: max(sqrt(length) / longest, _LEAST_SHARE) for stretch, length in lengths.items()}
+    shares = {
+        stretch: max(sqrt(length) / longest, _LEAST_SHARE) for stretch, length in lengths.items()
+    }
     unit = (100 - gap * count) / (sum(shares.values()) or 1)
     return [
         gap if waits else unit * shares[stretch] * step / lengths[stretch]
