@@ -146,7 +146,7 @@ async def test_the_runtime_role_cannot_hold_on_to_a_lock(empty: str) -> None:
 
 
 def test_the_files_are_part_of_the_packages() -> None:
-    assert (resources.files("shared") / "plumbing" / "0001_plumbing.sql").is_file()
+    assert (resources.files("shared.postgres") / "plumbing" / "0001_plumbing.sql").is_file()
     for service in ("intake", "triage", "escalation", "reporting"):
         names = [migration.name for migration in list_migrations(service)]
         assert any(name.startswith(f"{service}/0001_") for name in names), service
