@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shared.events.message import OutboxMessage
 from shared.postgres.connection import Connection
+from shared.postgres.writes import Write, write_together
 
 _MAX_BYTES = 16 * 1024 * 1024  # held in memory at once
 
@@ -20,35 +21,39 @@ class OutboxRow:
     message: OutboxMessage
 
 
+def outbox_write(messages: Sequence[OutboxMessage], now: datetime) -> Write | None:
+    """Adds messages to the outbox in the given order and wakes the relay; None without messages.
+
+    The caller holds the lock of the row that a message is about, so that outbox ids follow the
+    order of commits.
+    """
+    if not messages:
+        return None
+    # One notification a transaction, however many messages: NOTIFY serialises commits.
+    return Write(
+        """
+        INSERT INTO outbox (topic, key, value, headers, created_at)
+        SELECT topic, key, value, headers, $5
+        FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::jsonb[]) WITH ORDINALITY
+             AS message (topic, key, value, headers, position)
+        ORDER BY position
+        """,
+        (
+            [message.topic for message in messages],
+            [message.key for message in messages],
+            [message.value for message in messages],
+            [dict(message.headers) for message in messages],
+            now,
+        ),
+        notify="outbox",
+    )
+
+
 async def insert_outbox(
     connection: Connection, messages: Sequence[OutboxMessage], now: datetime
 ) -> None:
-    """Add messages to the outbox in the given order and wake the relay when the transaction
-    commits.
-
-    Whoever writes about a subject holds its row's lock by now, so that ids follow the order of the
-    commits.
-    """
-    if not messages:
-        return
-    # One notification a transaction, however many messages: NOTIFY serialises commits.
-    await connection.execute(
-        """
-        WITH inserted AS (
-            INSERT INTO outbox (topic, key, value, headers, created_at)
-            SELECT topic, key, value, headers, $5
-            FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::jsonb[]) WITH ORDINALITY
-                 AS message (topic, key, value, headers, position)
-            ORDER BY position
-        )
-        SELECT pg_notify(current_schema || '.outbox', '')
-        """,
-        [message.topic for message in messages],
-        [message.key for message in messages],
-        [message.value for message in messages],
-        [dict(message.headers) for message in messages],
-        now,
-    )
+    """`outbox_write` in a statement of its own."""
+    await write_together(connection, [outbox_write(messages, now)])
 
 
 async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:

@@ -18,6 +18,7 @@ from shared.postgres.errors import UNAVAILABLE, Conflict
 from shared.postgres.isolation import isolate
 from shared.postgres.outbox import insert_outbox
 from shared.postgres.wake import wait_at_most
+from shared.postgres.writes import Write, write_together
 from shared.runtime.backoff import Backoff
 from shared.runtime.clock import Clock
 
@@ -51,28 +52,33 @@ transaction).
 """
 
 
-async def insert_timers(connection: Connection, timers: Sequence[Timer], now: datetime) -> None:
-    """Store timers, and wake the ticker when the transaction commits, if it might sleep past one of
-    them.
-    """
+def timers_write(timers: Sequence[Timer], now: datetime) -> Write | None:
+    """Stores timers, and wakes the ticker if it might sleep past one of them; None without any."""
     if not timers:
-        return
-    await connection.execute(
+        return None
+    soon = min(timer.due_at for timer in timers) < now + _SOON
+    return Write(
         """
-        WITH inserted AS (
-            INSERT INTO timers (kind, subject, due_at, payload, traceparent, tracestate)
-            SELECT * FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::jsonb[], $5::text[], $6::text[])
+        INSERT INTO timers (kind, subject, due_at, payload, traceparent, tracestate)
+        SELECT * FROM unnest(
+            $1::text[], $2::uuid[], $3::timestamptz[], $4::jsonb[], $5::text[], $6::text[]
         )
-        SELECT pg_notify(current_schema || '.timers', '') WHERE $7
         """,
-        [timer.kind for timer in timers],
-        [timer.subject for timer in timers],
-        [timer.due_at for timer in timers],
-        [timer.payload for timer in timers],
-        [timer.trace and timer.trace.traceparent for timer in timers],
-        [timer.trace and timer.trace.tracestate for timer in timers],
-        min(timer.due_at for timer in timers) < now + _SOON,
+        (
+            [timer.kind for timer in timers],
+            [timer.subject for timer in timers],
+            [timer.due_at for timer in timers],
+            [timer.payload for timer in timers],
+            [timer.trace and timer.trace.traceparent for timer in timers],
+            [timer.trace and timer.trace.tracestate for timer in timers],
+        ),
+        notify="timers" if soon else None,
     )
+
+
+async def insert_timers(connection: Connection, timers: Sequence[Timer], now: datetime) -> None:
+    """`timers_write` in a statement of its own."""
+    await write_together(connection, [timers_write(timers, now)])
 
 
 async def claim_timers(connection: Connection, now: datetime, limit: int) -> list[Timer]:

@@ -40,7 +40,7 @@ class Metric:
     """`unit` is UCUM's. `services` are those that have it. A value is recorded with the values of
     `attributes`, in their order; an empty one leaves its attribute out. Counters and histograms are
     recorded when something happens, the others are levels that are read now and then
-    (`shared.gauges`).
+    (`shared.runtime.gauges`).
     """
 
     name: str

@@ -27,8 +27,8 @@ TOPIC = "tocsin.intake.v1"
 RELAY = """
 import asyncio, logging, os, signal, sys
 from shared import leadership
-from shared.clock import system_clock
-from shared.relay import Relay
+from shared.runtime.clock import system_clock
+from shared.postgres.relay import Relay
 
 dsn, kafka, prefix, point = sys.argv[1:]
 leadership._SILENCE = "2s"

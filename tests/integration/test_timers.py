@@ -299,8 +299,8 @@ async def test_a_lost_connection_in_the_middle_of_a_step_fires_it_once(world: Wo
 HANGING = """
 import asyncio, sys
 from datetime import UTC, datetime
-from shared.db import Database
-from shared.timers import Ticker
+from shared.postgres.database import Database
+from shared.postgres.timers import Ticker
 from tests.integration.test_timers import NINE, page
 
 async def fire(connection, timers):
