@@ -26,7 +26,7 @@ TOPIC = "tocsin.intake.v1"
 # fence stands between it and Kafka.
 RELAY = """
 import asyncio, logging, os, signal, sys
-from shared import leadership
+from shared.postgres import leadership
 from shared.runtime.clock import system_clock
 from shared.postgres.relay import Relay
 
