@@ -19,7 +19,7 @@ from tests.bench.figures import first_sent, quantile
 from tests.bench.measured import inbox
 from tests.bench.servers import Servers
 from tests.bench.tocsin import Driven, drive, fresh, reported
-from tests.bench.workloads import Workload, told_of
+from tests.bench.workloads import Workload, thing_in
 from tests.support.running import SERVICES, Running
 
 SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "10000"}
@@ -85,7 +85,7 @@ async def stages(workload: Workload, driven: Driven, tocsin: Running) -> list[li
         await database.close()
     first = {receipt.thing: receipt for receipt in reversed(driven.receipts)}
     begun = first_sent(workload, driven.sent)
-    known = [(told_of(row["summary"]), row["moments"]) for row in rows]
+    known = [(thing_in(row["summary"]), row["moments"]) for row in rows]
     moments = [[_wall(begun[t]), *between, _wall(first[t].at)] for t, between in known if t in first]
     return [sorted((m[n + 1] - m[n]).total_seconds() * 1000 for m in moments) for n in range(len(_STAGES))]
 

@@ -16,7 +16,7 @@ from tests.bench.figures import Figures, Receipt, figures
 from tests.bench.generator import Job, Sent
 from tests.bench.measured import Inbox, run
 from tests.bench.servers import Servers
-from tests.bench.workloads import Workload, bodies, told_of
+from tests.bench.workloads import Workload, bodies, thing_in
 from tests.support.policies import policy_files
 from tests.support.running import SERVICES, Running, eventually, running
 from tests.support.stack import clone_database, drop_database, name_of
@@ -107,7 +107,7 @@ def _job(workload: Workload, tocsin: Running) -> Job:
 
 
 def _things(page: Any) -> list[int]:
-    return [told_of(page["data"]["summary"])]
+    return [thing_in(page["data"]["summary"])]
 
 
 async def _signals(dsn: str) -> int:
