@@ -1,4 +1,4 @@
-"""The four services as real processes on the run's Kafka and Postgres, and the world around them."""
+"""The four services as processes on a real Kafka and PostgreSQL, and what surrounds them."""
 
 import asyncio
 import signal
@@ -33,7 +33,7 @@ _SECRETS = {
 
 
 async def eventually(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
-    """The first truthy result of `check`; fails saying `what` did not come within a generous time."""
+    """The first truthy result of `check`; fails with `what` when there is none in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         found = await check()

@@ -1,4 +1,4 @@
-"""A version of Tocsin on this machine: this checkout, or another commit that is installed beside it."""
+"""A version of Tocsin: this checkout, or another commit that is installed beside it."""
 
 import asyncio
 import os
