@@ -59,7 +59,7 @@ def _about(given: argparse.Namespace, baseline: Baseline | None) -> dict[str, st
 
 
 def _settings(given: argparse.Namespace) -> dict[str, str]:
-    """PostgreSQL's."""
+    """The settings of PostgreSQL."""
     return {**({} if given.sync else THROWAWAY), **(profile.SETTINGS if given.profile else {})}
 
 
