@@ -23,7 +23,7 @@ demo: $(VENV)/.local ## Play an outage through the local stack
 test: $(VENV)/.dev ## Run the tests on a real Kafka and a real PostgreSQL (ARGS="tests/unit -x")
 	@$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.dev ## Measure the stack under load (ARGS="--quick", ARGS=--help)
+bench: $(VENV)/.dev ## Measure the stack under load (ARGS="--against COMMIT", ARGS=--help)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 faults: $(VENV)/.dev ## Break everything many times under load and look whether the invariants hold (ARGS="-k broker")

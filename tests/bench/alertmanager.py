@@ -1,9 +1,9 @@
-"""The peer: Alertmanager with the same alerts and the same receiver, where its program is
-installed.
-"""
+"""The peer: Alertmanager, where it is installed, with the same alerts and the same receiver."""
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,28 +15,49 @@ from deploy.local.ports import choose
 from tests.bench.figures import Figures, figures
 from tests.bench.generator import Job
 from tests.bench.measured import Inbox, run
-from tests.bench.workloads import Workload, cloudevent, told_of
+from tests.bench.workloads import Workload, cloudevent, thing_in
 from tests.support.running import eventually
 
 NAME = "alertmanager"
-# Each alert a group of its own that is notified at once: the counterpart of an incident and its
-# page. group_interval stays long, since it is no part of a first notification and a short one makes
-# every open group wake all the time.
+# Each alert is a group of its own that is notified at once, as an incident is paged at once.
+# group_interval has no part in a first notification; a short one would keep waking every group.
 _CONFIG = """
-route: {{receiver: bench, group_by: ['...'], group_wait: 0s, group_interval: 5m, repeat_interval: 4h}}
+route:
+  receiver: bench
+  group_by: ['...']
+  group_wait: 0s
+  group_interval: 5m
+  repeat_interval: 4h
 receivers: [{{name: bench, webhook_configs: [{{url: "{url}/pages", send_resolved: false}}]}}]
 """
 
 
 def program() -> str | None:
-    """Where it is installed."""
+    """The path of its program, or None."""
     return shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 
 
 async def through_alertmanager(workload: Workload, executable: str, receiver: Inbox) -> Figures:
-    """Run it on an Alertmanager without a past, single (no cluster)."""
+    """Run a workload on a new, single Alertmanager."""
+    port = choose(1)[0]
+    job = Job(
+        _bodies(workload),
+        ports=[port],
+        path="/api/v2/alerts",
+        headers={"content-type": "application/json"},
+        rate=workload.rate,
+    )
+    async with _process(executable, port, receiver) as pid:
+        groups = {NAME: [pid]}
+        noted = await run(job, receiver, workload.things, groups, _things)
+        return figures(NAME, workload, *noted)
+
+
+@asynccontextmanager
+async def _process(executable: str, port: int, receiver: Inbox) -> AsyncIterator[int]:
+    """The pid of an Alertmanager that is ready on the port; it ends with the block."""
     with TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        config, port = Path(folder) / "alertmanager.yml", choose(1)[0]
+        config = Path(folder) / "alertmanager.yml"
         config.write_text(_CONFIG.format(url=receiver.url))
         process = await asyncio.create_subprocess_exec(
             executable,
@@ -47,20 +68,9 @@ async def through_alertmanager(workload: Workload, executable: str, receiver: In
             "--log.level=error",
         )
         try:
-            await eventually(
-                "Alertmanager is ready", lambda: _ready(f"http://127.0.0.1:{port}/-/ready")
-            )
-            job = Job(
-                _bodies(workload),
-                ports=[port],
-                path="/api/v2/alerts",
-                headers={"content-type": "application/json"},
-                rate=workload.rate,
-            )
-            groups = {NAME: [process.pid]}
-            return figures(
-                NAME, workload, *await run(job, receiver, workload.things, groups, _things)
-            )
+            url = f"http://127.0.0.1:{port}/-/ready"
+            await eventually("Alertmanager is ready", lambda: _ready(url))
+            yield process.pid
         finally:
             process.kill()
             await process.wait()
@@ -75,16 +85,15 @@ async def _ready(url: str) -> bool:
 
 
 def _bodies(workload: Workload) -> list[str]:
-    return [
-        orjson.dumps([_alert(workload, event) for event in events]).decode()
-        for events in workload.slices()
-    ]
+    made = ([_alert(workload, event) for event in events] for events in workload.slices())
+    return [orjson.dumps(alerts).decode() for alerts in made]
 
 
 def _alert(workload: Workload, event: int) -> dict[str, Any]:
-    """The same alert, as Alertmanager's API has it."""
+    """The same alert in the form of Alertmanager's API."""
     data: Any = cloudevent(workload, event)["data"]
-    labels = data["labels"] | {
+    labels = {
+        **data["labels"],
         "alertname": data["key"],
         "service": data["service"],
         "severity": data["severity"],
@@ -93,4 +102,4 @@ def _alert(workload: Workload, event: int) -> dict[str, Any]:
 
 
 def _things(page: Any) -> list[int]:
-    return [told_of(alert["annotations"]["summary"]) for alert in page["alerts"]]
+    return [thing_in(alert["annotations"]["summary"]) for alert in page["alerts"]]

@@ -1,8 +1,8 @@
-"""The ceiling: the same events over the same Kafka and Postgres with nothing done to them.
+"""The ceiling: the same events over the same Kafka and PostgreSQL, with nothing done to them.
 
-Two hops, each a process: consume a batch, one transaction with offsets, state and outbox, publish,
-delete. A sink reads the last topic. No HTTP, no validation, no policy, no audit: what is left is
-what two durable hops cost on this machine.
+Each of two hops is a process that consumes a batch, writes offsets, state and outbox in one
+transaction, publishes and deletes. A sink reads the last topic. There is no HTTP, no validation, no
+policy and no audit: this is what two durable hops cost on this machine.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import orjson
@@ -24,7 +24,7 @@ from tests.bench.generator import Job
 from tests.bench.measured import Inbox, inbox, run
 from tests.bench.receiver import Received, serve
 from tests.bench.servers import Servers
-from tests.bench.workloads import Workload, bodies, told_of
+from tests.bench.workloads import Workload, bodies, thing_in
 from tests.support.running import eventually
 from tests.support.stack import drop_database, name_of, new_database
 
@@ -32,11 +32,25 @@ NAME = "bare loop"
 _TOPICS = ("bare.0", "bare.1", "bare.2")
 _SCHEMA = """
 CREATE SCHEMA {hop};
-CREATE TABLE {hop}.offsets (topic text, "partition" integer, next_offset bigint, PRIMARY KEY (topic, "partition"));
+CREATE TABLE {hop}.offsets (
+    topic text, "partition" integer, next_offset bigint, PRIMARY KEY (topic, "partition")
+);
 CREATE TABLE {hop}.state (id text PRIMARY KEY, body jsonb NOT NULL, sequence bigint NOT NULL);
 CREATE TABLE {hop}.outbox (id bigserial PRIMARY KEY, key bytea NOT NULL, value bytea NOT NULL);
 """
+_SAVE_OFFSETS = """
+INSERT INTO offsets SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[])
+ON CONFLICT (topic, "partition") DO UPDATE SET next_offset = EXCLUDED.next_offset
+"""
+_SAVE_STATE = """
+INSERT INTO state SELECT id, body, 1 FROM unnest($1::text[], $2::jsonb[]) AS event (id, body)
+ON CONFLICT (id) DO UPDATE SET body = EXCLUDED.body, sequence = state.sequence + 1
+"""
+_SAVE_OUTBOX = "INSERT INTO outbox (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[])"
+_READ_OUTBOX = "SELECT id, key, value FROM outbox ORDER BY id LIMIT 1000"
+_EMPTY_OUTBOX = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 _BATCH = 500
+Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 
 class Hop:
@@ -48,7 +62,7 @@ class Hop:
         self._written = asyncio.Event()
 
     async def run(self) -> None:
-        """Until the process is ended."""
+        """Run until the process is ended."""
         consumer = AIOKafkaConsumer(
             self._source,
             bootstrap_servers=self._bootstrap,
@@ -56,15 +70,11 @@ class Hop:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         )
-        async with (
-            consumer,
-            AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap, enable_idempotence=True
-            ) as producer,
-        ):
+        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, enable_idempotence=True)
+        async with consumer, producer:
             await asyncio.gather(self._consume(consumer), self._relay(producer))
 
-    async def _connect(self) -> "asyncpg.Connection[Any]":
+    async def _connect(self) -> Connection:
         connection = await asyncpg.connect(self._dsn)
         await connection.execute(f"SET search_path = {self._name}")
         return connection
@@ -78,30 +88,22 @@ class Hop:
                     await self._write(connection, polled)
                 self._written.set()
 
-    async def _write(
-        self, connection: "asyncpg.Connection[Any]", polled: dict[Any, list[Any]]
-    ) -> None:
+    async def _write(self, connection: Connection, polled: dict[Any, list[Any]]) -> None:
         records = [record for batch in polled.values() for record in batch]
         events = [orjson.loads(record.value) for record in records]
         await connection.execute(
-            """
-            INSERT INTO offsets SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[])
-            ON CONFLICT (topic, "partition") DO UPDATE SET next_offset = EXCLUDED.next_offset
-            """,
+            _SAVE_OFFSETS,
             [place.topic for place in polled],
             [place.partition for place in polled],
             [batch[-1].offset + 1 for batch in polled.values()],
         )
         await connection.execute(
-            """
-            INSERT INTO state SELECT id, body, 1 FROM unnest($1::text[], $2::jsonb[]) AS event (id, body)
-            ON CONFLICT (id) DO UPDATE SET body = EXCLUDED.body, sequence = state.sequence + 1
-            """,
+            _SAVE_STATE,
             [event["id"] for event in events],
             [record.value.decode() for record in records],
         )
         await connection.execute(
-            "INSERT INTO outbox (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[])",
+            _SAVE_OUTBOX,
             [record.key for record in records],
             [orjson.dumps(event | {"hop": self._name}) for event in events],
         )
@@ -109,28 +111,26 @@ class Hop:
     async def _relay(self, producer: AIOKafkaProducer) -> None:
         connection = await self._connect()
         while True:
-            rows = await connection.fetch(
-                "SELECT id, key, value FROM outbox ORDER BY id LIMIT 1000"
-            )
+            rows = await connection.fetch(_READ_OUTBOX)
             if not rows:
                 await self._written.wait()
                 self._written.clear()
                 continue
-            await asyncio.gather(
-                *[await producer.send(self._target, row["value"], row["key"]) for row in rows]
-            )
-            await connection.execute(
-                "DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row in rows]
-            )
+            sent = [await producer.send(self._target, row["value"], row["key"]) for row in rows]
+            await asyncio.gather(*sent)
+            await connection.execute(_EMPTY_OUTBOX, [row["id"] for row in rows])
 
 
 async def _sink(port: int, bootstrap: str, topic: str) -> None:
     received = Received()
+    consumer = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=bootstrap,
+        auto_offset_reset="earliest",
+    )
 
     async def consume() -> None:
-        async with AIOKafkaConsumer(
-            topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest"
-        ) as consumer:
+        async with consumer:
             while True:
                 for batch in (await consumer.getmany(timeout_ms=1000)).values():
                     for record in batch:
@@ -140,34 +140,38 @@ async def _sink(port: int, bootstrap: str, topic: str) -> None:
 
 
 async def through_bare_loop(workload: Workload, servers: Servers) -> Figures:
-    """The workload's events through two hops into a sink, on topics and a database of their own."""
+    """Run a workload through two hops into a sink, on new topics and a new database."""
     prefix = f"b{uuid.uuid4().hex[:8]}."
     topics = [prefix + topic for topic in _TOPICS]
-    await apply_topics(
-        servers.kafka, prefix, [Topic(topic, retention=timedelta(days=1)) for topic in _TOPICS]
-    )
-    keys = [str(workload.thing(event)) for event in workload.numbers]
+    made = [Topic(topic, retention=timedelta(days=1)) for topic in _TOPICS]
+    await apply_topics(servers.kafka, prefix, made)
     job = Job(
-        bodies(workload), bootstrap=servers.kafka, topic=topics[0], keys=keys, rate=workload.rate
+        bodies(workload),
+        bootstrap=servers.kafka,
+        topic=topics[0],
+        keys=[str(workload.thing(event)) for event in workload.numbers],
+        rate=workload.rate,
     )
+    last = ("sink", servers.kafka, topics[-1])
+    async with _hops(servers, topics) as hops, inbox("tests.bench.bare_loop", *last) as sink:
+        await _warmed_up(servers.kafka, topics[0], sink)
+        groups = hops | servers.processes()
+        noted = await run(job, sink, workload.events, groups, _thing)
+        return figures(NAME, workload, *noted)
+
+
+@asynccontextmanager
+async def _hops(servers: Servers, topics: Sequence[str]) -> AsyncIterator[dict[str, list[int]]]:
+    """The pids of both hops, by name; they and their database end with the block."""
     async with AsyncExitStack() as stack:
         dsn = await new_database(servers.postgres)
         stack.push_async_callback(drop_database, servers.postgres, name_of(dsn))
         await _make_schemas(dsn)
-        hops = {
-            name: [
-                await stack.enter_async_context(
-                    _process("hop", servers.kafka, dsn, name, source, target)
-                )
-            ]
-            for name, source, target in zip(("hop1", "hop2"), topics[:-1], topics[1:], strict=True)
-        }
-        sink = await stack.enter_async_context(
-            inbox("tests.bench.bare_loop", "sink", servers.kafka, topics[-1])
-        )
-        await _warmed_up(servers.kafka, topics[0], sink)
-        groups = hops | servers.processes()
-        return figures(NAME, workload, *await run(job, sink, workload.events, groups, _thing))
+        hops = {}
+        for name, source, target in zip(("hop1", "hop2"), topics[:-1], topics[1:], strict=True):
+            hop = _process("hop", servers.kafka, dsn, name, source, target)
+            hops[name] = [await stack.enter_async_context(hop)]
+        yield hops
 
 
 async def _make_schemas(dsn: str) -> None:
@@ -180,7 +184,7 @@ async def _make_schemas(dsn: str) -> None:
 
 
 async def _warmed_up(bootstrap: str, topic: str, sink: Inbox) -> None:
-    """Return when a first event has gone all the way: consumers have joined by then."""
+    """Wait until a first event has arrived at the sink: all consumers have joined then."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         await producer.send_and_wait(topic, orjson.dumps({"id": "first"}), b"first")
 
@@ -192,10 +196,9 @@ async def _warmed_up(bootstrap: str, topic: str, sink: Inbox) -> None:
 
 @asynccontextmanager
 async def _process(*arguments: str) -> AsyncIterator[int]:
-    """The pid of a role of this module that runs inside the block."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.bare_loop", *arguments
-    )
+    """The pid of this module run with arguments; the process ends with the block."""
+    command = ("-m", "tests.bench.bare_loop", *arguments)
+    process = await asyncio.create_subprocess_exec(sys.executable, *command)
     try:
         yield process.pid
     finally:
@@ -204,7 +207,7 @@ async def _process(*arguments: str) -> AsyncIterator[int]:
 
 
 def _thing(event: Any) -> list[int]:
-    return [told_of(event["data"]["summary"])]
+    return [thing_in(event["data"]["summary"])]
 
 
 async def _main(role: str, arguments: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
-"""What processes cost: CPU seconds and peak resident memory, from /proc. Empty where there is none."""
+"""The CPU seconds and the peak memory of processes, from /proc. Zero where there is no /proc."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,24 +10,22 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one process with its children. Shared memory is counted once."""
+    """The cost of processes with their children. Memory that they share is counted once."""
 
     cpu_seconds: float
     peak_mb: float
 
 
-def costs(
-    groups: Mapping[str, Iterable[int]], since: Mapping[str, Cost] | None = None
-) -> dict[str, Cost]:
-    """For each name what its processes have taken, since an earlier answer of this function or in
-    all.
-    """
-    found = {name: _tree(pids) for name, pids in groups.items()}
-    if since is None:
-        return found
+def costs(groups: Mapping[str, Iterable[int]]) -> dict[str, Cost]:
+    """For each name, the cost of its processes since they started."""
+    return {name: _tree(pids) for name, pids in groups.items()}
+
+
+def costs_since(groups: Mapping[str, Iterable[int]], before: Mapping[str, Cost]) -> dict[str, Cost]:
+    """The same since `costs` gave `before`. Peaks are still those since the start."""
     return {
-        name: Cost(round(c.cpu_seconds - since[name].cpu_seconds, 2), c.peak_mb)
-        for name, c in found.items()
+        name: Cost(round(cost.cpu_seconds - before[name].cpu_seconds, 2), cost.peak_mb)
+        for name, cost in costs(groups).items()
     }
 
 
@@ -38,15 +36,15 @@ def children(pid: int, command: str) -> list[int]:
 
 def _tree(pids: Iterable[int]) -> Cost:
     everyone = [member for pid in pids for member in (pid, *_descendants(pid))]
-    shared = max((_status(pid, "RssShmem") for pid in everyone), default=0)
-    # A process on its own has had a peak; of a family the parts that are shared are not to be
-    # counted again.
-    peak = (
-        _status(everyone[0], "VmHWM")
-        if len(everyone) == 1
-        else shared + sum(_status(p, "RssAnon") for p in everyone)
-    )
-    return Cost(sum(map(_cpu, everyone)), round(peak / 1024, 1))
+    return Cost(sum(map(_cpu, everyone)), round(_memory(everyone) / 1024, 1))
+
+
+def _memory(pids: Sequence[int]) -> int:
+    """The peak of one process, in KiB; of several what they have now, the shared part once."""
+    if len(pids) == 1:
+        return _status(pids[0], "VmHWM")
+    shared = max((_status(pid, "RssShmem") for pid in pids), default=0)
+    return shared + sum(_status(pid, "RssAnon") for pid in pids)
 
 
 def _descendants(pid: int) -> Iterator[int]:
@@ -57,18 +55,15 @@ def _descendants(pid: int) -> Iterator[int]:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [
-            int(c)
-            for t in Path(f"/proc/{pid}/task").iterdir()
-            for c in (t / "children").read_text().split()
-        ]
+        threads = [thread / "children" for thread in Path(f"/proc/{pid}/task").iterdir()]
+        return [int(child) for file in threads for child in file.read_text().split()]
     except OSError:
         return []
 
 
 def _cpu(pid: int) -> float:
     fields = _text(pid, "stat").rpartition(")")[2].split()
-    # its own, in user and in kernel mode, and that of children which have ended
+    # In user and in kernel mode: its own and that of its children that have ended.
     return sum(map(int, fields[11:15])) / _TICK if fields else 0.0
 
 

@@ -1,4 +1,4 @@
-"""What a run gave, in the terms of the report."""
+"""The figures of a run, from what generator and receiver noted."""
 
 import statistics
 from collections import Counter
@@ -10,13 +10,14 @@ from tests.bench.generator import Sent
 from tests.bench.workloads import Workload
 
 _SETTLING = 0.1
-"""The part of a paced run whose delays do not count; all else of it does."""
+"""The first part of a paced run, whose delays do not count; all else of it does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One run of a workload through one system. Rates are a second; `lost` was acknowledged and
-    never showed up.
+    """One run of a workload through one system. Rates are per second.
+
+    `lost` alerts were accepted, and no page or no incident followed.
     """
 
     system: str
@@ -34,15 +35,14 @@ class Figures:
 
     @property
     def cpu_ms(self) -> float:
-        """CPU milliseconds an accepted event took in all processes, generator and receiver too."""
-        return round(
-            sum(cost.cpu_seconds for cost in self.costs.values()) * 1000 / max(self.accepted, 1), 2
-        )
+        """CPU milliseconds per accepted alert, of all processes with generator and receiver."""
+        seconds = sum(cost.cpu_seconds for cost in self.costs.values())
+        return seconds * 1000 / max(self.accepted, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A page that came, at a monotonic time, about a thing of the workload."""
+    """A page arrived at a monotonic time. It is about a thing of the workload."""
 
     at: float
     thing: int
@@ -56,7 +56,7 @@ def figures(
     costs: Mapping[str, Cost],
     unaccounted: int = 0,
 ) -> Figures:
-    """Put together what generator and receiver noted; `unaccounted` events are in no incident."""
+    """Compute the figures. `unaccounted` events were accepted and are in no incident."""
     begin, begun = min(sent.sent), first_sent(workload, sent)
     answers = list(zip(workload.slices(), sent.taken, strict=True))
     accepted = sum(len(events) for events, taken in answers if taken)
@@ -64,12 +64,10 @@ def figures(
     arrived: dict[int, float] = {}
     for receipt in receipts:
         arrived.setdefault(receipt.thing, receipt.at)
-    # At a pace, what is late at first is late because connections and plans are made and bytecode
-    # is compiled.
-    settled = begin + _SETTLING * workload.events / workload.rate if workload.rate else begin
-    delays = sorted(
-        (at - begun[thing]) * 1000 for thing, at in arrived.items() if begun[thing] >= settled
-    )
+    settled = begin + _settling_seconds(workload)
+    counted = [thing for thing in arrived if begun[thing] >= settled]
+    delays = sorted((arrived[thing] - begun[thing]) * 1000 for thing in counted)
+    seen = Counter(receipt.thing for receipt in receipts)
     return Figures(
         system,
         workload.name,
@@ -77,19 +75,26 @@ def figures(
         refused=workload.events - accepted,
         accepted_rate=round(accepted / (max(sent.answered) - begin), 1),
         delivered=len(arrived),
-        delivered_rate=round(len(arrived) / (max(arrived.values()) - begin), 1) if arrived else 0.0,
+        delivered_rate=_rate(arrived, begin),
         p50_ms=quantile(delays, 50),
         p99_ms=quantile(delays, 99),
         lost=len(promised - arrived.keys()) + unaccounted,
-        duplicated=sum(
-            count - 1 for count in Counter(receipt.thing for receipt in receipts).values()
-        ),
+        duplicated=sum(count - 1 for count in seen.values()),
         costs=costs,
     )
 
 
+def _settling_seconds(workload: Workload) -> float:
+    """At a pace, the first pages wait for connections, query plans and bytecode."""
+    return _SETTLING * workload.events / workload.rate if workload.rate else 0.0
+
+
+def _rate(arrived: Mapping[int, float], begin: float) -> float:
+    return round(len(arrived) / (max(arrived.values()) - begin), 1) if arrived else 0.0
+
+
 def first_sent(workload: Workload, sent: Sent) -> dict[int, float]:
-    """When each thing was first told of."""
+    """When the first alert about each thing was sent."""
     first: dict[int, float] = {}
     for at, events in zip(sent.sent, workload.slices(), strict=True):
         for thing in map(workload.thing, events):
@@ -98,7 +103,7 @@ def first_sent(workload: Workload, sent: Sent) -> dict[int, float]:
 
 
 def quantile(ordered: Sequence[float], percent: int) -> float:
-    """A percentile of values in order; 0 when there are none."""
+    """A percentile of sorted values; 0 when there are none."""
     if len(ordered) < 2:
         return round(ordered[0], 1) if ordered else 0.0
     return round(statistics.quantiles(ordered, n=100, method="inclusive")[percent - 1], 1)

@@ -1,8 +1,8 @@
 """The process that sends: `python -m tests.bench.generator JOB RESULT`, both JSON files.
 
 Times are those of the monotonic clock, which all processes of a machine share. In a paced job an
-event counts as sent when it was due, however late it left: the waiting that a slow system causes is
-part of its latency.
+event counts as sent when it was due, however late it left: the time that an event waits for a slow
+system is part of that system's latency.
 """
 
 import asyncio
@@ -22,9 +22,7 @@ from tests.bench.http11 import Connection, request_head
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Bodies to send: as POSTs to `host`, each connection to one of `ports`, or as records of
-    `topic`.
-    """
+    """Bodies to send: as POSTs to `host`, where connections share `ports`, or to `topic`."""
 
     bodies: Sequence[str]
     host: str = "127.0.0.1"
@@ -33,7 +31,7 @@ class Job:
     headers: dict[str, str] = field(default_factory=dict)
     connections: int = 32
     rate: float | None = None
-    """Bodies a second; None is as fast as the connections go."""
+    """Bodies a second; None is as fast as possible."""
     bootstrap: str | None = None
     topic: str = ""
     keys: Sequence[str] = ()
@@ -41,9 +39,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """For each body when it was sent, when it was answered and whether that was a 2xx; and what
-    sending took.
-    """
+    """When each body was sent and answered, and whether by a 2xx; and what sending cost."""
 
     sent: Sequence[float]
     answered: Sequence[float]
@@ -95,9 +91,12 @@ async def _by_http(job: Job) -> Times:
 
 async def _by_topic(job: Job) -> Times:
     bodies = [(key.encode(), body.encode()) for key, body in zip(job.keys, job.bodies, strict=True)]
-    async with AIOKafkaProducer(
-        bootstrap_servers=job.bootstrap, enable_idempotence=True, linger_ms=2
-    ) as producer:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=job.bootstrap,
+        enable_idempotence=True,
+        linger_ms=2,
+    )
+    async with producer:
 
         async def send(number: int) -> bool:
             key, body = bodies[number]
@@ -108,7 +107,7 @@ async def _by_topic(job: Job) -> Times:
 
 
 async def run(job: Job) -> Sent:
-    """Send all of it."""
+    """Send all bodies."""
     before = time.process_time()
     times = await (_by_topic(job) if job.bootstrap else _by_http(job))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

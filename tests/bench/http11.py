@@ -1,6 +1,4 @@
-"""HTTP/1.1 at the lowest cost: what drives and what receives shares two cores with what is
-measured.
-"""
+"""HTTP/1.1 at the lowest cost: generator and receiver share the cores with what they measure."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,7 +10,7 @@ _OK = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b"
 
 
 class Connection(asyncio.Protocol):
-    """A client's connection that is kept alive, one request at a time."""
+    """A client's connection that stays open and has one request at a time."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -21,7 +19,7 @@ class Connection(asyncio.Protocol):
         self._body = b""
 
     async def post(self, head: bytes, body: bytes) -> tuple[int, bytes]:
-        """Send a request; its status and body. Raises ConnectionError when the other side hangs up."""
+        """Send a request; returns status and body. ConnectionError when the server hangs up."""
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError
         self._answer, self._body = asyncio.get_running_loop().create_future(), b""
@@ -29,7 +27,7 @@ class Connection(asyncio.Protocol):
         return await self._answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by descent
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has no base class
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -47,17 +45,14 @@ class Connection(asyncio.Protocol):
 
 
 def request_head(host: str, path: str, headers: Mapping[str, str]) -> bytes:
-    """All of a POST but its length and its body."""
-    lines = [
-        f"POST {path} HTTP/1.1",
-        f"host: {host}",
-        *(f"{name}: {text}" for name, text in headers.items()),
-    ]
+    """A POST without its length and its body."""
+    fields = {"host": host, **headers}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {text}" for name, text in fields.items())]
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 class Exchange(asyncio.Protocol):
-    """A server's connection: `take(path, body)` gives the body of the answer, which is always 200."""
+    """A server's connection. It answers 200 with the body that `take(path, body)` returns."""
 
     def __init__(self, take: Callable[[bytes, bytes], bytes]) -> None:
         self._take = take
@@ -66,7 +61,7 @@ class Exchange(asyncio.Protocol):
         self._path = self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by descent
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has no base class
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)

@@ -1,6 +1,4 @@
-"""A run: the generator and the receiver in processes of their own, and the wait until all that will
-come has come.
-"""
+"""One run: generator and receiver as processes, and the wait until all pages have arrived."""
 
 import asyncio
 import sys
@@ -15,17 +13,17 @@ import aiohttp
 import orjson
 
 from deploy.local.ports import choose
-from tests.bench.cost import Cost, costs
+from tests.bench.cost import Cost, costs, costs_since
 from tests.bench.figures import Receipt
 from tests.bench.generator import Job, Sent
 from tests.support.running import eventually
 
 _QUIET_SECONDS = 20
-"""What has not come after this time without anything new will not come."""
+"""After so long without a new page, the pages that are missing are lost."""
 
 
 class Inbox:
-    """The receiver process, seen from here."""
+    """The receiver process."""
 
     def __init__(self, port: int, pid: int, http: aiohttp.ClientSession) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -41,17 +39,17 @@ class Inbox:
         return True
 
     async def count(self) -> int:
-        """How many requests came since the last `take`."""
+        """The number of requests since the last `take`."""
         async with self._http.get(f"{self.url}/mark") as answer:
             return int(await answer.text())
 
     async def take(self) -> list[tuple[float, Any]]:
-        """The requests that came: monotonic time and JSON body. They are forgotten there."""
+        """The requests so far: monotonic time and JSON body. The receiver forgets them."""
         async with self._http.get(f"{self.url}/take") as answer:
             return [(at, orjson.loads(body)) for at, body in orjson.loads(await answer.read())]
 
     async def settled(self, expected: int) -> None:
-        """Wait until as many requests came as are expected, or nothing new has come for long."""
+        """Wait until the expected requests have arrived, or none has arrived for long."""
         seen, quiet_since = -1, 0.0
         while True:
             count, now = await self.count(), asyncio.get_running_loop().time()
@@ -64,11 +62,11 @@ class Inbox:
 
 @asynccontextmanager
 async def inbox(
-    module: str = "tests.bench.receiver", role: str | None = None, *arguments: str
+    module: str = "tests.bench.receiver",
+    role: str | None = None,
+    *arguments: str,
 ) -> AsyncIterator[Inbox]:
-    """A receiver that runs inside the block: a module, in which role, and its arguments after the
-    port.
-    """
+    """A receiver that ends with the block: a module, its role, and arguments after the port."""
     port = choose(1)[0]
     command = ["-m", module, *([role] if role else []), str(port), *arguments]
     process = await asyncio.create_subprocess_exec(sys.executable, *command)
@@ -83,13 +81,12 @@ async def inbox(
 
 
 async def generate(job: Job) -> Sent:
-    """Run a job in a process of its own. Raises RuntimeError when it fails."""
+    """Run a job in a process. Raises RuntimeError when it fails."""
     with TemporaryDirectory(prefix="tocsin-bench-") as folder:
         task, result = Path(folder) / "job.json", Path(folder) / "result.json"
         task.write_bytes(orjson.dumps(asdict(job)))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.generator", task, result
-        )
+        command = ("-m", "tests.bench.generator", task, result)
+        process = await asyncio.create_subprocess_exec(sys.executable, *command)
         try:
             if status := await process.wait():
                 raise RuntimeError(f"the generator ended with status {status}")
@@ -106,16 +103,16 @@ async def run(
     groups: dict[str, list[int]],
     read: Callable[[Any], list[int]],
 ) -> tuple[Sent, list[Receipt], dict[str, Cost]]:
-    """Send, wait for what is expected, and account for it. `read` gives the things that a page
-    tells of.
+    """Send, wait for the expected requests, and return what was noted and the cost of `groups`.
+
+    `read` returns the things that the body of a request is about.
     """
     groups = groups | {"receiver": [receiver.pid]}
     await receiver.take()
     before = costs(groups)
     sent = await generate(job)
     await receiver.settled(expected)
-    taken = costs(groups, before) | {
-        "generator": Cost(round(sent.cpu_seconds, 2), round(sent.peak_mb, 1))
-    }
+    generator = Cost(round(sent.cpu_seconds, 2), round(sent.peak_mb, 1))
+    cost = costs_since(groups, before) | {"generator": generator}
     receipts = [Receipt(at, thing) for at, page in await receiver.take() for thing in read(page)]
-    return sent, receipts, taken
+    return sent, receipts, cost

@@ -1,6 +1,4 @@
-"""Where the time of a run goes: stage by stage, statement by statement, and in each service's
-Python.
-"""
+"""Where the time of a run goes: by stage, by SQL statement, and by Python function."""
 
 import time
 from collections import Counter
@@ -17,24 +15,30 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.events import intake, triage
+from tests.bench.candidate import Candidate
 from tests.bench.figures import first_sent, quantile
 from tests.bench.measured import inbox
 from tests.bench.servers import Servers
 from tests.bench.tocsin import Driven, drive, fresh, reported
-from tests.bench.workloads import Workload, told_of
+from tests.bench.workloads import Workload, thing_in
 from tests.support.running import SERVICES, Running
 
 SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "10000"}
-"""What the server needs for it."""
+"""The settings that PostgreSQL needs for a profile."""
 _SAMPLING = Path(__file__).with_name("sampling")
 _MOMENTS = """
-WITH told AS (SELECT topic, key, min(recorded_at) AS at FROM reporting.audit GROUP BY topic, key)
-SELECT i.summary, ARRAY[i.opened_at, i_told.at, t.decided_at, t_told.at, d.created_at, d.started_at] AS moments
+WITH published AS (
+    SELECT topic, key, min(recorded_at) AS at FROM reporting.audit GROUP BY topic, key
+)
+SELECT i.summary, ARRAY[
+    i.opened_at, opened.at, t.decided_at, triaged.at, d.created_at, d.started_at
+] AS moments
 FROM intake.incidents i JOIN triage.incidents t USING (incident_id)
 JOIN escalation.deliveries d ON d.incident_id = i.incident_id
-JOIN told i_told ON i_told.topic = $1 AND i_told.key = i.incident_id::text::bytea
-JOIN told t_told ON t_told.topic = $2 AND t_told.key = i.incident_id::text::bytea
+JOIN published opened ON opened.topic = $1 AND opened.key = i.incident_id::text::bytea
+JOIN published triaged ON triaged.topic = $2 AND triaged.key = i.incident_id::text::bytea
 """
+_OWN = ("services/", "shared/")
 _STAGES = (
     "intake: waits, read, decided",
     "intake: commit, outbox to Kafka's send",
@@ -47,14 +51,15 @@ _STAGES = (
 _STATEMENTS = """
 SELECT rolname, calls, rows, total_exec_time, regexp_replace(query, '\\s+', ' ', 'g') AS query
 FROM pg_stat_statements JOIN pg_roles ON pg_roles.oid = userid
-WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND rolname LIKE 'tocsin_%'
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND rolname LIKE 'tocsin_%'
 ORDER BY total_exec_time DESC LIMIT 30
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement's share of the database's time."""
+    """A statement, and the time that PostgreSQL spent on it."""
 
     service: str
     calls: int
@@ -63,11 +68,28 @@ class Statement:
     text: str
 
 
-async def profile(workload: Workload, servers: Servers, console: Console) -> None:
-    """Run a workload on a stack of its own and show where its time went."""
+async def profile_all(
+    workloads: Sequence[Workload],
+    servers: Servers,
+    candidate: Candidate,
+    console: Console,
+) -> None:
+    """Profile one workload after the other."""
+    for workload in workloads:
+        console.log(f"{workload.name}, {workload.title}")
+        await profile(workload, servers, candidate, console)
+
+
+async def profile(
+    workload: Workload,
+    servers: Servers,
+    candidate: Candidate,
+    console: Console,
+) -> None:
+    """Run a workload on a Tocsin that is started for it, and show where the time went."""
     with TemporaryDirectory(prefix="tocsin-bench-") as folder:
         sampled = {"PYTHONPATH": str(_SAMPLING), "SAMPLES": folder}
-        async with inbox() as receiver, fresh(servers, receiver, **sampled) as tocsin:
+        async with inbox() as receiver, fresh(servers, receiver, candidate, **sampled) as tocsin:
             await _forget_statements(tocsin.database)
             driven = await drive(workload, servers, receiver, tocsin)
             statements = await _statements(tocsin.database)
@@ -78,9 +100,7 @@ async def profile(workload: Workload, servers: Servers, console: Console) -> Non
 
 
 async def stages(workload: Workload, driven: Driven, tocsin: Running) -> list[list[float]]:
-    """For each stage its milliseconds, page by page, in order. Waits until reporting knows of all
-    pages.
-    """
+    """For each stage its milliseconds, sorted. Waits until reporting knows of all pages."""
     await reported(tocsin, len(driven.receipts))
     database = await asyncpg.connect(tocsin.database)
     try:
@@ -89,14 +109,13 @@ async def stages(workload: Workload, driven: Driven, tocsin: Running) -> list[li
         await database.close()
     first = {receipt.thing: receipt for receipt in reversed(driven.receipts)}
     begun = first_sent(workload, driven.sent)
-    known = [(told_of(row["summary"]), row["moments"]) for row in rows]
-    moments = [
-        [_wall(begun[t]), *between, _wall(first[t].at)] for t, between in known if t in first
-    ]
-    return [
-        sorted((m[n + 1] - m[n]).total_seconds() * 1000 for m in moments)
-        for n in range(len(_STAGES))
-    ]
+    known = [(thing_in(row["summary"]), row["moments"]) for row in rows]
+    paths = [[_wall(begun[t]), *between, _wall(first[t].at)] for t, between in known if t in first]
+    return [sorted(_milliseconds(path, n) for path in paths) for n in range(len(_STAGES))]
+
+
+def _milliseconds(path: Sequence[datetime], stage: int) -> float:
+    return (path[stage + 1] - path[stage]).total_seconds() * 1000
 
 
 def _wall(monotonic: float) -> datetime:
@@ -121,7 +140,7 @@ async def _statements(dsn: str) -> list[Statement]:
 
 
 def show_stages(console: Console, workload: Workload, parts: Sequence[Sequence[float]]) -> None:
-    """The table of stages."""
+    """Show the stages as a table."""
     table = Table("stage", title=f"{workload.title}: milliseconds from one stage to the next")
     for name in ("p50", "p99"):
         table.add_column(name, justify="right")
@@ -131,39 +150,33 @@ def show_stages(console: Console, workload: Workload, parts: Sequence[Sequence[f
 
 
 def show_statements(console: Console, statements: Sequence[Statement]) -> None:
-    """The table of statements."""
-    table = Table(
-        "service", "calls", "rows", "total ms", "ms each", "statement", title="SQL by total time"
-    )
+    """Show the statements as a table."""
+    columns = ("service", "calls", "rows", "total ms", "ms each", "statement")
+    table = Table(*columns, title="SQL by total time")
     for s in statements:
-        numbers = (
-            f"{s.calls:,}",
-            f"{s.rows:,}",
-            f"{s.total_ms:,.0f}",
-            f"{s.total_ms / s.calls:.2f}",
-        )
-        table.add_row(s.service.removeprefix("tocsin_"), *numbers, s.text[:90])
+        counts = (f"{s.calls:,}", f"{s.rows:,}")
+        times = (f"{s.total_ms:,.0f}", f"{s.total_ms / s.calls:.2f}")
+        table.add_row(s.service.removeprefix("tocsin_"), *counts, *times, s.text[:90])
     console.print(table)
 
 
 def show_samples(console: Console, service: str, folder: Path) -> None:
-    """Two tables of a service: what ran, and on whose behalf."""
+    """Show which functions of a service ran, and which were on the stack."""
+    leaves, stacks = _samples(service, folder)
+    total = leaves.total() or 1
+    title = f"{service}: {total * 5:,} ms of CPU in Python's main thread"
+    table = Table("it ran", "%", "it was on the stack", "%", title=title)
+    pairs = zip(leaves.most_common(30), stacks.most_common(30), strict=False)
+    for (leaf, own), (caller, below) in pairs:
+        table.add_row(leaf, f"{own / total:.1%}", caller, f"{below / total:.1%}")
+    console.print(table)
+
+
+def _samples(service: str, folder: Path) -> tuple[Counter[str], Counter[str]]:
+    """How often a function ran, and how often one of Tocsin's own was on the stack."""
     leaves, stacks = Counter[str](), Counter[str]()
     for file in folder.glob(f"{service}-*.json"):
         found: dict[str, Any] = orjson.loads(file.read_bytes())
         leaves.update(found["leaves"])
-        stacks.update(
-            {
-                name: n
-                for name, n in found["stacks"].items()
-                if name.startswith(("services/", "shared/"))
-            }
-        )
-    total = leaves.total() or 1
-    title = f"{service}: {total * 5:,} ms of CPU in Python's main thread"
-    table = Table("it ran", "%", "it was on the stack", "%", title=title)
-    for (leaf, own), (caller, below) in zip(
-        leaves.most_common(30), stacks.most_common(30), strict=False
-    ):
-        table.add_row(leaf, f"{own / total:.1%}", caller, f"{below / total:.1%}")
-    console.print(table)
+        stacks.update({name: n for name, n in found["stacks"].items() if name.startswith(_OWN)})
+    return leaves, stacks

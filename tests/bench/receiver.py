@@ -1,8 +1,7 @@
-"""The process that pages are sent to: it notes when each came, answers 200 at once, and tells when
-asked.
+"""The process that pages are sent to. It notes when each arrived and answers 200 at once.
 
-`GET /mark` is how many requests came; `GET /take` is all of them, as a JSON array of [monotonic
-seconds, body], and forgets them.
+`GET /mark` returns the number of requests; `GET /take` returns all of them, as a JSON array of
+[monotonic seconds, body], and forgets them.
 """
 
 import asyncio
@@ -16,13 +15,13 @@ from tests.bench.http11 import Exchange
 
 
 class Received:
-    """What came, in order."""
+    """The requests in the order of their arrival."""
 
     def __init__(self) -> None:
         self._all: list[tuple[float, bytes]] = []
 
     def note(self, body: bytes) -> None:
-        """Something came now."""
+        """Note that a request arrived now."""
         self._all.append((time.monotonic(), body))
 
     def answer(self, path: bytes, body: bytes) -> bytes:
@@ -38,9 +37,8 @@ class Received:
 
 async def serve(port: int, received: Received) -> None:
     """Listen until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Exchange(received.answer), "127.0.0.1", port
-    )
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Exchange(received.answer), "127.0.0.1", port)
     await server.serve_forever()
 
 

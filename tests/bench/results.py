@@ -1,21 +1,23 @@
-"""Many runs: medians over the rounds, ratios within them, and the file they are kept in."""
+"""Many runs: medians over the rounds, ratios within the rounds, and the file of the figures."""
 
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from tests.bench import bare_loop, tocsin
+from tests.bench import bare_loop
 from tests.bench.cost import Cost
 from tests.bench.figures import Figures
+from tests.bench.ratio import ratio
+from tests.bench.tocsin import NAME
 from tests.support.running import SERVICES
 
-_MEASURED = ("accepted_rate", "delivered_rate", "p50_ms", "p99_ms")
 Case = tuple[str, str]
 """A workload's and a system's name."""
 
@@ -29,27 +31,21 @@ def by_case(runs: Iterable[Figures]) -> dict[Case, list[Figures]]:
 
 
 def medians(runs: Iterable[Figures]) -> dict[Case, Figures]:
-    """One line a workload and system: medians of what is measured, sums of what must not be, the
-    highest peaks.
-    """
+    """For each workload and system: medians of rates and delays, sums of faults, highest peaks."""
     return {case: _median(rounds) for case, rounds in by_case(runs).items()}
 
 
 def _median(rounds: Sequence[Figures]) -> Figures:
-    middle = {
-        name: round(statistics.median(getattr(run, name) for run in rounds), 1)
-        for name in _MEASURED
-    }
-    costs = {
-        name: Cost(
-            round(statistics.median(run.costs[name].cpu_seconds for run in rounds), 2),
-            max(run.costs[name].peak_mb for run in rounds),
-        )
-        for name in rounds[0].costs
-    }
+    def middle(read: Callable[[Figures], float]) -> float:
+        return round(statistics.median(map(read, rounds)), 1)
+
+    costs = {name: _median_cost([run.costs[name] for run in rounds]) for name in rounds[0].costs}
     return replace(
         rounds[0],
-        **middle,
+        accepted_rate=middle(lambda run: run.accepted_rate),
+        delivered_rate=middle(lambda run: run.delivered_rate),
+        p50_ms=middle(lambda run: run.p50_ms),
+        p99_ms=middle(lambda run: run.p99_ms),
         refused=sum(run.refused for run in rounds),
         lost=sum(run.lost for run in rounds),
         duplicated=sum(run.duplicated for run in rounds),
@@ -57,28 +53,35 @@ def _median(rounds: Sequence[Figures]) -> Figures:
     )
 
 
+def _median_cost(rounds: Sequence[Cost]) -> Cost:
+    seconds = statistics.median(cost.cpu_seconds for cost in rounds)
+    return Cost(round(seconds, 2), max(cost.peak_mb for cost in rounds))
+
+
 def ratios(runs: Iterable[Figures]) -> dict[Case, tuple[float, float]]:
-    """Tocsin to each other system, by workload: medians over the rounds of the ratios of
-    delivered/s and of p50.
+    """For each workload, the ratios of Tocsin to each other system: of delivered/s and of p50.
+
+    They are medians over the rounds of each round's ratio.
     """
     cases = by_case(runs)
     return {
-        (workload, system): (_ratio(ours, rounds, "delivered_rate"), _ratio(ours, rounds, "p50_ms"))
+        (workload, system): (
+            _ratio(ours, rounds, "delivered_rate"),
+            _ratio(ours, rounds, "p50_ms"),
+        )
         for (workload, system), rounds in cases.items()
-        if system != tocsin.NAME and (ours := cases.get((workload, tocsin.NAME)))
+        if system != NAME and (ours := cases.get((workload, NAME)))
     }
 
 
 def _ratio(ours: Sequence[Figures], theirs: Sequence[Figures], name: str) -> float:
-    pairs = zip(ours, theirs, strict=False)
-    return float(
-        statistics.median(getattr(our, name) / (getattr(their, name) or 1) for our, their in pairs)
-    )
+    found = ratio([getattr(run, name) for run in ours], [getattr(run, name) for run in theirs])
+    return found.median if found else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What must be reached on two cores, what was, and whether that is enough."""
+    """What has to be reached on two cores, what was found, and whether that is enough."""
 
     wanted: str
     found: str
@@ -86,46 +89,62 @@ class Target:
 
 
 def targets(runs: Sequence[Figures]) -> list[Target]:
-    """Those that these runs say something about."""
-    found, compared = medians(runs), ratios(runs)
+    """The targets that can be judged by these runs."""
+    ours = {workload: run for (workload, name), run in medians(runs).items() if name == NAME}
     judged = []
-    if unique := found.get(("a", tocsin.NAME)):
-        rate, ratio = unique.delivered_rate, compared.get(("a", bare_loop.NAME), (0.0, 0.0))[0]
-        wanted = "a: 1,000 delivered/s or 0.12 of the bare loop"
-        judged.append(Target(wanted, f"{rate:,.0f}/s, {ratio:.2f}", rate >= 1_000 or ratio >= 0.12))
-    if paced := found.get(("b100", tocsin.NAME)):
-        reached = paced.p50_ms <= 40 and paced.p99_ms <= 150
-        judged.append(
-            Target(
-                "b100: p50 <= 40 ms, p99 <= 150 ms", f"{paced.p50_ms}, {paced.p99_ms} ms", reached
-            )
-        )
-    if storm := found.get(("c", tocsin.NAME)):
-        rate = storm.accepted_rate
-        judged.append(Target("c: 15,000 alerts/s accepted", f"{rate:,.0f}/s", rate >= 15_000))
-    ours = [run for (_, system), run in found.items() if system == tocsin.NAME]
-    lost = sum(run.lost for run in ours)
-    judged.append(Target("nothing acknowledged is lost", f"{lost:,}", lost == 0))
-    peak, name = max((run.costs[name].peak_mb, name) for run in ours for name in SERVICES)
-    judged.append(Target("a service's peak RSS <= 150 MB", f"{peak:.0f} MB ({name})", peak <= 150))
-    return judged
+    if unique := ours.get("a"):
+        judged.append(_unique(unique, ratios(runs).get(("a", bare_loop.NAME), (0.0, 0.0))[0]))
+    if paced := ours.get("b100"):
+        judged.append(_paced(paced))
+    if storm := ours.get("c"):
+        judged.append(_storm(storm))
+    return [*judged, _nothing_lost(ours.values()), _memory(ours.values())]
+
+
+def _unique(run: Figures, ratio: float) -> Target:
+    rate = run.delivered_rate
+    wanted = "a: 1,000 delivered/s or 0.12 of the bare loop"
+    return Target(wanted, f"{rate:,.0f}/s, {ratio:.2f}", rate >= 1_000 or ratio >= 0.12)
+
+
+def _paced(run: Figures) -> Target:
+    reached = run.p50_ms <= 40 and run.p99_ms <= 150
+    found = f"{run.p50_ms}, {run.p99_ms} ms"
+    return Target("b100: p50 <= 40 ms, p99 <= 150 ms", found, reached)
+
+
+def _storm(run: Figures) -> Target:
+    rate = run.accepted_rate
+    return Target("c: 15,000 alerts/s accepted", f"{rate:,.0f}/s", rate >= 15_000)
+
+
+def _nothing_lost(runs: Iterable[Figures]) -> Target:
+    lost = sum(run.lost for run in runs)
+    return Target("nothing acknowledged is lost", f"{lost:,}", lost == 0)
+
+
+def _memory(runs: Iterable[Figures]) -> Target:
+    peak, name = max((run.costs[name].peak_mb, name) for run in runs for name in SERVICES)
+    return Target("a service's peak memory <= 150 MB", f"{peak:.0f} MB ({name})", peak <= 150)
 
 
 def machine() -> dict[str, str]:
-    """What figures mean little without."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next(
-        (line.partition(": ")[2] for line in lines if line.startswith("model name")),
-        platform.processor(),
-    )
+    """The machine that the figures are from, and the time."""
     return {
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z",
         "cores": str(os.cpu_count()),
-        "processor": model,
+        "processor": _processor(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "load": f"{os.getloadavg()[0]:.1f}",
     }
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return next(models, platform.processor())
 
 
 def save(path: Path, about: dict[str, str], runs: Sequence[Figures]) -> None:
@@ -136,8 +155,9 @@ def save(path: Path, about: dict[str, str], runs: Sequence[Figures]) -> None:
 
 def load(path: Path) -> list[Figures]:
     """The runs of a file."""
-    runs = orjson.loads(path.read_bytes())["runs"]
-    return [
-        Figures(**run | {"costs": {name: Cost(**cost) for name, cost in run["costs"].items()}})
-        for run in runs
-    ]
+    return [_figures(run) for run in orjson.loads(path.read_bytes())["runs"]]
+
+
+def _figures(kept: Mapping[str, Any]) -> Figures:
+    costs = {name: Cost(**cost) for name, cost in kept["costs"].items()}
+    return Figures(**{**kept, "costs": costs})

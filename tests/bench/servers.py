@@ -1,4 +1,4 @@
-"""What all systems share in a run."""
+"""The servers that all systems of a run share."""
 
 import os
 from dataclasses import dataclass
@@ -8,13 +8,15 @@ from tests.bench.cost import children
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Kafka's bootstrap address, Postgres' admin DSN, and the name of a migrated database to clone."""
+    """Kafka's bootstrap address and PostgreSQL's admin DSN."""
 
     kafka: str
     postgres: str
-    template: str
 
     def processes(self) -> dict[str, list[int]]:
-        """Those of the servers that this process started."""
+        """The processes of the servers, if this process started them."""
         own = os.getpid()
-        return {"kafka": children(own, "kafka.Kafka"), "postgres": children(own, "bin/postgres")}
+        return {
+            "kafka": children(own, "kafka.Kafka"),
+            "postgres": children(own, "bin/postgres"),
+        }

@@ -1,9 +1,7 @@
-"""The four services as real processes on the run's Kafka and Postgres, and the world around them."""
+"""The four services as processes on a real Kafka and PostgreSQL, and what surrounds them."""
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,15 +18,22 @@ from shared.kafka.topics import TOPICS, apply_topics
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
 from tests.support.http import listening
+from tests.support.settings import service_settings, write_policy
 from tests.support.stack import runtime_dsn
+from tests.support.version import THIS, Version, inherited
 
 SERVICES = ("intake", "triage", "escalation", "reporting")
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMgbG9uZw=="
 TOKEN = "the-token-of-the-tests"
+_SECRETS = {
+    "TOCSIN_SECRET_KEY": "a key of thirty-two bytes or more for tests",
+    "TOCSIN_API_TOKEN": TOKEN,
+    "TOCSIN_WEBHOOK_SECRET": SECRET,
+}
 
 
 async def eventually(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
-    """The first truthy result of `check`; fails saying `what` did not come within a generous time."""
+    """The first truthy result of `check`; fails with `what` when there is none in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         found = await check()
@@ -77,9 +82,8 @@ class Receiver:
     url: str = ""
 
     async def _take(self, request: web.Request) -> web.Response:
-        received = Received(
-            {k.lower(): v for k, v in request.headers.items()}, await request.json()
-        )
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        received = Received(headers, await request.json())
         self.received.append(received)
         return web.Response(status=self.answer(received))
 
@@ -103,6 +107,7 @@ class Running:
     logs: Path
     database: str
     http: aiohttp.ClientSession
+    version: Version = THIS
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
 
     def url(self, service: str, path: str = "") -> str:
@@ -113,16 +118,24 @@ class Running:
         """Start a process; `ready` waits for what is returned: its name here."""
         instance = f"{service}-{replica}"
         name = instance if replica else service
-        own = {
-            "TOCSIN_HTTP_PORT": str(self.ports.setdefault(name, free_port())),
-            "TOCSIN_INSTANCE": instance,
-        }
-        command = [sys.executable, "-m", "shared.runtime.cli", service, "serve"]
+        port = self.ports.setdefault(name, free_port())
+        own = {"TOCSIN_HTTP_PORT": str(port), "TOCSIN_INSTANCE": instance}
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = await asyncio.create_subprocess_exec(
-                *command, env=self.environment | own, stdout=log, stderr=log
+                self.version.tocsin,
+                *(service, "serve"),
+                cwd=self.version.folder,
+                env=self.environment | own,
+                stdout=log,
+                stderr=log,
             )
         return name
+
+    async def start_all(self) -> None:
+        """Start one process of each service and wait until all are ready."""
+        for service in SERVICES:
+            await self.start(service)
+        await self.ready()
 
     async def ready(self, *services: str) -> None:
         """Wait until services say that they are ready."""
@@ -130,9 +143,8 @@ class Running:
             await eventually(f"{service} ready", partial(self._is_ready, service), 60)
 
     async def _is_ready(self, service: str) -> Truth:
-        assert self.processes[service].returncode is None, (
-            self.logs / f"{service}.log"
-        ).read_text()[-4000:]
+        log = self.logs / f"{service}.log"
+        assert self.processes[service].returncode is None, log.read_text()[-4000:]
         try:
             async with self.http.get(self.url(service, "/readyz")) as answer:
                 return Truth(answer.status == 200, await answer.text())
@@ -159,18 +171,19 @@ class Running:
                 await process.wait()
 
     async def signals(
-        self, *events: dict[str, Any], traceparent: str | None = None
+        self,
+        *events: dict[str, Any],
+        traceparent: str | None = None,
     ) -> dict[str, Any]:
         """Post CloudEvents in one batch; returns the answer, which must be a 2xx."""
+        url = self.url("intake", "/v1/signals")
         headers = {
             "Authorization": f"Bearer {self.key}",
             "Content-Type": "application/cloudevents-batch+json",
         }
         if traceparent:
             headers["traceparent"] = traceparent
-        async with self.http.post(
-            self.url("intake", "/v1/signals"), json=list(events), headers=headers
-        ) as answer:
+        async with self.http.post(url, json=list(events), headers=headers) as answer:
             body: dict[str, Any] = await answer.json(content_type=None)
             assert answer.status == 202, body
             return body
@@ -187,7 +200,7 @@ class Running:
             return body
 
     async def incident(self, incident_id: str) -> dict[str, Any] | None:
-        """The incident as reporting tells it, or None while it has not heard."""
+        """The incident as reporting shows it, or None as long as reporting does not know it."""
         async with self.http.get(self.url("reporting", f"/v1/incidents/{incident_id}")) as answer:
             return await answer.json() if answer.status == 200 else None
 
@@ -201,12 +214,10 @@ async def running(
     policy: Mapping[str, str],
     **environment: str,
 ) -> AsyncIterator[Running]:
-    """All four services, ready, with the given policy files (name to text) and extra environment."""
+    """All four services, ready, with these policy files (name to text) and extra environment."""
     await apply_topics(kafka, prefix, TOPICS)
     async with prepared(kafka, database, prefix, folder, policy, **environment) as stack:
-        for service in SERVICES:
-            await stack.start(service)
-        await stack.ready()
+        await stack.start_all()
         yield stack
 
 
@@ -219,54 +230,56 @@ async def prepared(
     policy: Mapping[str, str],
     **environment: str,
 ) -> AsyncIterator[Running]:
-    """The same with nothing running yet, not even Kafka; what was started ends with the block."""
-    (folder / "policy").mkdir()
-    for name, text in policy.items():
-        (folder / "policy" / name).write_text(text)
+    """The same with no process started yet; it needs neither Kafka nor topics."""
+    write_policy(folder, policy)
     ports = dict(zip(SERVICES, choose(len(SERVICES)), strict=True))
-    own = {
-        "TOCSIN_KAFKA": kafka,
-        "TOCSIN_TOPIC_PREFIX": prefix,
-        "TOCSIN_POSTGRES": runtime_dsn(database, "{service}"),
-        "TOCSIN_POLICY_DIR": str(folder / "policy"),
-        "TOCSIN_PUBLIC_URL": f"http://127.0.0.1:{ports['escalation']}",
-        "TOCSIN_CONSOLE_URL": f"http://127.0.0.1:{ports['reporting']}",
-        "TOCSIN_ESCALATION_URL": f"http://127.0.0.1:{ports['escalation']}",
-        "TOCSIN_SECRET_KEY": "a key of thirty-two bytes or more for tests",
-        "TOCSIN_API_TOKEN": TOKEN,
-        "TOCSIN_WEBHOOK_SECRET": SECRET,
-        "TOCSIN_ALLOWED_NETWORKS": "127.0.0.0/8",
-    }
-    intake = Database(runtime_dsn(database, "intake"))
-    async with intake.transaction() as connection:
-        key = await create_key(connection, "tests", None, system_clock())
-    await intake.close()
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TOCSIN_", "OTEL_"))
-    }
-    # A server closes what has been idle for 5 s, perhaps just as a request sets out on it.
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=2)) as http:
-        stack = Running(inherited | own | environment, ports, key, folder, database, http)
+    settings = service_settings(kafka, database, prefix, folder, ports) | environment
+    async with idle(settings, ports, await _make_key(database), folder, database) as stack:
+        yield stack
+
+
+@asynccontextmanager
+async def idle(
+    settings: Mapping[str, str],
+    ports: dict[str, int],
+    key: str,
+    folder: Path,
+    database: str,
+    version: Version = THIS,
+) -> AsyncIterator[Running]:
+    """A Tocsin with no process started; those that the block starts end with it."""
+    # A server closes a connection that is idle for 5 s, perhaps just as a request sets out on it.
+    connector = aiohttp.TCPConnector(keepalive_timeout=2)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        environment = {**inherited(), **_SECRETS, **settings}
+        stack = Running(environment, ports, key, folder, database, http, version)
         try:
             yield stack
         finally:
             await stack.stop()
 
 
+async def _make_key(database: str) -> str:
+    intake = Database(runtime_dsn(database, "intake"))
+    try:
+        async with intake.transaction() as connection:
+            return await create_key(connection, "tests", None, system_clock())
+    finally:
+        await intake.close()
+
+
 def alert(signal_id: str, key: str | None = None, **data: Any) -> dict[str, Any]:
     """An alert as a CloudEvent in structured mode."""
+    fields = {
+        "summary": "disk full",
+        "service": "checkout",
+        "severity": "critical",
+        "key": key or signal_id,
+    }
     return {
         "specversion": "1.0",
         "id": signal_id,
         "source": "/probe",
         "type": "tocsin.signals.Alert",
-        "data": {
-            "summary": "disk full",
-            "service": "checkout",
-            "severity": "critical",
-            "key": key or signal_id,
-        }
-        | data,
+        "data": {**fields, **data},
     }

@@ -1,9 +1,8 @@
-"""Python imports this by itself in processes whose PYTHONPATH names this folder: it samples where
-CPU time goes.
+"""A sampler of CPU time. Python imports it by itself if PYTHONPATH names this folder.
 
-A sample is taken every 5 ms of CPU time, except while modules are imported. At the end the process
-writes, as JSON into the folder SAMPLES, how often a function was the one that ran (`leaves`) and
-how often it was on the stack (`stacks`).
+It takes a sample every 5 ms of CPU time, except while modules are imported. When the process ends,
+it writes a JSON file into the folder SAMPLES: how often each function ran (`leaves`), and how often
+it was on the stack (`stacks`).
 """
 
 import atexit
@@ -51,7 +50,7 @@ def _named(codes: Counter[CodeType]) -> Counter[str]:
 
 
 def _place(file: str) -> str:
-    """From the checkout on, which the process runs in; of what is installed the last two parts."""
+    """A path in the checkout, in which the process runs; of other files the last two parts."""
     path = Path(file)
     own = path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts
     return str(path.relative_to(Path.cwd())) if own else f"{path.parent.name}/{path.name}"

@@ -1,4 +1,4 @@
-"""What the benchmark makes of what generator and receiver noted."""
+"""The figures that the benchmark computes from what generator and receiver noted."""
 
 from tests.bench.figures import Figures, Receipt, figures
 from tests.bench.generator import Sent
@@ -6,20 +6,12 @@ from tests.bench.workloads import Workload
 
 
 def run(workload: Workload, delays: list[float]) -> Figures:
-    """Alert n is sent in the nth hundredth of a second, and its page comes after `delays[n]`
-    seconds.
-    """
+    """Alert n is sent after n hundredths of a second; its page arrives `delays[n]` s later."""
     at = [n / 100 for n in range(workload.events)]
-    sent = Sent(
-        sent=at,
-        answered=[moment + 0.001 for moment in at],
-        taken=[True] * len(at),
-        cpu_seconds=0,
-        peak_mb=0,
-    )
-    return figures(
-        "ours", workload, sent, [Receipt(at[n] + delay, n) for n, delay in enumerate(delays)], {}
-    )
+    answered = [moment + 0.001 for moment in at]
+    sent = Sent(at, answered, taken=[True] * len(at), cpu_seconds=0, peak_mb=0)
+    receipts = [Receipt(at[n] + delay, n) for n, delay in enumerate(delays)]
+    return figures("ours", workload, sent, receipts, {})
 
 
 def test_while_a_paced_run_settles_its_delays_do_not_count_and_all_else_does() -> None:
