@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from shared.policy.secrets import WrittenRule
 from shared.policy.tree import Finding, Path, PolicyError, PolicyTree
 
 __all__ = [
@@ -93,13 +94,14 @@ def read_policy(
     name: str,
     data: bytes,
     model: type[M],
-    findings: Callable[[M], Iterable[Finding]] = lambda _: (),
+    findings: Callable[[M], Iterable[Finding | WrittenRule]] = lambda _: (),
     environment: Mapping[str, str] = os.environ,
 ) -> PolicyFile[M]:
     """Parse and check one file. Raises InvalidPolicy with all errors that can be told at once; of
     very many, the first.
 
-    `findings` are the service's own checks; they run when the shape is right.
+    `findings` are the service's own checks; they run when the shape is right. Beside findings they
+    yield the rules for values that hold secrets (`shared.policy.secrets`).
     """
     tree = PolicyTree(name, environment)
     content = tree.read(data)
@@ -107,7 +109,7 @@ def read_policy(
         raise InvalidPolicy(tree.errors)
     try:
         policy = model.model_validate(content)
-        problems = list(islice(findings(policy), _MOST_ERRORS))
+        problems = list(islice(_found(findings(policy), tree), _MOST_ERRORS))
     except ValidationError as error:
         problems = list(_explain(error, model))
     known = {error.line for error in tree.errors}
@@ -116,6 +118,13 @@ def read_policy(
     ]:
         raise InvalidPolicy(errors)
     return PolicyFile(name, hashlib.sha256(data).hexdigest()[:12], data.decode(), policy)
+
+
+def _found(findings: Iterable[Finding | WrittenRule], tree: PolicyTree) -> Iterator[Finding]:
+    for found in findings:
+        finding = found.finding(tree.written) if isinstance(found, WrittenRule) else found
+        if finding is not None:
+            yield finding
 
 
 def check_file(file: pathlib.Path, read: Callable[[bytes], object]) -> list[PolicyError]:

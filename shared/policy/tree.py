@@ -15,7 +15,8 @@ import yaml
 MAX_BYTES = 1024 * 1024
 _MAX_NODES = 100_000
 _MAX_DEPTH = 32
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+VARIABLE = re.compile(r"\$\{([^}]*)\}")
+"""A reference to an environment variable inside a value."""
 _PLAIN_TAG = re.compile(r"tag:yaml\.org,2002:\w+")
 
 Path = tuple[str | int, ...]
@@ -49,13 +50,14 @@ class PolicyError:
 @dataclass(slots=True)
 class PolicyTree:
     """Reads one file into plain values and keeps the line of every path. `errors` are the faults of
-    the text itself.
+    the text itself; `written` holds every scalar as it stands in the file, `${...}` included.
     """
 
     file: str
     environment: Mapping[str, str]
     errors: list[PolicyError] = field(default_factory=list)
     lines: dict[Path, int] = field(default_factory=dict)
+    written: dict[Path, str] = field(default_factory=dict)
 
     def read(self, data: bytes) -> Any:
         """The content; faults go to `errors`."""
@@ -105,7 +107,8 @@ class PolicyTree:
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
         if getattr(node, "style", None) is None and node.value in ("", "~", "null"):
             return None
-        return _VARIABLE.sub(lambda match: self._variable(match[1], line), node.value)
+        self.written[path] = node.value
+        return VARIABLE.sub(lambda match: self._variable(match[1], line), node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
