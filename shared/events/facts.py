@@ -15,6 +15,7 @@ from shared.events.cloudevents import CloudEvent, Malformed, from_record, to_str
 from shared.events.ids import uuid7
 from shared.events.message import OutboxMessage
 from shared.events.trace_context import TraceContext
+from shared.events.validation import first_problem_in, plain_reason
 from shared.kafka.record import Record
 
 _EPOCH_SHIFT = 40
@@ -142,5 +143,5 @@ def read_fact(record: Record, *wanted: FactClass) -> Event | None:
 
 def first_problem(error: ValidationError, root: str) -> Malformed:
     """The first of pydantic's complaints as a field and a reason."""
-    problem = error.errors(include_url=False, include_input=False)[0]
-    return Malformed(".".join([root, *map(str, problem["loc"])]), problem["msg"])
+    problem = first_problem_in(error)
+    return Malformed(".".join([root, *map(str, problem["loc"])]), plain_reason(problem))

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from shared.events.validation import plain_reason
 from shared.policy.secrets import WrittenRule
 from shared.policy.tree import Finding, Path, PolicyError, PolicyTree
 
@@ -31,13 +32,14 @@ __all__ = [
 ]
 
 _SPAN = re.compile(r"(\d{1,6})(s|m|h|d)")
-_PLAIN = {
+_IN_A_FILE = {
     "model_type": "keys and values are expected here",
     "dict_type": "keys and values are expected here",
     "tuple_type": "a list is expected here",
     "string_type": "a text is expected here",
     "too_short": "at least one item is needed",
 }
+"""What is said better of a file than of a request."""
 # A service reads an edit while it works: a large file that is all wrong must not keep it from that.
 _MOST_ERRORS = 50
 _MOST_COMPARED = 1000
@@ -165,7 +167,7 @@ def _explain(error: ValidationError, model: type[PolicyModel]) -> Iterator[Findi
             yield Finding(path, f"the key `{name}` is missing", f"add `{name}:`")
         elif not _echoes(problem, problems):
             where = ".".join(map(str, path)) or "the file"
-            message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+            message = _IN_A_FILE.get(problem["type"]) or plain_reason(problem)
             yield Finding(path, f"`{where}`: {message}")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.events.validation import first_problem_in, plain_reason
 from shared.http.network import Network, parse_networks
 
 S = TypeVar("S", bound="Settings")
@@ -113,6 +114,6 @@ def read_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        problem = first_problem_in(error)
         name = "_".join(map(str, problem["loc"])).upper()
-        raise SettingsError(f"TOCSIN_{name}: {problem['msg']}") from None
+        raise SettingsError(f"TOCSIN_{name}: {plain_reason(problem)}") from None

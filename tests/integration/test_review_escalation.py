@@ -15,7 +15,7 @@ from services.escalation.delivery.channels.both import MailChannel, WebhookChann
 from services.escalation.delivery.domain.outcome import NotDelivered
 from services.escalation.delivery.domain.pages import Notice
 from services.escalation.response import http as api
-from shared.http import app as http
+from shared.http import bodies as http
 from shared.http.app import create_app
 from shared.postgres.database import Database
 from tests.support.escalating import LOOPBACK, Mailbox, receiver, sending, world
