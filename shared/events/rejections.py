@@ -9,7 +9,7 @@ DEAD_LETTERS = "tocsin.dead-letters.v1"
 
 
 class SignalRejected(Fact, topic=REJECTIONS):
-    """A message on the signals topic was refused: which, and how to mend it. The value is not
+    """A message on the signals topic was refused: which, and how to correct it. The value is not
     repeated.
     """
 
