@@ -128,6 +128,8 @@ def _process() -> Iterator[Level]:
     used = os.times()
     yield Level(CPU, used.user, ("user",))
     yield Level(CPU, used.system, ("system",))
-    if _STATM.exists():
+    try:
         pages = int(_STATM.read_text().split()[1])
-        yield Level(MEMORY, pages * os.sysconf("SC_PAGE_SIZE"))
+    except OSError:  # not Linux, or too many files are open
+        return
+    yield Level(MEMORY, pages * os.sysconf("SC_PAGE_SIZE"))

@@ -2,16 +2,37 @@
 traceback shows them.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from shared.events.validation import first_problem_in, plain_reason
 from shared.http.network import Network, parse_networks
+from shared.runtime.secret_values import SecretKey, WebhookSecrets
 
+_INJECTED = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 S = TypeVar("S", bound="Settings")
+
+
+class _Environment(EnvSettingsSource):
+    """Passes over `TOCSIN_..._PORT=tcp://10.0.0.1:80`: for a Service named tocsin-... Kubernetes sets
+    such variables in every pod of the namespace.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        injected = isinstance(value, str) and _INJECTED.fullmatch(value)
+        return (None if injected else value), key, is_complex
 
 
 class Settings(BaseSettings):
@@ -39,6 +60,12 @@ class Settings(BaseSettings):
     http_fd: int | None = Field(
         default=None, ge=3, description="an open listening socket to serve on, in place of both"
     )
+    http_keep_alive: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="seconds that an idle connection is kept: longer than a load balancer keeps it",
+    )
     policy_dir: Path = Field(default=Path("policy"), description="folder of the policy files")
     public_url: str = Field(
         default="http://127.0.0.1:8082", description="base of the links in pages"
@@ -53,13 +80,13 @@ class Settings(BaseSettings):
     traces_api: str | None = Field(
         default=None, description="base of a query API like Jaeger's, for the console"
     )
-    secret_key: SecretStr | None = Field(
+    secret_key: SecretKey | None = Field(
         default=None, description="signs the links in pages; 32 random bytes or more"
     )
     api_token: SecretStr | None = Field(
         default=None, description="bearer token of the escalation API"
     )
-    webhook_secret: SecretStr | None = Field(
+    webhook_secret: WebhookSecrets | None = Field(
         default=None,
         description="Standard Webhooks secrets (whsec_...), at most two, a space between them",
     )
@@ -73,6 +100,18 @@ class Settings(BaseSettings):
         default=10, gt=0, description="how often levels are read for metrics"
     )
     log_level: str = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment but for what Kubernetes puts there."""
+        return init_settings, _Environment(settings_cls)
 
     @field_validator("allowed_networks", mode="before")
     @classmethod
