@@ -23,7 +23,7 @@ from promql_parser import (
 from services.intake.gateways.http import create_api
 from services.intake.keys.key_ring import KeyRing
 from shared.runtime.clock import system_clock
-from shared.runtime.service import _LATE_ONLY
+from shared.runtime.health import _LATE_ONLY
 from shared.telemetry.attributes import ATTRIBUTES, COMPONENT, ROUTE, STATUS, Attribute
 from shared.telemetry.metrics import ANY, CANARY, METRICS, Metric
 

@@ -64,7 +64,7 @@ def test_a_good_file_is_read_and_its_version_is_the_hash_of_its_bytes() -> None:
     assert (policy.name, policy.text) == ("bells.yaml", text)
 
 
-def test_c55_an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() -> None:
+def test_an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() -> None:
     assert errors_of(
         """\
         bells:
