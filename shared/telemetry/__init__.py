@@ -8,9 +8,9 @@ from shared.telemetry.batches import batch_span
 from shared.telemetry.export import configure_telemetry, stop_telemetry
 from shared.telemetry.recording import (
     Level,
-    forgotten_on_error,
+    discarded_on_error,
     measure,
-    recorded_at_the_end,
+    measured_on_success,
     set_levels,
 )
 from shared.telemetry.tracing import span
@@ -19,10 +19,10 @@ __all__ = [
     "Level",
     "batch_span",
     "configure_telemetry",
-    "forgotten_on_error",
+    "discarded_on_error",
     "measure",
+    "measured_on_success",
     "metrics",
-    "recorded_at_the_end",
     "set_levels",
     "span",
     "spans",

@@ -1,5 +1,5 @@
-"""Figures on their way into instruments. What a transaction does is recorded when it has committed,
-or never.
+"""Measurements on their way into instruments. What a transaction measures is recorded when it has
+committed, or never.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from shared.events.trace_context import TraceContext
 from shared.telemetry.metrics import METRICS, Metric
-from shared.telemetry.tracing import recorded_place
+from shared.telemetry.tracing import exemplar_context
 
 Values: TypeAlias = tuple[str | int, ...]
 """Of a metric's attributes, in their order."""
@@ -42,9 +42,10 @@ _levels: dict[Metric, dict[Values, float]] = {}
 def measure(
     metric: Metric, amount: float, *values: str | int, trace: TraceContext | None = None
 ) -> None:
-    """Add to a counter, or put into a histogram; `trace` becomes the example of its bucket. Nothing
-    while metrics are off. In a transaction the counts of the whole batch are put together; a
-    histogram costs some 10 us each time.
+    """Add to a counter, or record in a histogram, where `trace` becomes the exemplar of its bucket.
+
+    Nothing happens while metrics are off. The counts of a transaction are added up first; a
+    histogram costs some 10 us for each value.
     """
     if len(values) != len(metric.attributes):
         raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes")
@@ -55,14 +56,14 @@ def measure(
         entries.append(entry)
 
 
-def measure_now(metric: Metric, amount: float, *values: str | int) -> None:
-    """The same, whatever becomes of the transaction around it."""
+def measure_immediately(metric: Metric, amount: float, *values: str | int) -> None:
+    """Record now, even if the transaction rolls back."""
     _write((metric, amount, values, None))
 
 
 @contextmanager
-def recorded_at_the_end() -> Iterator[None]:
-    """What is recorded in the block counts when it ends well."""
+def measured_on_success() -> Iterator[None]:
+    """Record what is measured in the block when the block ends without an exception."""
     entries: list[_Entry] = []
     token = _pending.set(entries)
     try:
@@ -80,8 +81,8 @@ def recorded_at_the_end() -> Iterator[None]:
 
 
 @contextmanager
-def forgotten_on_error() -> Iterator[None]:
-    """What is recorded in the block is forgotten when it raises: a savepoint that is rolled back."""
+def discarded_on_error() -> Iterator[None]:
+    """Discard what is measured in the block when it raises, as a rolled-back savepoint does."""
     entries = _pending.get()
     before = len(entries or ())
     try:
@@ -93,7 +94,7 @@ def forgotten_on_error() -> Iterator[None]:
 
 
 def set_levels(metrics: Iterable[Metric], found: Iterable[Level]) -> None:
-    """Replace all that is known of these metrics by what was found."""
+    """Replace all levels of these metrics by those that were found."""
     fresh: dict[Metric, dict[Values, float]] = {metric: {} for metric in metrics}
     for level in found:
         fresh[level.metric][level.values] = level.value
@@ -112,7 +113,7 @@ def make_instruments(meter: Meter, service: str) -> None:
     for metric in _instruments:
         if metric.instrument == "counter":
             for values in product(*(attribute.values for attribute in metric.attributes)):
-                measure_now(metric, 0, *values)
+                measure_immediately(metric, 0, *values)
 
 
 def drop_instruments() -> None:
@@ -149,8 +150,8 @@ def _instrument(meter: Meter, metric: Metric) -> Any:
 def _write(entry: _Entry) -> None:
     metric, amount, values, trace = entry
     if instrument := _instruments.get(metric):
-        # Never the surrounding context: what stands there is no position of ours.
-        instrument(amount, _named(metric, values), recorded_place(trace) or _NOWHERE)
+        # Never the surrounding context, which is not set by Tocsin.
+        instrument(amount, _named(metric, values), exemplar_context(trace) or _NOWHERE)
 
 
 @lru_cache(maxsize=4096)

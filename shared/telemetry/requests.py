@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
 from shared.telemetry.metrics import REQUESTS
-from shared.telemetry.recording import measure_now
+from shared.telemetry.recording import measure_immediately
 
 _KNOWN = frozenset(HTTPMethod)
 
@@ -56,7 +56,9 @@ class _Measured:
             await self._app(scope, receive, answer)
         finally:
             method = scope["method"] if scope["method"] in _KNOWN else "_OTHER"
-            measure_now(REQUESTS, perf_counter() - began, method, self._route(scope), status)
+            measure_immediately(
+                REQUESTS, perf_counter() - began, method, self._route(scope), status
+            )
 
     def _route(self, scope: Scope) -> str:
         # FastAPI says which of its routes it took; a plain one, without variable parts, is its

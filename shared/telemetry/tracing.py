@@ -54,17 +54,15 @@ def start_tracing(exporter: SpanExporter, resource: Resource) -> None:
 
 
 def stop_tracing() -> None:
-    """Record no more spans, and export those that are left: may take as long as the backend likes."""
+    """Stop recording and export the spans that are left, which takes as long as the backend takes."""
     global _provider
     provider, _provider = _provider, None
     if provider is not None:
         provider.shutdown()
 
 
-def recorded_place(position: TraceContext | None) -> Context | None:
-    """A position as OpenTelemetry has it, while spans are recorded: others would be examples that
-    nobody finds.
-    """
+def exemplar_context(position: TraceContext | None) -> Context | None:
+    """Exemplar context; None while tracing is off."""
     return _context(position) if position and _provider is not None else None
 
 
