@@ -17,6 +17,8 @@ TOP_LEVEL_COMMANDS = "tocsin.top-level-commands"
 """Modules whose `app` has commands without a group (`tocsin up`)."""
 POLICIES = "tocsin.policies"
 """Name of a policy file = the function that lists the errors of that file in a folder."""
+TELEMETRY = "tocsin.telemetry"
+"""Name of a service = its package, whose modules `metrics` and `spans` declare what it records."""
 ENVIRONMENT = "tocsin.environment"
 """Functions that complete the environment before a command reads its settings."""
 

@@ -1,4 +1,4 @@
-"""Reads levels now and then, so that a scrape answers at once: what waits in the database, and what
+"""Polls levels, so that a scrape is answered from memory: what waits in the database, and what
 components know.
 """
 
@@ -19,18 +19,17 @@ from shared.telemetry.metrics import (
     CPU,
     GAUGE_FAILURES,
     MEMORY,
-    METRICS,
     OUTBOX_AGE,
     OUTBOX_ROWS,
     PROBLEMS,
     TIMERS_LATE,
 )
+from shared.telemetry.recording import level_metrics
 
 log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 5
 _COUNTED = 10_000
 _STATM = Path("/proc/self/statm")
-_LEVELS = [metric for metric in METRICS if metric.is_level]
 
 GaugeQuery = Callable[[Connection, datetime], Awaitable[Sequence[Level]]]
 """Reads levels that stand in a service's own tables: by an index, never a count of a table that may
@@ -47,10 +46,10 @@ class Troubled(Protocol):
 
 @runtime_checkable
 class Measured(Protocol):
-    """A component that has levels to tell."""
+    """A component that has levels."""
 
     def levels(self) -> Sequence[Level]:
-        """What they are, from memory."""
+        """Their values now, from memory."""
 
 
 class Gauges:
@@ -75,12 +74,12 @@ class Gauges:
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
-            # What cannot be read is dropped: an old level would say that all is well.
-            set_levels(_LEVELS, [*_process(), *self._known(), *await self._stored()])
+            # A level that cannot be read is dropped: an old one could hide a problem.
+            set_levels(level_metrics(), [*_process(), *self._known(), *await self._stored()])
             await asyncio.sleep(self._every_seconds)
 
     def problems(self) -> list[str]:
-        """None: `tocsin.gauges.failures` tells."""
+        """None: `tocsin.gauges.failures` counts failures."""
         return []
 
     def _known(self) -> Iterator[Level]:

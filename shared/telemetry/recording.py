@@ -3,7 +3,7 @@ committed, or never.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,11 +15,10 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from shared.events.trace_context import TraceContext
-from shared.telemetry.metrics import METRICS, Metric
+from shared.telemetry.attributes import Attribute
+from shared.telemetry.metrics import Metric
+from shared.telemetry.state import CURRENT, Values
 from shared.telemetry.tracing import exemplar_context
-
-Values: TypeAlias = tuple[str | int, ...]
-"""Of a metric's attributes, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,6 @@ _Entry: TypeAlias = tuple[Metric, float, Values, TraceContext | None]
 
 _NOWHERE = Context()
 _pending: ContextVar[list[_Entry] | None] = ContextVar("pending", default=None)
-_instruments: Mapping[Metric, Any] = {}
-_levels: dict[Metric, dict[Values, float]] = {}
 
 
 def measure(
@@ -99,35 +96,54 @@ def set_levels(metrics: Iterable[Metric], found: Iterable[Level]) -> None:
     for level in found:
         fresh[level.metric][level.values] = level.value
     # Whole dictionaries: they are read from other threads.
-    _levels.update(fresh)
+    CURRENT.levels.update(fresh)
 
 
-def make_instruments(meter: Meter, service: str) -> None:
-    """One instrument for each metric that the service has. Counters whose values are known begin at
-    0: for Prometheus a series that begins at 1 has not risen.
+def level_metrics() -> list[Metric]:
+    """The metrics of this process that are levels."""
+    return [metric for metric in CURRENT.instruments if metric.is_level]
+
+
+def make_instruments(meter: Meter, metrics: Collection[Metric]) -> None:
+    """One instrument for each of these metrics. Counters whose values are known begin at 0: for
+    Prometheus a series that begins at 1 has not risen.
     """
-    global _instruments
-    _instruments = {
-        metric: _instrument(meter, metric) for metric in METRICS if service in metric.services
-    }
-    for metric in _instruments:
-        if metric.instrument == "counter":
-            for values in product(*(attribute.values for attribute in metric.attributes)):
-                measure_immediately(metric, 0, *values)
+    CURRENT.instruments = {metric: _instrument(meter, metric) for metric in metrics}
+    for metric in metrics:
+        _begin_at_zero(metric)
+
+
+def know_values(attribute: Attribute, values: Iterable[str]) -> None:
+    """Counters begin at 0 for these values too, which no declaration lists because they are those
+    of a registry.
+    """
+    CURRENT.known_values[attribute] = tuple(values)
+    for metric in CURRENT.instruments:
+        if attribute in metric.attributes:
+            _begin_at_zero(metric)
 
 
 def drop_instruments() -> None:
     """Record nothing from here on."""
-    global _instruments
-    _instruments = {}
-    _levels.clear()
+    CURRENT.instruments = {}
+    CURRENT.levels.clear()
+    CURRENT.known_values.clear()
+
+
+def _begin_at_zero(metric: Metric) -> None:
+    if metric.instrument != "counter":
+        return
+    known = CURRENT.known_values
+    options = (attribute.values or known.get(attribute, ()) for attribute in metric.attributes)
+    for values in product(*options):
+        measure_immediately(metric, 0, *values)
 
 
 def _instrument(meter: Meter, metric: Metric) -> Any:
     name, unit, meaning = metric.name, metric.unit, metric.meaning
 
     def read(_: CallbackOptions) -> list[Observation]:
-        known = _levels.get(metric, {})
+        known = CURRENT.levels.get(metric, {})
         return [
             Observation(value, _named(metric, values), _NOWHERE) for values, value in known.items()
         ]
@@ -149,7 +165,7 @@ def _instrument(meter: Meter, metric: Metric) -> Any:
 
 def _write(entry: _Entry) -> None:
     metric, amount, values, trace = entry
-    if instrument := _instruments.get(metric):
+    if instrument := CURRENT.instruments.get(metric):
         # Never the surrounding context, which is not set by Tocsin.
         instrument(amount, _named(metric, values), exemplar_context(trace) or _NOWHERE)
 

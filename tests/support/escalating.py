@@ -42,7 +42,7 @@ from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.timers import claim_timers
 from shared.postgres.wake import Wake
-from shared.telemetry import tracing
+from shared.telemetry.state import CURRENT
 from tests.support.http import listening
 from tests.support.running import SECRET, eventually
 from tests.support.stack import runtime_dsn
@@ -170,14 +170,14 @@ async def mail_server() -> AsyncIterator[tuple[Mailbox, str]]:
 @contextmanager
 def recorded_spans() -> Iterator[InMemorySpanExporter]:
     """What would go to the OTLP endpoint, kept in memory."""
-    exporter, before = InMemorySpanExporter(), tracing._provider
+    exporter, before = InMemorySpanExporter(), CURRENT.tracer_provider
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracing._provider = provider
+    CURRENT.tracer_provider = provider
     try:
         yield exporter
     finally:
-        tracing._provider = before
+        CURRENT.tracer_provider = before
         provider.shutdown()
 
 

@@ -13,16 +13,17 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from services.escalation.metrics import PAGE_METHOD, PAGES, TIME_TO_PAGE
 from shared.events.trace_context import TraceContext
 from shared.telemetry import (
     Level,
     configure_telemetry,
     discarded_on_error,
+    know_values,
     measure,
     measured_on_success,
     set_levels,
     stop_telemetry,
-    tracing,
 )
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
@@ -30,14 +31,13 @@ from shared.telemetry.metrics import (
     DEAD_LETTERS,
     LAG,
     OUTBOX_ROWS,
-    PAGES,
     SENT,
     STAGES,
     STOPPED,
-    TIME_TO_PAGE,
     Metric,
 )
 from shared.telemetry.recording import measure_immediately
+from shared.telemetry.state import CURRENT
 
 OPENMETRICS, TEXT = "application/openmetrics-text; version=1.0.0", "text/plain"
 SAMPLED = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None)
@@ -57,7 +57,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spans are recorded too."""
-    monkeypatch.setattr(tracing, "_provider", TracerProvider(shutdown_on_exit=False))
+    monkeypatch.setattr(CURRENT, "tracer_provider", TracerProvider(shutdown_on_exit=False))
 
 
 class Broken(Exception):
@@ -209,15 +209,25 @@ def points(metric: Metric) -> list[Any]:
     ]
 
 
-def test_counters_whose_values_are_known_begin_at_nothing() -> None:
-    known = {
-        (result, method): 0.0
-        for result in ("sent", "retry", "failed")
-        for method in ("webhook", "email")
-    }
-    assert series(PAGES, "_total") == known
+def pages_by(*methods: str) -> dict[tuple[str, ...], float]:
+    return {(result, method): 0.0 for result in ("sent", "retry", "failed") for method in methods}
+
+
+def test_counters_whose_values_are_known_begin_at_zero() -> None:
+    assert series(PAGES, "_total") == {}, "which channels there are is not known yet"
+    know_values(PAGE_METHOD, ("webhook", "email"))
+    assert series(PAGES, "_total") == pages_by("webhook", "email")
     measure(PAGES, 1, "sent", "email")
-    assert series(PAGES, "_total") == known | {("sent", "email"): 1}
+    know_values(PAGE_METHOD, ("webhook", "email", "chat"))
+    expected = pages_by("webhook", "email", "chat") | {("sent", "email"): 1}
+    assert series(PAGES, "_total") == expected
+
+
+def test_values_that_are_known_before_metrics_are_on_count_from_zero_too() -> None:
+    stop_telemetry()
+    know_values(PAGE_METHOD, ("webhook",))
+    configure_telemetry("escalation")
+    assert series(PAGES, "_total") == pages_by("webhook")
 
 
 def test_a_level_that_is_not_set_again_disappears() -> None:
