@@ -1,5 +1,4 @@
-"""CloudEvents 1.0 over Kafka and HTTP, structured and binary. Parsing never raises anything but
-Malformed.
+"""CloudEvents 1.0 over Kafka and HTTP, structured and binary. Parsing only ever raises Malformed.
 
 Sources: CloudEvents 1.0.2 core, its JSON format, Kafka and HTTP protocol bindings.
 """
@@ -59,7 +58,7 @@ class CloudEvent:
 
     @property
     def trace(self) -> TraceContext | None:
-        """Where the publisher stood: the event's own extension first, then the transport's header."""
+        """The publisher's trace context: the event's own extension, else the transport's header."""
         return trace_in(self.extensions) or self.header_trace
 
 
@@ -70,7 +69,7 @@ def from_structured(
     if not isinstance(document, dict):
         raise Malformed(where or "body", "is not a JSON object with CloudEvents attributes")
     if "data_base64" in document:
-        raise Malformed(f"{where}data_base64", "is not taken; send JSON in `data`")
+        raise Malformed(f"{where}data_base64", "is not supported; send JSON in `data`")
     attributes = {name: value for name, value in document.items() if name != "data"}
     return _build(attributes, document.get("data"), header_trace, where)
 
@@ -105,9 +104,9 @@ def from_record(record: Record) -> CloudEvent:
 
 
 def type_in(record: Record) -> str | None:
-    """What a record in structured mode says its type is, before anything else of it is believed.
+    """The type that a record in structured mode claims, before anything else in it is checked.
 
-    Costs a quarter of reading it. None where that must be read to tell.
+    Costs a quarter of reading the event. None when only reading it can show the type.
     """
     if record.value is None or len(record.value) > MAX_EVENT_BYTES:
         return None
@@ -117,8 +116,8 @@ def type_in(record: Record) -> str | None:
         document = orjson.loads(record.value)
     except orjson.JSONDecodeError:
         return None
-    named = document.get("type") if isinstance(document, dict) else None
-    return named if isinstance(named, str) else None
+    claimed = document.get("type") if isinstance(document, dict) else None
+    return claimed if isinstance(claimed, str) else None
 
 
 def _build(
@@ -166,7 +165,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _time(value: Any) -> datetime | None:
-    """None for a time that cannot be read: readers go by when the event was received then."""
+    """None for a time that cannot be read: readers then use the time of receipt."""
     return read_time(value) if isinstance(value, str) else None
 
 

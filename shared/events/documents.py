@@ -1,4 +1,4 @@
-"""JSON from untrusted bytes, within bounds. Nothing but Malformed is ever raised."""
+"""JSON from untrusted bytes, within bounds. Only Malformed is ever raised."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -29,8 +29,8 @@ _NAMED_LEVELS = 4
 def load_json(body: bytes, what: str = "body", limit: int = MAX_EVENT_BYTES) -> Any:
     r"""A JSON value of at most `limit` bytes and MAX_DEPTH levels. `what` names it in errors.
 
-    A byte order mark is ignored. Half of a surrogate pair (`\ud83d` alone, where a sender cut a
-    text inside an emoji) is U+FFFD, except in what identifies an event: there it is refused, since
+    A byte order mark is ignored. Half of a surrogate pair (`\ud83d` alone, where a text was
+    truncated inside an emoji) is U+FFFD, except in what identifies an event: there it is refused, since
     two ids must not become one.
     """
     if len(body) > limit:
@@ -42,14 +42,14 @@ def load_json(body: bytes, what: str = "body", limit: int = MAX_EVENT_BYTES) -> 
         if not _LONE.search(body):
             raise Malformed(what, f"is not JSON: {error}") from None
         document = _load_damaged(body, what)
-    # No deeper than it has brackets: this is all that most documents cost.
+    # A document cannot be deeper than it has brackets: for most, nothing more is checked.
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         check_depth(document, what)
     return document
 
 
 def check_depth(document: Any, what: str) -> None:
-    """Raises Malformed, naming the field, where a parsed document has more than MAX_DEPTH levels."""
+    """Raises Malformed, naming the field, when a parsed document is nested too deeply."""
     level = [document] if type(document) in (dict, list) else []
     for _ in range(MAX_DEPTH):
         level = _inside(level)
@@ -85,7 +85,7 @@ def _events(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _inside(values: Iterable[Any]) -> list[Any]:
-    """The objects and lists that stand directly in these."""
+    """The objects and lists directly inside these."""
     inside: list[Any] = []
     for value in values:
         children = value.values() if type(value) is dict else value

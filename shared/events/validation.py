@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in plain sentences. Its own texts name types and regular expressions."""
+"""What pydantic found wrong, in plain sentences. Its own texts show types and patterns."""
 
 from collections.abc import Mapping
 from typing import Any

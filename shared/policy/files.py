@@ -40,7 +40,7 @@ _IN_A_FILE = {
     "too_short": "at least one item is needed",
 }
 """What is said better of a file than of a request."""
-# A service reads an edit while it works: a large file that is all wrong must not keep it from that.
+# A service reads an edit while it works: a large file full of errors must not hold it up.
 _MOST_ERRORS = 50
 _MOST_COMPARED = 1000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -99,7 +99,7 @@ def read_policy(
     findings: Callable[[M], Iterable[Finding | WrittenRule]] = lambda _: (),
     environment: Mapping[str, str] = os.environ,
 ) -> PolicyFile[M]:
-    """Parse and check one file. Raises InvalidPolicy with all errors that can be told at once; of
+    """Parse and check one file. Raises InvalidPolicy with all errors that can be found at once; of
     very many, the first.
 
     `findings` are the service's own checks; they run when the shape is right. Beside findings they
@@ -141,7 +141,7 @@ def check_file(file: pathlib.Path, read: Callable[[bytes], object]) -> list[Poli
 
 
 def keys_of(data: bytes, section: str) -> frozenset[str] | None:
-    """The keys of a top-level section of another service's file; None when the file cannot tell."""
+    """The keys of a top-level section of another service's file; None when it cannot be read."""
     content = PolicyTree("", {}).read(data)
     names = content.get(section) if isinstance(content, dict) else None
     return frozenset(names) if isinstance(names, dict) else None
@@ -180,7 +180,7 @@ def _echoes(problem: ErrorDetails, problems: Iterable[ErrorDetails]) -> bool:
 
 
 def _keys(annotation: Any, path: Path) -> Iterator[str]:
-    """The keys that may stand at a path."""
+    """The keys that are allowed at a path."""
     if isinstance(annotation, type) and issubclass(annotation, PolicyModel):
         fields = {
             info.alias or name: info.annotation for name, info in annotation.model_fields.items()

@@ -28,7 +28,7 @@ _MIN_MIXED, _MIN_LETTERS = 10, 24
 
 @dataclass(frozen=True, slots=True)
 class WrittenRule:
-    """A rule about the text at `path` as it stands in the file. `check` gets the text and says what
+    """A rule about the text at `path` as it is written. `check` gets the text and says what
     is wrong with it, or None.
     """
 
@@ -43,7 +43,7 @@ class WrittenRule:
 
 
 def must_be_reference(path: Path) -> WrittenRule:
-    """The value is a secret as a whole: only `${TOCSIN_...}` may stand there."""
+    """The value is a secret as a whole: only `${TOCSIN_...}` may be written there."""
     return WrittenRule(path, _not_a_reference)
 
 
@@ -60,7 +60,7 @@ def literal_secret_in(address: str) -> str | None:
     What counts as a token is a guess: a UUID, a long mix of letters and digits, a long run of
     letters, the value of a parameter such as `token`.
     """
-    # A reference becomes a character that no address has, and separates what stands around it.
+    # A reference becomes a character that no address has, and separates what surrounds it.
     text = VARIABLE.sub("\0", address)
     try:
         parts = urlsplit(text)

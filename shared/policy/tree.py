@@ -1,6 +1,6 @@
 """The text of a policy file as plain values, with the line of every part.
 
-Scalars are the text that stands in the file (`null`, `~` and nothing are None), so that YAML 1.1's
+Scalars are the text that is in the file (`null`, `~` and nothing are None), so that YAML 1.1's
 guesses (17:30 is 1050, no is False) cannot happen. `${TOCSIN_...}` in a value is taken from the
 environment.
 """
@@ -20,7 +20,7 @@ VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PLAIN_TAG = re.compile(r"tag:yaml\.org,2002:\w+")
 
 Path = tuple[str | int, ...]
-"""Where something stands in a file: keys and list positions, from the top."""
+"""Where something is in a file: keys and list positions, from the top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class PolicyError:
-    """One error: where it stands, what is wrong and how to correct it. Never holds a value that may
+    """One error: where it is, what is wrong and how to correct it. Never holds a value that may
     be secret.
     """
 
@@ -50,7 +50,7 @@ class PolicyError:
 @dataclass(slots=True)
 class PolicyTree:
     """Reads one file into plain values and keeps the line of every path. `errors` are the faults of
-    the text itself; `written` holds every scalar as it stands in the file, `${...}` included.
+    the text itself; `written` holds every scalar as it is in the file, `${...}` included.
     """
 
     file: str
@@ -120,7 +120,7 @@ class PolicyTree:
                 first = self.lines[(*path, key.value)]
                 self._fault(
                     line,
-                    f"the key `{key.value}` stands here a second time",
+                    f"the key `{key.value}` is here a second time",
                     f"the first is in line {first}",
                 )
             else:

@@ -26,12 +26,12 @@ def service_commands(package: str, about: str) -> typer.Typer:
         """Run the service until SIGTERM. Settings come from TOCSIN_ variables."""
         settings = load_settings()
         configure_logs(name, settings.log_level)
-        # Not at the top: no other command needs any of what a server is built of.
+        # Imported here: no other command needs the modules of a server.
         uvloop.run(importlib.import_module(f"{package}.app").run(settings))
 
     @app.command("migrate")
     def migrate_command() -> None:
-        """Bring the schema and its roles up to date. Safe to repeat; needs TOCSIN_POSTGRES_ADMIN."""
+        """Bring the schema and its roles up to date. Repeatable; needs TOCSIN_POSTGRES_ADMIN."""
         applied = asyncio.run(migrate(load_settings().admin_dsn(), name))
         for line in applied or [f"{name}: the schema is up to date"]:
             typer.echo(line)
@@ -47,7 +47,7 @@ def refused(reason: str) -> typer.Exit:
 
 @contextmanager
 def refused_on(*errors: type[Exception]) -> Iterator[None]:
-    """End the command as `refused` does, with the text of the error, when one of these is raised."""
+    """End the command as `refused` does when one of these errors is raised, with its text."""
     try:
         yield
     except errors as error:

@@ -1,4 +1,4 @@
-"""File descriptors: a process that runs out of them can neither reach its database nor read a file."""
+"""File descriptors: without a free one a process can neither reach its database nor read a file."""
 
 import resource
 
@@ -15,13 +15,13 @@ def raise_descriptor_limit() -> int:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-        except (OSError, ValueError):  # the system allows less than it says
+        except (OSError, ValueError):  # the system allows less than it states
             pass
     return _LARGEST if soft == resource.RLIM_INFINITY else soft
 
 
 def connections_within(descriptors: int) -> int:
-    """How many HTTP connections leave enough descriptors for all else: no more than a quarter of
-    them, where they are few, is kept back.
+    """How many HTTP connections leave enough descriptors for everything else. Where there are few,
+    a quarter of them is reserved.
     """
     return descriptors - min(_RESERVE, descriptors // 4)

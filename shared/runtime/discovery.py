@@ -1,8 +1,7 @@
-"""What is installed: services, commands and checks name themselves as entry points of the
-distribution.
+"""What is installed: services, commands and checks are entry points of the distribution.
 
-An image holds `shared` and one service, but the distribution's list of entry points is that of all:
-those whose module is not there are passed over.
+An image holds `shared` and one service, but the distribution lists the entry points of all: those
+whose module is missing are skipped.
 """
 
 from collections.abc import Iterator

@@ -32,9 +32,7 @@ _COUNTED = 10_000
 _STATM = Path("/proc/self/statm")
 
 GaugeQuery = Callable[[Connection, datetime], Awaitable[Sequence[Level]]]
-"""Reads levels that stand in a service's own tables: by an index, never a count of a table that may
-be large.
-"""
+"""Reads levels from a service's own tables: by an index, never by counting a large table."""
 
 
 class Troubled(Protocol):

@@ -25,7 +25,7 @@ class Component(Protocol):
 
 
 def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
-    """`/livez` asks nobody; `/readyz` asks Postgres and every component.
+    """`/livez` depends on nothing; `/readyz` asks Postgres and every component.
 
     Problems of the relay and of notifications are listed as `degraded`: the outbox keeps what they
     are late with, so the service can go on taking requests.

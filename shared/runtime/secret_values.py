@@ -1,4 +1,4 @@
-"""Secrets in settings: refused at the start when they are too weak or cannot be what they should be.
+"""Secrets in settings: refused at the start when they are too weak or malformed.
 
 No message repeats a secret.
 """

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -60,6 +61,23 @@ async def run_service(
     listening = listen_or_inherit(settings.http_host, settings.http_port, settings.http_fd)
     log.info("listening", extra={"port": listening.getsockname()[1]})
     _collect_garbage_seldom()
+    try:
+        await _run_until(stop, server, listening, components)
+    finally:
+        await database.close()
+        stop_telemetry()
+        log.info("stopped")
+
+
+async def _run_until(
+    stop: asyncio.Event,
+    server: Server,
+    listening: socket.socket,
+    components: Mapping[str, Component],
+) -> None:
+    """Run the server and the components. Requests in flight may need the loops (group commit), so
+    the server ends first.
+    """
     tasks = {
         label: asyncio.create_task(component.run(), name=label)
         for label, component in components.items()
@@ -70,15 +88,11 @@ async def run_service(
     finally:
         stop.set()
         server.should_exit = True
-        # Requests in flight may need the loops (group commit), so the server ends first.
         with contextlib.suppress(BaseException):
             await asyncio.wait_for(asyncio.shield(http), _GRACE_SECONDS)
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-        await database.close()
-        stop_telemetry()
-        log.info("stopped")
 
 
 def _server(app: FastAPI, settings: Settings, descriptors: int) -> Server:

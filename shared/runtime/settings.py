@@ -25,8 +25,8 @@ S = TypeVar("S", bound="Settings")
 
 
 class _Environment(EnvSettingsSource):
-    """Passes over `TOCSIN_..._PORT=tcp://10.0.0.1:80`: for a Service named tocsin-... Kubernetes sets
-    such variables in every pod of the namespace.
+    """Ignores `TOCSIN_..._PORT=tcp://10.0.0.1:80`, which Kubernetes sets in every pod for a Service
+    named tocsin-...
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(default="", description="put before every topic and consumer group")
     instance: str | None = Field(
         default=None,
-        description="name of this replica, unique among live ones; a restart under it rejoins within a second",
+        description="name of this replica, unique among live ones; "
+        "a restart under it rejoins within a second",
     )
     postgres: SecretStr = Field(
         default=SecretStr("postgresql://tocsin_{service}@localhost/tocsin"),

@@ -1,5 +1,5 @@
-"""What Tocsin shows of itself: one trace for each incident, and metrics. All of it is declared, here
-and in the services' modules `metrics` and `spans`: docs/telemetry.md is written from these, and
+"""What Tocsin shows of itself: one trace per incident, and metrics. All of it is declared, here and
+in the services' modules `metrics` and `spans`: docs/telemetry.md is written from these, and
 nothing else leaves a process.
 """
 

@@ -40,7 +40,7 @@ STATUS = Attribute("http.response.status_code", "status of the answer", "int")
 ERROR = Attribute(
     "error.type", "class of the exception that ended it, never its message; absent where none did"
 )
-CPU_MODE = Attribute("cpu.mode", "for whom the processor worked", values=("user", "system"))
+CPU_MODE = Attribute("cpu.mode", "which code the processor ran", values=("user", "system"))
 
 INCIDENT_ID = Attribute("tocsin.incident.id", "the incident's id")
 DECISION = Attribute("tocsin.decision", "what was decided; the metric lists the decisions")

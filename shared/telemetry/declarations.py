@@ -1,7 +1,7 @@
 """Which metrics and spans each service declares.
 
-A service declares them in its modules `metrics` (METRICS) and `spans` (SPANS), and names its package
-as an entry point of the group `tocsin.telemetry`. Instruments and docs/telemetry.md are made from
+A service declares them in its modules `metrics` (METRICS) and `spans` (SPANS), and its package is
+an entry point of the group `tocsin.telemetry`. Instruments and docs/telemetry.md are made from
 these, so that there is no name that is not declared.
 """
 

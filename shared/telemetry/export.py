@@ -50,12 +50,12 @@ def configure_telemetry(service: str) -> None:
 
 
 def collect() -> MetricsData | None:
-    """The metrics as they are; None where nobody is to scrape them."""
+    """The metrics as they are now; None when they are not exposed for a scrape."""
     return CURRENT.scraped.get_metrics_data() if CURRENT.scraped else None
 
 
 def stop_telemetry() -> None:
-    """Flush what is left, for at most two seconds: a backend that hangs must not hold up the stop."""
+    """Flush what is left, for at most two seconds: a backend that hangs must not delay the stop."""
     meters, CURRENT.meter_provider, CURRENT.scraped = CURRENT.meter_provider, None, None
     ends = [stop_tracing, *([meters.shutdown] if meters else [])]
     flushes = [threading.Thread(target=end, daemon=True) for end in ends]

@@ -17,8 +17,8 @@ _KNOWN = frozenset(HTTPMethod)
 
 
 def add_metrics(app: FastAPI) -> None:
-    """Measure every request of the application, and serve `/metrics` (404 where nobody is to
-    scrape).
+    """Measure every request of the application, and serve `/metrics` (404 when metrics are
+    not exposed).
     """
     app.add_route("/metrics", _metrics, include_in_schema=False)
     app.add_middleware(

@@ -53,7 +53,7 @@ def start_tracing(exporter: SpanExporter, resource: Resource) -> None:
 
 
 def stop_tracing() -> None:
-    """Stop recording and export the spans that are left, which takes as long as the backend takes."""
+    """Stop recording and export the spans that are left, however long the backend takes."""
     provider, CURRENT.tracer_provider = CURRENT.tracer_provider, None
     if provider is not None:
         provider.shutdown()

@@ -99,7 +99,7 @@ def test_all_errors_are_listed_in_the_order_of_their_lines() -> None:
         """
     ) == [
         "bells.yaml:3: `bells.first.tone`: must be 'low' or 'high'",
-        "bells.yaml:4: the key `first` stands here a second time; the first is in line 2",
+        "bells.yaml:4: the key `first` is here a second time; the first is in line 2",
         "bells.yaml:6: the key `tone` is missing; add `tone:`",
         "bells.yaml:7: `bells.second.wait`: write a duration as a number with its unit: 15s, 2m, 1h or 7d",
         "bells.yaml:8: `order`: at least one item is needed",

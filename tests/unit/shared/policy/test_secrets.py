@@ -1,4 +1,4 @@
-"""A secret in a policy file is a reference to a variable; a literal one is refused, and not repeated."""
+"""A secret in a policy file is a reference to a variable; a literal one is refused unrepeated."""
 
 from collections.abc import Iterator
 
