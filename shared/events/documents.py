@@ -61,12 +61,16 @@ def check_depth(document: Any, what: str) -> None:
     raise Malformed(field, f"is nested more than {MAX_DEPTH} levels deep")
 
 
-def _load_damaged(body: bytes, what: str) -> Any:
-    def corrected(escape: re.Match[bytes]) -> bytes:
-        return rb"\ufffd" if escape["lone"] else escape[0]
+def replace_lone_surrogates(body: bytes) -> bytes:
+    r"""The JSON text with U+FFFD for each half of a surrogate pair that is escaped alone."""
+    if not _LONE.search(body):
+        return body
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], body)
 
+
+def _load_damaged(body: bytes, what: str) -> Any:
     try:
-        document = orjson.loads(_ESCAPE.sub(corrected, body))
+        document = orjson.loads(replace_lone_surrogates(body))
     except orjson.JSONDecodeError as error:
         raise Malformed(what, f"is not JSON: {error}") from None
     for where, event in _events(document):

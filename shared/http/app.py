@@ -87,11 +87,13 @@ async def _malformed(_: Request, error: Malformed) -> Response:
     )
 
 
-async def _invalid(_: Request, error: RequestValidationError) -> Response:
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     place, *inner = map(str, first["loc"])
     field = ".".join(inner) if inner and first["type"] != "json_invalid" else place
     reason = plain_reason(first)
+    if field == "body" and "json" not in request.headers.get("content-type", ""):
+        reason = "send JSON with Content-Type: application/json"
     return problem_response(
         Problem(422, "Invalid request", f"{field}: {reason}", field=field, reason=reason)
     )
@@ -100,6 +102,10 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
 async def _http(_: Request, error: HTTPException) -> Response:
     headers = dict(error.headers) if error.headers else None
     detail = str(error.detail)
+    if isinstance(error.__cause__, UnicodeDecodeError | RecursionError):
+        reason = "is not JSON in UTF-8, or is nested too deeply"
+        problem = Problem(400, "Invalid request", f"body: {reason}", field="body", reason=reason)
+        return problem_response(problem)
     return problem_response(Problem(error.status_code, detail, detail, headers))
 
 

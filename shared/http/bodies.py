@@ -5,14 +5,18 @@ import asyncio
 from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.events.documents import replace_lone_surrogates
 from shared.http.problems import Problem
 
 BODY_SECONDS = 30.0
 
 
 class BoundedBodies:
-    """Refuses a body of more than `limit` bytes. FastAPI buffers a body before it authenticates the
-    caller, so it is bounded here.
+    """Reads a body of at most `limit` bytes before the application does. FastAPI would buffer it
+    before it authenticates the caller, without a bound.
+
+    What FastAPI's parser would refuse, half of a surrogate pair, is replaced: no order of a person
+    fails because of a truncated emoji.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -20,23 +24,32 @@ class BoundedBodies:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = self._limit
-        deadline: float | None = asyncio.get_running_loop().time() + BODY_SECONDS
+        read = False
 
         async def bounded() -> Message:
-            nonlocal left, deadline
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise _while_reading(_too_slow()) from None
-            left -= len(message.get("body", b""))
-            deadline = deadline if message.get("more_body") else None
-            if left < 0:
-                raise _while_reading(_too_large(self._limit))
-            return message
+            nonlocal read
+            if read:
+                return await receive()
+            read = True
+            return await self._read(receive)
 
         await self._app(scope, bounded, send)
+
+    async def _read(self, receive: Receive) -> Message:
+        body, more = b"", True
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while more:
+                    message = await receive()
+                    if message["type"] != "http.request":  # the caller has gone
+                        return message
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > self._limit:
+                        raise _while_reading(_too_large(self._limit))
+        except TimeoutError:
+            raise _while_reading(_too_slow()) from None
+        return {"type": "http.request", "body": replace_lone_surrogates(body), "more_body": False}
 
 
 async def read_body(request: Request, limit: int) -> bytes:

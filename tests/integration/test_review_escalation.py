@@ -124,7 +124,7 @@ async def test_a_password_never_goes_out_in_clear() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [rb'{"by": "\ud800"}', rb'{"by": "a\u0000"}', b'{"by": "a", "note": "\\u0000"}', b"[" * 5000],
+    [rb'{"by": "a\u0000"}', b'{"by": "a", "note": "\\u0000"}', b"[" * 5000],
 )
 async def test_hostile_orders_are_refused_in_words(database: str, body: bytes) -> None:
     own = Database(runtime_dsn(database, "escalation"))

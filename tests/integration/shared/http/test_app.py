@@ -1,8 +1,11 @@
-"""A path with a slash at its end is the same route, and nothing is redirected."""
+"""Paths and bodies as clients send them: one route for a path, plain words for what is wrong."""
+
+from typing import Any
 
 import aiohttp
 import pytest
 from fastapi import FastAPI, Request
+from pydantic import BaseModel, Field
 
 from shared.http.app import create_app
 from shared.http.problems import JsonResponse
@@ -64,3 +67,71 @@ async def test_metrics_know_the_route_by_one_name() -> None:
     assert any('"/v1/signals"' in line and line.endswith(" 2.0") for line in counts), counts
     assert any('"/v1/incidents/{reference}/acknowledge"' in line for line in counts), counts
     assert not any('/"' in line for line in counts), counts
+
+
+class Order(BaseModel):
+    by: str = Field(min_length=1)
+
+
+def ordering() -> FastAPI:
+    app = create_app("Orders", max_body=1000)
+
+    @app.post("/order")
+    async def order(order: Order) -> dict[str, str]:
+        return {"by": order.by}
+
+    return app
+
+
+async def post(body: bytes, content_type: str = "application/json") -> tuple[int, Any]:
+    async with (
+        served(ordering()) as base,
+        aiohttp.ClientSession(headers={"Content-Type": content_type}) as http,
+        http.post(f"{base}/order", data=body) as answer,
+    ):
+        return answer.status, await answer.json(content_type=None)
+
+
+@pytest.mark.parametrize(
+    ("body", "by"),
+    [
+        (b'{"by": "ana"}', "ana"),
+        (b'\xef\xbb\xbf{"by": "ana"}', "ana"),
+        (rb'{"by": "ana \ud83d"}', "ana \ufffd"),
+        (rb'{"by": "ana \ud83d\udd25"}', "ana 🔥"),
+    ],
+)
+async def test_an_order_is_read_as_clients_write_it(body: bytes, by: str) -> None:
+    assert await post(body) == (200, {"by": by})
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "field", "reason"),
+    [
+        (b"", "application/json", 422, "body", "is required"),
+        (b"{", "application/json", 422, "body", "is not JSON"),
+        (b'{"by": 5}', "application/json", 422, "by", "must be a text"),
+        (b'{"by": ""}', "application/json", 422, "by", "must not be empty"),
+        (b"{}", "application/json", 422, "by", "is required"),
+        (b'{"by": "\xff"}', "application/json", 400, "body", "is not JSON in UTF-8"),
+        (
+            b"by=ana",
+            "application/x-www-form-urlencoded",
+            422,
+            "body",
+            "send JSON with Content-Type",
+        ),
+        (b'{"by": "ana"}', "text/plain", 422, "body", "send JSON with Content-Type"),
+        (b"[" * 999, "application/json", 400, "body", "is not JSON in UTF-8, or is nested too"),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_said_in_plain_words(
+    body: bytes, content_type: str, status: int, field: str, reason: str
+) -> None:
+    got, problem = await post(body, content_type)
+    assert (got, problem["field"]) == (status, field)
+    assert problem["reason"].startswith(reason)
+
+
+async def test_a_body_over_the_bound_is_refused() -> None:
+    assert (await post(b"x" * 1001))[0] == 413
