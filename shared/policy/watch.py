@@ -11,6 +11,7 @@ from typing import Generic
 from shared.policy.files import InvalidPolicy, M, PolicyError, PolicyFile
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE
+from shared.postgres.saved_policies import load_saved_policy, save_policy
 from shared.runtime.clock import system_clock
 from shared.telemetry import Level
 from shared.telemetry.metrics import POLICY_FAULTS, POLICY_LOADED
@@ -145,16 +146,7 @@ class PolicyWatch(Generic[M]):
             return
         try:
             async with self._database.connection() as connection:
-                await connection.execute(
-                    """
-                    INSERT INTO policies (name, version, text) VALUES ($1, $2, $3)
-                    ON CONFLICT (name) DO UPDATE SET version = $2, text = $3, saved_at = now()
-                    WHERE policies.version <> $2
-                    """,
-                    policy.name,
-                    policy.version,
-                    policy.text,
-                )
+                await save_policy(connection, policy.name, policy.version, policy.text)
         except UNAVAILABLE:
             return
         self._saved = policy.version
@@ -162,9 +154,7 @@ class PolicyWatch(Generic[M]):
     async def _last_good(self) -> PolicyFile[M]:
         try:
             async with self._database.connection() as connection:
-                text = await connection.fetchval(
-                    "SELECT text FROM policies WHERE name = $1", self._path.name
-                )
+                text = await load_saved_policy(connection, self._path.name)
         except UNAVAILABLE:
             text = None
         if text is None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from shared.postgres.backlog import load_backlog
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE
@@ -28,7 +29,6 @@ from shared.telemetry.recording import level_metrics
 
 log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 5
-_COUNTED = 10_000
 _STATM = Path("/proc/self/statm")
 
 GaugeQuery = Callable[[Connection, datetime], Awaitable[Sequence[Level]]]
@@ -105,19 +105,11 @@ class Gauges:
 
 
 async def _plumbing(connection: Connection, now: datetime) -> list[Level]:
-    row = await connection.fetchrow(
-        """
-        SELECT (SELECT created_at FROM outbox ORDER BY id LIMIT 1),
-               (SELECT count(*) FROM (SELECT id FROM outbox ORDER BY id LIMIT $1) AS first),
-               (SELECT min(due_at) FROM timers)
-        """,
-        _COUNTED,
-    )
-    oldest, rows, due = row or (None, 0, None)
+    backlog = await load_backlog(connection)
     return [
-        Level(OUTBOX_AGE, seconds_since(oldest, now)),
-        Level(OUTBOX_ROWS, rows),
-        Level(TIMERS_LATE, seconds_since(due, now)),
+        Level(OUTBOX_AGE, seconds_since(backlog.outbox_since, now)),
+        Level(OUTBOX_ROWS, backlog.outbox_rows),
+        Level(TIMERS_LATE, seconds_since(backlog.timer_due, now)),
     ]
 
 

@@ -8,7 +8,9 @@ from fastapi import FastAPI
 
 from shared.http.problems import JsonResponse
 from shared.postgres.database import Database
+from shared.postgres.ping import ping
 
+_PATIENCE_SECONDS = 2
 _LATE_ONLY = frozenset({"relay", "wake"})
 
 
@@ -43,8 +45,8 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
         problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
         degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
         try:
-            async with asyncio.timeout(2), database.connection() as connection:
-                await connection.execute("SELECT 1")
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await ping(database)
         except Exception as error:
             problems["postgres"] = [type(error).__qualname__]
         return JsonResponse(
