@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
+from deploy.canary import spans
 from deploy.canary.front import UNHEARD, Front, Json, NotYet
 from deploy.canary.receiver import Arrived, Pages
 from shared.events.trace_context import TraceContext, new_trace
-from shared.telemetry import span, spans
+from shared.telemetry import span
 
 Stage = Literal["accept", "page", "acknowledge", "resolve"]
 Result = Literal[
@@ -73,7 +74,7 @@ class Canary:
         round ends, or its own end.
         """
         began = time.perf_counter()
-        with span(spans.CANARY_ROUND) as trace:
+        with span(spans.ROUND) as trace:
             report = Report(trace or new_trace())
             round_ = _Round(self, report)
             try:

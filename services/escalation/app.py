@@ -10,6 +10,7 @@ from services.escalation.delivery.sender import Sender
 from services.escalation.handlers import Handlers
 from services.escalation.links import http as links_page
 from services.escalation.links.domain import Links
+from services.escalation.metrics import PAGE_METHOD
 from services.escalation.people.policy import Method
 from services.escalation.policies.policy import FILE, read_teams
 from services.escalation.response import figures
@@ -27,6 +28,7 @@ from shared.postgres.wake import Wake
 from shared.runtime.clock import Clock, system_clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings, SettingsError
+from shared.telemetry import know_values
 
 NAME = "escalation"
 _GATHER_SECONDS = 0.1  # pages do not leave by Kafka: what is told of them may wait for more to tell
@@ -38,6 +40,7 @@ async def run(settings: Settings) -> None:
     links = Links(settings.required("secret_key"), settings.public_url)
     token = settings.required("api_token")
     channels = make_channels(settings, clock)
+    know_values(PAGE_METHOD, channels)
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
     check = webhook_check(settings.allowed_networks)
     teams = PolicyWatch(settings.policy_dir / FILE, lambda data: read_teams(data, check), database)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from services.escalation import metrics, spans
 from services.escalation.policies.policy import CurrentTeams
 from services.escalation.response import domain
 from services.escalation.response.batch import Batch
@@ -18,7 +19,7 @@ from shared.events.triage import IncidentSubsided, TriageFact
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
 from shared.runtime.clock import Clock, seconds_since
-from shared.telemetry import measure, metrics, span, spans
+from shared.telemetry import measure, span
 from shared.telemetry.attributes import INCIDENT_ID
 
 _COMMANDS: dict[str, tuple[type[Command], Action]] = {

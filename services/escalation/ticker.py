@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
+from services.escalation import spans
 from services.escalation.policies.policy import CurrentTeams
 from services.escalation.response import domain
 from services.escalation.response.batch import Batch
+from services.escalation.spans import STEP
 from shared.postgres.connection import Connection
 from shared.postgres.timers import Timer
 from shared.runtime.clock import Clock
-from shared.telemetry import span, spans
-from shared.telemetry.attributes import INCIDENT_ID, STEP
+from shared.telemetry import span
+from shared.telemetry.attributes import INCIDENT_ID
 
 
 class Steps:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from services.intake import metrics, spans
 from services.intake.incidents import store
 from services.intake.incidents.domain.ending import close, expire, release, successor, swallows
 from services.intake.incidents.domain.fold import absorb, numbers_needed
@@ -25,6 +26,7 @@ from services.intake.signals.domain import (
     as_alert,
     read_signal,
 )
+from services.intake.spans import INCIDENT_NUMBER
 from shared.events.cloudevents import CloudEvent, Malformed, from_record
 from shared.events.escalation import IncidentResolved
 from shared.events.facts import Event, Fact, event_messages, new_event, read_fact
@@ -46,8 +48,8 @@ from shared.postgres.installation import load_epoch
 from shared.postgres.outbox import insert_outbox
 from shared.postgres.timers import Timer, insert_timers
 from shared.runtime.clock import Clock, seconds_since
-from shared.telemetry import measure, metrics, span, spans
-from shared.telemetry.attributes import INCIDENT_ID, INCIDENT_NUMBER
+from shared.telemetry import measure, span
+from shared.telemetry.attributes import INCIDENT_ID
 from shared.telemetry.spans import Span
 
 TOPIC_INTEGRATION = "topic"

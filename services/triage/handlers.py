@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from uuid import UUID
 
+from services.triage import metrics, spans
 from services.triage.catalogue.policy import Catalogue
+from services.triage.metrics import PRIORITY
 from services.triage.priority import store
 from services.triage.priority.domain import State, decide, route
+from services.triage.spans import TEAM
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
 from shared.events.intake import IncidentNews, RequestLogged
 from shared.events.trace_context import TraceContext
@@ -20,8 +23,8 @@ from shared.postgres.connection import Connection
 from shared.postgres.installation import load_epoch
 from shared.postgres.outbox import insert_outbox
 from shared.runtime.clock import Clock, seconds_since
-from shared.telemetry import measure, metrics, span, spans
-from shared.telemetry.attributes import INCIDENT_ID, PRIORITY, TEAM
+from shared.telemetry import measure, span
+from shared.telemetry.attributes import INCIDENT_ID
 
 
 class Triage:

@@ -1,39 +1,44 @@
-"""CloudEvents 1.0 over Kafka and HTTP, structured and binary. Parsing never raises anything but
-Malformed.
+"""CloudEvents 1.0 over Kafka and HTTP, structured and binary. Parsing only ever raises Malformed.
 
 Sources: CloudEvents 1.0.2 core, its JSON format, Kafka and HTTP protocol bindings.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from shared.events.text import shorten
-from shared.events.trace_context import TraceContext, trace_in
+from shared.events.documents import MAX_EVENT_BYTES, load_json
+from shared.events.headers import Headers, normalised
+from shared.events.malformed import Malformed
+from shared.events.times import read_time
+from shared.events.trace_context import TraceContext, trace_in, trace_in_headers
 from shared.kafka.record import Record
 
-MAX_EVENT_BYTES = 512 * 1024
+__all__ = [
+    "MAX_EVENT_BYTES",
+    "CloudEvent",
+    "Malformed",
+    "binary_attributes",
+    "from_binary",
+    "from_record",
+    "from_structured",
+    "load_json",
+    "to_structured",
+    "type_in",
+]
+
 _MAX_ATTRIBUTE = 1024
-_MAX_FIELD = 300
 _REQUIRED = ("id", "source", "type")
 _CORE = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
 )
-
-
-class Malformed(ValueError):
-    """What a publisher sent cannot be taken. `field` names the part at fault, `reason` says how to
-    mend it.
-    """
-
-    def __init__(self, field: str, reason: str) -> None:
-        field = shorten(field, _MAX_FIELD)  # it may be a key of the sender's
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-        self.reason = reason
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(rb"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +58,8 @@ class CloudEvent:
 
     @property
     def trace(self) -> TraceContext | None:
-        """Where the publisher stood: the event's own extension first, then the transport's header."""
+        """The publisher's trace context: the event's own extension, else the transport's header."""
         return trace_in(self.extensions) or self.header_trace
-
-
-def load_json(body: bytes, what: str = "body", limit: int = MAX_EVENT_BYTES) -> Any:
-    """JSON from untrusted bytes: bounded in size before it is parsed (the parser itself refuses
-    1,024 levels).
-    """
-    if len(body) > limit:
-        raise Malformed(what, f"is {len(body)} bytes; at most {limit} are taken")
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed(what, f"is not JSON: {error}") from None
 
 
 def from_structured(
@@ -76,9 +69,18 @@ def from_structured(
     if not isinstance(document, dict):
         raise Malformed(where or "body", "is not a JSON object with CloudEvents attributes")
     if "data_base64" in document:
-        raise Malformed(f"{where}data_base64", "is not taken; send JSON in `data`")
+        raise Malformed(f"{where}data_base64", "is not supported; send JSON in `data`")
     attributes = {name: value for name, value in document.items() if name != "data"}
     return _build(attributes, document.get("data"), header_trace, where)
+
+
+def binary_attributes(headers: Headers) -> dict[str, str]:
+    """The attributes in the `ce-` headers of an HTTP request, by name without `ce-`.
+
+    A value is read as the HTTP binding (3.1.3.2) has it: without quotes, then percent-decoded once;
+    what comes out is UTF-8, or Malformed names the header.
+    """
+    return _attributes(headers, "ce-", _http_value)
 
 
 def from_binary(
@@ -92,21 +94,19 @@ def from_record(record: Record) -> CloudEvent:
     """A CloudEvent from a Kafka record in either content mode."""
     if record.value is None:
         raise Malformed("value", "is null; a CloudEvent is expected")
-    headers = {
-        name.lower(): value.decode("utf-8", errors="replace") for name, value in record.headers
-    }
-    header_trace = trace_in(headers)
-    content_type = headers.get("content-type", "")
-    if "ce_specversion" in headers and not content_type.startswith("application/cloudevents"):
-        attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
+    headers = dict(normalised(record.headers))
+    header_trace = trace_in_headers(record.headers)
+    content_type = headers.get("content-type", b"").lower()
+    if "ce_specversion" in headers and not content_type.startswith(b"application/cloudevents"):
+        attributes = _attributes(record.headers, "ce_", bytes)
         return from_binary(attributes, record.value, header_trace)
     return from_structured(load_json(record.value, "value"), header_trace)
 
 
 def type_in(record: Record) -> str | None:
-    """What a record in structured mode says its type is, before anything else of it is believed.
+    """The type that a record in structured mode claims, before anything else in it is checked.
 
-    Costs a quarter of reading it. None where that must be read to tell.
+    Costs a quarter of reading the event. None when only reading it can show the type.
     """
     if record.value is None or len(record.value) > MAX_EVENT_BYTES:
         return None
@@ -116,8 +116,8 @@ def type_in(record: Record) -> str | None:
         document = orjson.loads(record.value)
     except orjson.JSONDecodeError:
         return None
-    named = document.get("type") if isinstance(document, dict) else None
-    return named if isinstance(named, str) else None
+    claimed = document.get("type") if isinstance(document, dict) else None
+    return claimed if isinstance(claimed, str) else None
 
 
 def _build(
@@ -129,13 +129,13 @@ def _build(
         if name not in attributes:
             raise Malformed(f"{where}{name}", "is required")
     texts = {
-        # What is plainly a short text is not looked at twice: every reader does this for all
-        # attributes of all events.
+        # Plain short texts take the short way: every reader does this for all attributes of all
+        # events.
         name: value
         if type(value) is str and len(value) <= _MAX_ATTRIBUTE and "\x00" not in value
         else _text(value, where + name)
         for name, value in attributes.items()
-        if value is not None
+        if value is not None and name != "time"
     }
     for name in _REQUIRED:
         if not texts.get(name):
@@ -145,7 +145,7 @@ def _build(
         source=texts["source"],
         type=texts["type"],
         subject=texts.get("subject"),
-        time=_time(texts.get("time"), where + "time"),
+        time=_time(attributes.get("time")),
         data=data,
         extensions={name: value for name, value in texts.items() if name not in _CORE},
         header_trace=header_trace,
@@ -164,14 +164,33 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
-def _time(text: str | None, name: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise Malformed(name, "is not an RFC 3339 timestamp") from None
+def _time(value: Any) -> datetime | None:
+    """None for a time that cannot be read: readers then use the time of receipt."""
+    return read_time(value) if isinstance(value, str) else None
+
+
+def _attributes(headers: Headers, prefix: str, unquote: Callable[[bytes], bytes]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for header, value in normalised(headers):
+        name = header.removeprefix(prefix)
+        if name == header:
+            continue
+        try:
+            text = unquote(value).decode("utf-8")
+        except UnicodeDecodeError:
+            if name == "time":
+                continue
+            # Replacing what cannot be read would make one id of two.
+            raise Malformed(header, "is not UTF-8") from None
+        if found.setdefault(name, text) != text:
+            raise Malformed(header, "is there more than once, with different values")
+    return found
+
+
+def _http_value(value: bytes) -> bytes:
+    if quoted := _QUOTED.fullmatch(value):
+        value = _ESCAPED.sub(rb"\1", quoted[1])
+    return unquote_to_bytes(value)
 
 
 def to_structured(event: CloudEvent) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Facts of escalation, topic `tocsin.escalation.v1`: who was called, and what they did."""
+"""Facts of escalation, topic `tocsin.escalation.v1`: who was paged, and what they did."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,8 +10,8 @@ from shared.events.triage import Priority
 TOPIC = "tocsin.escalation.v1"
 
 Via = Literal["api", "topic", "link", "source"]
-"""How an order came in, as far as this version knows. In facts it is any text: more ways will come,
-and a reader of an older version must not refuse a fact for one.
+"""How an order came in. In facts it is any text: more values will come, and a reader of an older
+version must not refuse a fact because of one.
 """
 
 
@@ -61,8 +61,8 @@ class Page(Model):
 
 
 class ResponseStarted(Fact, topic=TOPIC):
-    """Somebody has to act. `plan` says in words who will be paged and when, under the policy as it
-    was then.
+    """A response began. `plan` says in words who will be paged and when, under the policy of that
+    time.
     """
 
     response: Response
@@ -70,8 +70,8 @@ class ResponseStarted(Fact, topic=TOPIC):
 
 
 class IncidentEscalated(Fact, topic=TOPIC):
-    """A step of the policy began. `paged` are the users called; `skipped` says which targets reach
-    nobody, and why.
+    """A step of the policy began. `paged` are the users who are paged; `skipped` says which targets
+    reach no one, and why.
     """
 
     response: Response
@@ -99,7 +99,7 @@ class PageFailed(Fact, topic=TOPIC):
 
 
 class IncidentAcknowledged(Fact, topic=TOPIC):
-    """A responder took it. `cut` names the pages and steps that now do not happen."""
+    """A responder took it. `cut` names the pages and steps that are cancelled by it."""
 
     response: Response
     by: str

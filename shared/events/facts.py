@@ -15,13 +15,14 @@ from shared.events.cloudevents import CloudEvent, Malformed, from_record, to_str
 from shared.events.ids import uuid7
 from shared.events.message import OutboxMessage
 from shared.events.trace_context import TraceContext
+from shared.events.validation import first_problem_in, plain_reason
 from shared.kafka.record import Record
 
 _EPOCH_SHIFT = 40
 
 
 class Model(BaseModel):
-    """A value of the contract: frozen, and blind to fields that a newer writer added."""
+    """A value of the contract: frozen; fields that a newer writer added are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -74,8 +75,8 @@ def new_event(
 
 
 def next_sequence(last: int, epoch: int) -> int:
-    """The sequence after `last`; a raised epoch (a restored database) puts it above all that was
-    handed out before.
+    """The sequence after `last`. A raised epoch (a restored database) puts it above all that were
+    given out before.
     """
     return max(last, epoch << _EPOCH_SHIFT) + 1
 
@@ -108,18 +109,12 @@ def event_messages(events: Sequence[Event]) -> list[OutboxMessage]:
 
 
 def read_fact(record: Record, *wanted: FactClass) -> Event | None:
-    """The event of a record of one of Tocsin's own topics; None for a type that this version does
-    not know, or that is not among those `wanted`, where some are named: reading them costs more
-    than all else.
+    """The event of a record of one of Tocsin's own topics. None for a type that this version does
+    not know, or that is not in `wanted` (all are, when none is given).
 
-    Raises Malformed when the record breaks the contract, which those that are not wanted may.
+    Raises Malformed when a wanted record breaks the contract.
     """
-    if (
-        wanted
-        and (told := type_in(record))
-        and (known := Fact.registry.get(told))
-        and known not in wanted
-    ):
+    if wanted and _certainly_unwanted(record, wanted):
         return None
     envelope = from_record(record)
     fact = Fact.registry.get(envelope.type)
@@ -140,7 +135,13 @@ def read_fact(record: Record, *wanted: FactClass) -> Event | None:
         raise Malformed("subject or sequence", str(error)) from None
 
 
+def _certainly_unwanted(record: Record, wanted: tuple[FactClass, ...]) -> bool:
+    """From its type alone, which is much cheaper than reading the event."""
+    fact = Fact.registry.get(type_in(record) or "")
+    return fact is not None and fact not in wanted
+
+
 def first_problem(error: ValidationError, root: str) -> Malformed:
     """The first of pydantic's complaints as a field and a reason."""
-    problem = error.errors(include_url=False, include_input=False)[0]
-    return Malformed(".".join([root, *map(str, problem["loc"])]), problem["msg"])
+    problem = first_problem_in(error)
+    return Malformed(".".join([root, *map(str, problem["loc"])]), plain_reason(problem))

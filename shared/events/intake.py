@@ -53,7 +53,7 @@ class IncidentReported(Fact, topic=TOPIC):
 
 
 class IncidentUpdated(Fact, topic=TOPIC):
-    """More signals joined an open incident; in a storm one event stands for many. `changed` names
+    """More signals joined an open incident; in a storm one event covers many. `changed` names
     the fields.
     """
 
@@ -94,7 +94,7 @@ class RequestLogged(Fact, topic=TOPIC):
 
 
 class Change(Model):
-    """A deployment, rollback, configuration change or patch of a service (`kind`; others may come)."""
+    """A deployment, rollback, configuration change or patch of a service (`kind`; more to come)."""
 
     change_id: UUID
     source: str
@@ -109,6 +109,6 @@ class Change(Model):
 
 
 class ChangeRecorded(Fact, topic=TOPIC):
-    """A change was recorded, so that incidents can be told from it later."""
+    """A change was recorded, so that incidents can be traced to it later."""
 
     change: Change

@@ -1,5 +1,5 @@
-"""What could not be taken: `tocsin.rejections.v1` tells publishers, `tocsin.dead-letters.v1` tells
-operators.
+"""Messages that were refused: publishers read `tocsin.rejections.v1`, operators read
+`tocsin.dead-letters.v1`.
 """
 
 from shared.events.facts import Fact
@@ -9,7 +9,7 @@ DEAD_LETTERS = "tocsin.dead-letters.v1"
 
 
 class SignalRejected(Fact, topic=REJECTIONS):
-    """A message on the signals topic was refused: which, and how to mend it. The value is not
+    """A message on the signals topic was refused: which, and how to correct it. The value is not
     repeated.
     """
 
@@ -22,7 +22,7 @@ class SignalRejected(Fact, topic=REJECTIONS):
 
 
 class MessageDeadLettered(Fact, topic=DEAD_LETTERS):
-    """A record or timer that `service` could not work on. `value` and header values are base64 of
+    """A record or timer that `service` could not process. `value` and header values are base64 of
     the exact bytes.
     """
 

@@ -1,4 +1,4 @@
-"""Facts of reporting, topic `tocsin.incidents.v1` (compacted): the current state of every incident."""
+"""Facts of reporting, topic `tocsin.incidents.v1` (compacted): the state of every incident."""
 
 from datetime import datetime
 from typing import Literal

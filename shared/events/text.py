@@ -1,4 +1,4 @@
-"""Texts of others within bounds."""
+"""Texts from other systems, within bounds."""
 
 
 def shorten(text: str, most: int) -> str:

@@ -27,7 +27,7 @@ class TriagedIncident(Model):
     """An incident as triage knows it after the event. `intake_sequence` is the newest intake event
     it has seen.
 
-    `synthetic`: not real, a canary's; figures and lists leave it out.
+    `synthetic`: made by a canary; figures and lists leave it out.
     """
 
     incident: ReportedIncident
@@ -52,14 +52,14 @@ class IncidentTriaged(Fact, topic=TOPIC):
 
 
 class IncidentReprioritised(Fact, topic=TOPIC):
-    """News from intake changed the priority or the owner. `changed` names the fields."""
+    """An update changed the priority or the owner. `changed` names the fields."""
 
     triage: TriagedIncident
     changed: list[str]
 
 
 class TriageConfirmed(Fact, topic=TOPIC):
-    """News from intake changed nothing in the decision; readers learn how far triage has seen."""
+    """An update changed nothing in the decision; readers learn how far triage has read."""
 
     triage: TriagedIncident
 
@@ -75,7 +75,7 @@ TriageFact = IncidentTriaged | IncidentReprioritised | TriageConfirmed | Inciden
 
 
 class RequestRouted(Fact, topic=TOPIC):
-    """A service request was handed to a team. Nobody is paged."""
+    """A service request was routed to a team. No one is paged."""
 
     request: ServiceRequest
     request_id: UUID

@@ -1,28 +1,46 @@
-"""HTTP from anybody: uvicorn's protocol, with bounds on how large the head of a request is and how
-long it takes.
+"""HTTP/1.1 from anybody: uvicorn's protocol, with bounds on how large the head of a request is, how
+long it takes, and how many connections there are.
 """
 
 from asyncio import TimerHandle, Transport
 from typing import Any
 
+import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from shared.http.problems import problem_body
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
 
+_OF_AN_UPGRADE = (b"upgrade", b"http2-settings")
+
 
 class BoundedHttp(HttpToolsProtocol):
-    """What uvicorn would hold for ever, or keep without end, is answered with problem+json and cut."""
+    """Answers with problem+json, and closes, where uvicorn would wait or read without end.
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    A request to upgrade (`Upgrade: h2c`, which some clients send with every first request) is
+    served as HTTP/1.1, as RFC 9110 7.8 permits.
+    """
+
+    def __init__(self, *arguments: Any, max_connections: int | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._max_connections = max_connections
         self._head_bytes = 0
         self._too_slow: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Wait for a request, but not for ever."""
         super().connection_made(transport)
+        if self._max_connections is not None and len(self.connections) > self._max_connections:
+            self._refuse(
+                503,
+                "Too many connections",
+                "wait a moment, and send it again",
+                b"retry-after: 1\r\n",
+            )
+            return
         self._await_head()
 
     def on_message_begin(self) -> None:
@@ -32,14 +50,26 @@ class BoundedHttp(HttpToolsProtocol):
         if self._too_slow is None:
             self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header. White space after its value does not belong to it (RFC 9110 5.5)."""
+        super().on_header(name, value.rstrip(b" \t"))
+
     def on_headers_complete(self) -> None:
-        """It is whole."""
+        """The head is whole."""
+        if self._upgrades():
+            return  # it comes again, without the upgrade
         self._stop_waiting()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        if not self._upgrades():
+            super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
         """Parse; refuse a head that is still not whole, and too large."""
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self._too_slow is None:
             return
         self._head_bytes += len(data)
@@ -54,8 +84,38 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP."""
+        """What is not HTTP."""
         self._refuse(400, "Invalid request", f"{msg} Send HTTP/1.1 as in RFC 9112.")
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._continue_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("This is not HTTP.")
+
+    def _upgrades(self) -> bool:
+        # CONNECT is an upgrade without the header, and goes the usual way: to an error.
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _continue_without_upgrade(self, rest: bytes) -> None:
+        """The parser reads nothing behind the head of a request that asks for another protocol: a
+        new one gets the head again without the asking, and then what follows.
+        """
+        if not self._upgrades():
+            self.send_400_response("CONNECT is not served.")
+            return
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = _without(value, _OF_AN_UPGRADE)
+            if name not in _OF_AN_UPGRADE:
+                head.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse(b"\r\n".join([*head, b"", rest]))
 
     def _await_head(self) -> None:
         self._too_slow = self.loop.call_later(HEAD_SECONDS, self._give_up)
@@ -68,20 +128,25 @@ class BoundedHttp(HttpToolsProtocol):
     def _give_up(self) -> None:
         self._refuse(408, "Too slow", f"headers: send them within {HEAD_SECONDS:.0f} seconds")
 
-    def _refuse(self, status: int, title: str, detail: str) -> None:
+    def _refuse(self, status: int, title: str, detail: str, headers: bytes = b"") -> None:
         self._stop_waiting()
-        body = orjson.dumps(
-            {"type": "about:blank", "title": title, "status": status, "detail": detail}
-        )
+        body = orjson.dumps(problem_body(status, title, detail))
         head = (
-            b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            % len(body)
+            b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body)
+            + headers
+            + b"connection: close\r\n\r\n"
         )
         answering = (
             self.cycle is not None
             and self.cycle.response_started
             and not self.cycle.response_complete
         )
-        if not answering:  # in the middle of another answer there is nothing to say
+        if not answering:  # in the middle of another answer nothing else can be said
             self.transport.write(STATUS_LINE[status] + head + body)
         self.transport.close()
+
+
+def _without(value: bytes, tokens: tuple[bytes, ...]) -> bytes:
+    """A list of tokens without some of them."""
+    listed = (token.strip() for token in value.split(b","))
+    return b", ".join(token for token in listed if token.lower() not in tokens)

@@ -1,4 +1,4 @@
-"""The socket that a service listens on, and a server that leaves it without failing a request."""
+"""The socket that a service listens on, and a server that stops without failing a request."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import uvicorn
 
 _BACKLOG = 2048
-_LOOK_SECONDS = 0.01
-_LOOKS = 300  # a caller on a busy machine may take a second from connecting to sending
+_POLL_SECONDS = 0.01
+_POLLS = 300  # a caller on a busy machine may take a second from connecting to sending
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A new listening socket. Raises OSError when somebody else has the port."""
+    """A new listening socket. Raises OSError when the port is taken."""
     listening = socket.socket(
         socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM
     )
@@ -39,7 +39,7 @@ def listen_or_inherit(host: str, port: int, descriptor: int | None) -> socket.so
 
 
 def inherit(descriptor: int) -> socket.socket:
-    """The listening socket that whoever started this process holds open for it."""
+    """The listening socket that this process inherited by its descriptor."""
     listening = socket.socket(fileno=descriptor)
     listening.set_inheritable(False)
     listening.setblocking(False)
@@ -47,7 +47,7 @@ def inherit(descriptor: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn for a process that has more to stop, on a socket that may outlive the process."""
+    """uvicorn in a process that also stops other parts, on a socket that may outlive it."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,15 +55,14 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting; hear those who have just connected, whom uvicorn would cut off; then as
-        uvicorn does.
+        """Stop accepting, let new connections send their first request, then shut down as uvicorn
+        does, which would close these.
         """
         for server in self.servers:
             server.close()
-        for _ in range(_LOOKS):
-            await asyncio.sleep(
-                _LOOK_SECONDS
-            )  # before the first look: who was accepted is in the list a step later
+        for _ in range(_POLLS):
+            # Before the first poll: an accepted connection is in the list one step later.
+            await asyncio.sleep(_POLL_SECONDS)
             if all(getattr(one, "cycle", one) for one in self.server_state.connections):
                 break
         await super().shutdown(sockets)

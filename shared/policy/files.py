@@ -14,6 +14,8 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from shared.events.validation import plain_reason
+from shared.policy.secrets import WrittenRule
 from shared.policy.tree import Finding, Path, PolicyError, PolicyTree
 
 __all__ = [
@@ -30,14 +32,15 @@ __all__ = [
 ]
 
 _SPAN = re.compile(r"(\d{1,6})(s|m|h|d)")
-_PLAIN = {
+_IN_A_FILE = {
     "model_type": "keys and values are expected here",
     "dict_type": "keys and values are expected here",
     "tuple_type": "a list is expected here",
     "string_type": "a text is expected here",
     "too_short": "at least one item is needed",
 }
-# A service reads an edit while it works: a large file that is all wrong must not keep it from that.
+"""What is said better of a file than of a request."""
+# A service reads an edit while it works: a large file full of errors must not hold it up.
 _MOST_ERRORS = 50
 _MOST_COMPARED = 1000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -93,13 +96,14 @@ def read_policy(
     name: str,
     data: bytes,
     model: type[M],
-    findings: Callable[[M], Iterable[Finding]] = lambda _: (),
+    findings: Callable[[M], Iterable[Finding | WrittenRule]] = lambda _: (),
     environment: Mapping[str, str] = os.environ,
 ) -> PolicyFile[M]:
-    """Parse and check one file. Raises InvalidPolicy with all errors that can be told at once; of
+    """Parse and check one file. Raises InvalidPolicy with all errors that can be found at once; of
     very many, the first.
 
-    `findings` are the service's own checks; they run when the shape is right.
+    `findings` are the service's own checks; they run when the shape is right. Beside findings they
+    yield the rules for values that hold secrets (`shared.policy.secrets`).
     """
     tree = PolicyTree(name, environment)
     content = tree.read(data)
@@ -107,7 +111,7 @@ def read_policy(
         raise InvalidPolicy(tree.errors)
     try:
         policy = model.model_validate(content)
-        problems = list(islice(findings(policy), _MOST_ERRORS))
+        problems = list(islice(_found(findings(policy), tree), _MOST_ERRORS))
     except ValidationError as error:
         problems = list(_explain(error, model))
     known = {error.line for error in tree.errors}
@@ -116,6 +120,13 @@ def read_policy(
     ]:
         raise InvalidPolicy(errors)
     return PolicyFile(name, hashlib.sha256(data).hexdigest()[:12], data.decode(), policy)
+
+
+def _found(findings: Iterable[Finding | WrittenRule], tree: PolicyTree) -> Iterator[Finding]:
+    for found in findings:
+        finding = found.finding(tree.written) if isinstance(found, WrittenRule) else found
+        if finding is not None:
+            yield finding
 
 
 def check_file(file: pathlib.Path, read: Callable[[bytes], object]) -> list[PolicyError]:
@@ -130,7 +141,7 @@ def check_file(file: pathlib.Path, read: Callable[[bytes], object]) -> list[Poli
 
 
 def keys_of(data: bytes, section: str) -> frozenset[str] | None:
-    """The keys of a top-level section of another service's file; None when the file cannot tell."""
+    """The keys of a top-level section of another service's file; None when it cannot be read."""
     content = PolicyTree("", {}).read(data)
     names = content.get(section) if isinstance(content, dict) else None
     return frozenset(names) if isinstance(names, dict) else None
@@ -156,7 +167,7 @@ def _explain(error: ValidationError, model: type[PolicyModel]) -> Iterator[Findi
             yield Finding(path, f"the key `{name}` is missing", f"add `{name}:`")
         elif not _echoes(problem, problems):
             where = ".".join(map(str, path)) or "the file"
-            message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+            message = _IN_A_FILE.get(problem["type"]) or plain_reason(problem)
             yield Finding(path, f"`{where}`: {message}")
 
 
@@ -169,7 +180,7 @@ def _echoes(problem: ErrorDetails, problems: Iterable[ErrorDetails]) -> bool:
 
 
 def _keys(annotation: Any, path: Path) -> Iterator[str]:
-    """The keys that may stand at a path."""
+    """The keys that are allowed at a path."""
     if isinstance(annotation, type) and issubclass(annotation, PolicyModel):
         fields = {
             info.alias or name: info.annotation for name, info in annotation.model_fields.items()

@@ -1,6 +1,6 @@
 """The text of a policy file as plain values, with the line of every part.
 
-Scalars are the text that stands in the file (`null`, `~` and nothing are None), so that YAML 1.1's
+Scalars are the text that is in the file (`null`, `~` and nothing are None), so that YAML 1.1's
 guesses (17:30 is 1050, no is False) cannot happen. `${TOCSIN_...}` in a value is taken from the
 environment.
 """
@@ -15,11 +15,12 @@ import yaml
 MAX_BYTES = 1024 * 1024
 _MAX_NODES = 100_000
 _MAX_DEPTH = 32
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+VARIABLE = re.compile(r"\$\{([^}]*)\}")
+"""A reference to an environment variable inside a value."""
 _PLAIN_TAG = re.compile(r"tag:yaml\.org,2002:\w+")
 
 Path = tuple[str | int, ...]
-"""Where something stands in a file: keys and list positions, from the top."""
+"""Where something is in a file: keys and list positions, from the top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class PolicyError:
-    """One error: where it stands, what is wrong and how to correct it. Never holds a value that may
+    """One error: where it is, what is wrong and how to correct it. Never holds a value that may
     be secret.
     """
 
@@ -49,13 +50,14 @@ class PolicyError:
 @dataclass(slots=True)
 class PolicyTree:
     """Reads one file into plain values and keeps the line of every path. `errors` are the faults of
-    the text itself.
+    the text itself; `written` holds every scalar as it is in the file, `${...}` included.
     """
 
     file: str
     environment: Mapping[str, str]
     errors: list[PolicyError] = field(default_factory=list)
     lines: dict[Path, int] = field(default_factory=dict)
+    written: dict[Path, str] = field(default_factory=dict)
 
     def read(self, data: bytes) -> Any:
         """The content; faults go to `errors`."""
@@ -105,7 +107,8 @@ class PolicyTree:
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
         if getattr(node, "style", None) is None and node.value in ("", "~", "null"):
             return None
-        return _VARIABLE.sub(lambda match: self._variable(match[1], line), node.value)
+        self.written[path] = node.value
+        return VARIABLE.sub(lambda match: self._variable(match[1], line), node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -117,7 +120,7 @@ class PolicyTree:
                 first = self.lines[(*path, key.value)]
                 self._fault(
                     line,
-                    f"the key `{key.value}` stands here a second time",
+                    f"the key `{key.value}` is here a second time",
                     f"the first is in line {first}",
                 )
             else:

@@ -11,6 +11,7 @@ from typing import Generic
 from shared.policy.files import InvalidPolicy, M, PolicyError, PolicyFile
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE
+from shared.postgres.saved_policies import load_saved_policy, save_policy
 from shared.runtime.clock import system_clock
 from shared.telemetry import Level
 from shared.telemetry.metrics import POLICY_FAULTS, POLICY_LOADED
@@ -59,7 +60,7 @@ class PolicyWatch(Generic[M]):
 
         Postgres may be down: it is needed for the last good version only.
         """
-        await self._look()
+        await self._poll()
         if self._current is None:
             self._current = await self._last_good()
             log.error(
@@ -72,7 +73,7 @@ class PolicyWatch(Generic[M]):
         """Follow the file until cancelled."""
         while True:
             await asyncio.sleep(self._poll_seconds)
-            await self._look()
+            await self._poll()
             await self._save()
 
     def problems(self) -> list[str]:
@@ -89,27 +90,35 @@ class PolicyWatch(Generic[M]):
             Level(POLICY_FAULTS, len(self.faults), name),
         ]
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         try:
             data = await asyncio.to_thread(self._bytes)
             if data == self._seen:
                 return
             # Read in this task: a half-written file is bad for one poll only, and the last good
             # version stays.
-            self._seen, policy = data, self._read(data)
+            self._seen = data
+            policy = self._read(data)
         except InvalidPolicy as invalid:
-            if invalid.errors != self.faults:
-                log.error(
-                    "a policy file is refused",
-                    extra={"errors": [str(error) for error in invalid.errors]},
-                )
-            self.faults = invalid.errors
+            self._refuse(invalid.errors)
             return
+        if self.faults:
+            version = policy.version
+            log.info(
+                "a policy file is good again", extra={"policy": policy.name, "version": version}
+            )
         self.faults = []
         if self._current is None or policy.version != self._current.version:
             log.info("policy in force", extra={"policy": policy.name, "version": policy.version})
             self._taken_at = system_clock()
         self._current = policy
+
+    def _refuse(self, errors: list[PolicyError]) -> None:
+        if errors != self.faults:
+            log.error(
+                "a policy file is refused", extra={"errors": [str(error) for error in errors]}
+            )
+        self.faults = errors
 
     def _bytes(self) -> bytes:
         try:
@@ -118,18 +127,15 @@ class PolicyWatch(Generic[M]):
             if self._optional:
                 return b""
             self._seen = None
-            raise InvalidPolicy(
-                [
-                    PolicyError(
-                        self._path.name, 0, "the file is missing", f"add it to {self._path.parent}"
-                    )
-                ]
+            raise self._unreadable(
+                "the file is missing", f"add it to {self._path.parent}"
             ) from None
         except OSError as error:
             self._seen = None
-            raise InvalidPolicy(
-                [PolicyError(self._path.name, 0, f"the file cannot be read: {error.strerror}")]
-            ) from None
+            raise self._unreadable(f"the file cannot be read: {error.strerror}") from None
+
+    def _unreadable(self, message: str, hint: str = "") -> InvalidPolicy:
+        return InvalidPolicy([PolicyError(self._path.name, 0, message, hint)])
 
     async def _save(self) -> None:
         """Keep the policy in force for the next start; tried again at the next poll when Postgres
@@ -140,16 +146,7 @@ class PolicyWatch(Generic[M]):
             return
         try:
             async with self._database.connection() as connection:
-                await connection.execute(
-                    """
-                    INSERT INTO policies (name, version, text) VALUES ($1, $2, $3)
-                    ON CONFLICT (name) DO UPDATE SET version = $2, text = $3, saved_at = now()
-                    WHERE policies.version <> $2
-                    """,
-                    policy.name,
-                    policy.version,
-                    policy.text,
-                )
+                await save_policy(connection, policy.name, policy.version, policy.text)
         except UNAVAILABLE:
             return
         self._saved = policy.version
@@ -157,16 +154,13 @@ class PolicyWatch(Generic[M]):
     async def _last_good(self) -> PolicyFile[M]:
         try:
             async with self._database.connection() as connection:
-                text = await connection.fetchval(
-                    "SELECT text FROM policies WHERE name = $1", self._path.name
-                )
+                text = await load_saved_policy(connection, self._path.name)
         except UNAVAILABLE:
             text = None
         if text is None:
             raise InvalidPolicy(self.faults)
         try:
             return self._read(text.encode())
-        except (
-            InvalidPolicy
-        ):  # saved by a program that checked less, or under other environment variables
+        except InvalidPolicy:
+            # Saved by a program that checked less, or under other environment variables.
             raise InvalidPolicy(self.faults) from None

@@ -10,7 +10,7 @@ import orjson
 
 from shared.postgres.connection import Connection
 from shared.postgres.installation import check_identity
-from shared.telemetry import recorded_at_the_end
+from shared.telemetry import measured_on_success
 
 _MAX_CONNECTIONS = 8
 
@@ -74,7 +74,7 @@ class Database:
         """A pooled connection in a READ COMMITTED transaction: commits at the end, rolls back on
         any exception.
         """
-        with recorded_at_the_end():
+        with measured_on_success():
             async with self.connection() as connection, connection.transaction():
                 yield connection
 

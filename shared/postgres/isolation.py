@@ -7,7 +7,7 @@ import asyncpg
 
 from shared.postgres.connection import Connection
 from shared.postgres.errors import UNAVAILABLE, Conflict
-from shared.telemetry import forgotten_on_error
+from shared.telemetry import discarded_on_error
 
 Item = TypeVar("Item")
 Work = Callable[[Connection, Sequence[Item]], Awaitable[None]]
@@ -58,7 +58,7 @@ async def isolate(
     if not items:
         return
     try:
-        with forgotten_on_error():
+        with discarded_on_error():
             async with connection.transaction():
                 await work(connection, items)
     except Exception as error:

@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 import uvloop
@@ -9,6 +11,7 @@ import uvloop
 from shared.postgres.migrate import migrate
 from shared.runtime.logs import configure_logs
 from shared.runtime.settings import load_settings
+from shared.runtime.terminal import printable
 
 
 def service_commands(package: str, about: str) -> typer.Typer:
@@ -23,12 +26,12 @@ def service_commands(package: str, about: str) -> typer.Typer:
         """Run the service until SIGTERM. Settings come from TOCSIN_ variables."""
         settings = load_settings()
         configure_logs(name, settings.log_level)
-        # Not at the top: no other command needs any of what a server is built of.
+        # Imported here: no other command needs the modules of a server.
         uvloop.run(importlib.import_module(f"{package}.app").run(settings))
 
     @app.command("migrate")
     def migrate_command() -> None:
-        """Bring the schema and its roles up to date. Safe to repeat; needs TOCSIN_POSTGRES_ADMIN."""
+        """Bring the schema and its roles up to date. Repeatable; needs TOCSIN_POSTGRES_ADMIN."""
         applied = asyncio.run(migrate(load_settings().admin_dsn(), name))
         for line in applied or [f"{name}: the schema is up to date"]:
             typer.echo(line)
@@ -37,6 +40,15 @@ def service_commands(package: str, about: str) -> typer.Typer:
 
 
 def refused(reason: str) -> typer.Exit:
-    """Say in one line why a command is not done; raise what it returns."""
-    typer.secho(f"tocsin: {reason}", fg="red", err=True)
+    """Say in one line why a command is not done. Raise what it returns: exit status 1."""
+    typer.secho(f"tocsin: {printable(reason)}", fg="red", err=True)
     return typer.Exit(1)
+
+
+@contextmanager
+def refused_on(*errors: type[Exception]) -> Iterator[None]:
+    """End the command as `refused` does when one of these errors is raised, with its text."""
+    try:
+        yield
+    except errors as error:
+        raise refused(str(error)) from None

@@ -1,8 +1,7 @@
-"""What is installed: services, commands and checks name themselves as entry points of the
-distribution.
+"""What is installed: services, commands and checks are entry points of the distribution.
 
-An image holds `shared` and one service, but the distribution's list of entry points is that of all:
-those whose module is not there are passed over.
+An image holds `shared` and one service, but the distribution lists the entry points of all: those
+whose module is missing are skipped.
 """
 
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ TOP_LEVEL_COMMANDS = "tocsin.top-level-commands"
 """Modules whose `app` has commands without a group (`tocsin up`)."""
 POLICIES = "tocsin.policies"
 """Name of a policy file = the function that lists the errors of that file in a folder."""
+TELEMETRY = "tocsin.telemetry"
+"""Name of a service = its package, whose modules `metrics` and `spans` declare what it records."""
 ENVIRONMENT = "tocsin.environment"
 """Functions that complete the environment before a command reads its settings."""
 

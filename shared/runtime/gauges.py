@@ -1,4 +1,4 @@
-"""Reads levels now and then, so that a scrape answers at once: what waits in the database, and what
+"""Polls levels, so that a scrape is answered from memory: what waits in the database, and what
 components know.
 """
 
@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from shared.postgres.backlog import load_backlog
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE
@@ -19,23 +20,19 @@ from shared.telemetry.metrics import (
     CPU,
     GAUGE_FAILURES,
     MEMORY,
-    METRICS,
     OUTBOX_AGE,
     OUTBOX_ROWS,
     PROBLEMS,
     TIMERS_LATE,
 )
+from shared.telemetry.recording import level_metrics
 
 log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 5
-_COUNTED = 10_000
 _STATM = Path("/proc/self/statm")
-_LEVELS = [metric for metric in METRICS if metric.is_level]
 
 GaugeQuery = Callable[[Connection, datetime], Awaitable[Sequence[Level]]]
-"""Reads levels that stand in a service's own tables: by an index, never a count of a table that may
-be large.
-"""
+"""Reads levels from a service's own tables: by an index, never by counting a large table."""
 
 
 class Troubled(Protocol):
@@ -47,10 +44,10 @@ class Troubled(Protocol):
 
 @runtime_checkable
 class Measured(Protocol):
-    """A component that has levels to tell."""
+    """A component that has levels."""
 
     def levels(self) -> Sequence[Level]:
-        """What they are, from memory."""
+        """Their values now, from memory."""
 
 
 class Gauges:
@@ -75,12 +72,12 @@ class Gauges:
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
-            # What cannot be read is dropped: an old level would say that all is well.
-            set_levels(_LEVELS, [*_process(), *self._known(), *await self._stored()])
+            # A level that cannot be read is dropped: an old one could hide a problem.
+            set_levels(level_metrics(), [*_process(), *self._known(), *await self._stored()])
             await asyncio.sleep(self._every_seconds)
 
     def problems(self) -> list[str]:
-        """None: `tocsin.gauges.failures` tells."""
+        """None: `tocsin.gauges.failures` counts failures."""
         return []
 
     def _known(self) -> Iterator[Level]:
@@ -108,19 +105,11 @@ class Gauges:
 
 
 async def _plumbing(connection: Connection, now: datetime) -> list[Level]:
-    row = await connection.fetchrow(
-        """
-        SELECT (SELECT created_at FROM outbox ORDER BY id LIMIT 1),
-               (SELECT count(*) FROM (SELECT id FROM outbox ORDER BY id LIMIT $1) AS first),
-               (SELECT min(due_at) FROM timers)
-        """,
-        _COUNTED,
-    )
-    oldest, rows, due = row or (None, 0, None)
+    backlog = await load_backlog(connection)
     return [
-        Level(OUTBOX_AGE, seconds_since(oldest, now)),
-        Level(OUTBOX_ROWS, rows),
-        Level(TIMERS_LATE, seconds_since(due, now)),
+        Level(OUTBOX_AGE, seconds_since(backlog.outbox_since, now)),
+        Level(OUTBOX_ROWS, backlog.outbox_rows),
+        Level(TIMERS_LATE, seconds_since(backlog.timer_due, now)),
     ]
 
 
@@ -128,6 +117,8 @@ def _process() -> Iterator[Level]:
     used = os.times()
     yield Level(CPU, used.user, ("user",))
     yield Level(CPU, used.system, ("system",))
-    if _STATM.exists():
+    try:
         pages = int(_STATM.read_text().split()[1])
-        yield Level(MEMORY, pages * os.sysconf("SC_PAGE_SIZE"))
+    except OSError:  # not Linux, or too many files are open
+        return
+    yield Level(MEMORY, pages * os.sysconf("SC_PAGE_SIZE"))

@@ -6,66 +6,29 @@ import gc
 import logging
 import os
 import signal
+import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
-from shared.http.app import JsonResponse
 from shared.http.protocol import BoundedHttp
 from shared.http.server import Server, listen_or_inherit
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
+from shared.runtime.descriptors import connections_within, raise_descriptor_limit
 from shared.runtime.gauges import GaugeQuery, Gauges
+from shared.runtime.health import Component, add_health
 from shared.runtime.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
 from shared.telemetry.requests import add_metrics
 
+__all__ = ["Component", "run_service"]
+
 log = logging.getLogger(__name__)
 _GRACE_SECONDS = 10
-_LATE_ONLY = frozenset({"relay", "wake"})
-
-
-class Component(Protocol):
-    """A loop of the service. It survives the loss of Kafka and Postgres by itself; an exception
-    that leaves `run` is a fault that ends the process, for whoever supervises it to start again.
-    """
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-
-    def problems(self) -> list[str]:
-        """Why this component cannot do its work now; empty when it can."""
-
-
-def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
-    """`/livez` asks nobody; `/readyz` asks Postgres and every component.
-
-    Trouble of the relay and of notifications is told as `degraded`: the outbox keeps what they are
-    late with, so it is no reason to send the service no requests.
-    """
-
-    @app.get("/livez", include_in_schema=False)
-    async def livez() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> JsonResponse:
-        trouble = {
-            name: found for name, component in components.items() if (found := component.problems())
-        }
-        problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
-        degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
-        try:
-            async with asyncio.timeout(2), database.connection() as connection:
-                await connection.execute("SELECT 1")
-        except Exception as error:
-            problems["postgres"] = [type(error).__qualname__]
-        return JsonResponse(
-            {"ready": not problems, "problems": problems, "degraded": degraded},
-            503 if problems else 200,
-        )
 
 
 async def run_service(
@@ -94,10 +57,27 @@ async def run_service(
     stop = stop or asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    server = _server(app)
+    server = _server(app, settings, raise_descriptor_limit())
     listening = listen_or_inherit(settings.http_host, settings.http_port, settings.http_fd)
     log.info("listening", extra={"port": listening.getsockname()[1]})
     _collect_garbage_seldom()
+    try:
+        await _run_until(stop, server, listening, components)
+    finally:
+        await database.close()
+        stop_telemetry()
+        log.info("stopped")
+
+
+async def _run_until(
+    stop: asyncio.Event,
+    server: Server,
+    listening: socket.socket,
+    components: Mapping[str, Component],
+) -> None:
+    """Run the server and the components. Requests in flight may need the loops (group commit), so
+    the server ends first.
+    """
     tasks = {
         label: asyncio.create_task(component.run(), name=label)
         for label, component in components.items()
@@ -108,32 +88,33 @@ async def run_service(
     finally:
         stop.set()
         server.should_exit = True
-        # Requests in flight may need the loops (group commit), so the server ends first.
         with contextlib.suppress(BaseException):
             await asyncio.wait_for(asyncio.shield(http), _GRACE_SECONDS)
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-        await database.close()
-        stop_telemetry()
-        log.info("stopped")
 
 
-def _server(app: FastAPI) -> Server:
-    options: dict[str, Any] = {
-        "log_config": None,
-        "access_log": False,
-        "lifespan": "off",
-        "proxy_headers": False,
-    }
+def _server(app: FastAPI, settings: Settings, descriptors: int) -> Server:
+    protocol: Any = partial(BoundedHttp, max_connections=connections_within(descriptors))
     return Server(
-        uvicorn.Config(app, http=BoundedHttp, timeout_graceful_shutdown=_GRACE_SECONDS, **options)
+        uvicorn.Config(
+            app,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=settings.http_keep_alive,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
     )
 
 
 def _collect_garbage_seldom() -> None:
     """What was imported lives as long as the process, and a batch makes thousands of objects that
-    refer to no circle: looking through them again and again took a tenth of the CPU.
+    form no cycles: the collector's passes over them took a tenth of the CPU.
     """
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)

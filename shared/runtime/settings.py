@@ -2,15 +2,37 @@
 traceback shows them.
 """
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+import re
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
-Network = IPv4Network | IPv6Network
+from shared.events.validation import first_problem_in, plain_reason
+from shared.http.network import Network, parse_networks
+from shared.runtime.secret_values import SecretKey, WebhookSecrets
+
+_INJECTED = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 S = TypeVar("S", bound="Settings")
+
+
+class _Environment(EnvSettingsSource):
+    """Ignores `TOCSIN_..._PORT=tcp://10.0.0.1:80`, which Kubernetes sets in every pod for a Service
+    named tocsin-...
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        injected = isinstance(value, str) and _INJECTED.fullmatch(value)
+        return (None if injected else value), key, is_complex
 
 
 class Settings(BaseSettings):
@@ -24,7 +46,8 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(default="", description="put before every topic and consumer group")
     instance: str | None = Field(
         default=None,
-        description="name of this replica, unique among live ones; a restart under it rejoins within a second",
+        description="name of this replica, unique among live ones; "
+        "a restart under it rejoins within a second",
     )
     postgres: SecretStr = Field(
         default=SecretStr("postgresql://tocsin_{service}@localhost/tocsin"),
@@ -37,6 +60,12 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8080, ge=0, le=65535)
     http_fd: int | None = Field(
         default=None, ge=3, description="an open listening socket to serve on, in place of both"
+    )
+    http_keep_alive: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="seconds that an idle connection is kept: longer than a load balancer keeps it",
     )
     policy_dir: Path = Field(default=Path("policy"), description="folder of the policy files")
     public_url: str = Field(
@@ -52,13 +81,13 @@ class Settings(BaseSettings):
     traces_api: str | None = Field(
         default=None, description="base of a query API like Jaeger's, for the console"
     )
-    secret_key: SecretStr | None = Field(
+    secret_key: SecretKey | None = Field(
         default=None, description="signs the links in pages; 32 random bytes or more"
     )
     api_token: SecretStr | None = Field(
         default=None, description="bearer token of the escalation API"
     )
-    webhook_secret: SecretStr | None = Field(
+    webhook_secret: WebhookSecrets | None = Field(
         default=None,
         description="Standard Webhooks secrets (whsec_...), at most two, a space between them",
     )
@@ -73,14 +102,22 @@ class Settings(BaseSettings):
     )
     log_level: str = "INFO"
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment but for what Kubernetes puts there."""
+        return init_settings, _Environment(settings_cls)
+
     @field_validator("allowed_networks", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
-        return (
-            tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return parse_networks(value) if isinstance(value, str) else value
 
     def dsn(self, service: str) -> str:
         """The runtime DSN of a service."""
@@ -117,6 +154,6 @@ def read_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        problem = first_problem_in(error)
         name = "_".join(map(str, problem["loc"])).upper()
-        raise SettingsError(f"TOCSIN_{name}: {problem['msg']}") from None
+        raise SettingsError(f"TOCSIN_{name}: {plain_reason(problem)}") from None

@@ -1,16 +1,16 @@
-"""What Tocsin tells about itself: one trace an incident, and metrics. All of it is declared, in
-`spans`, `metrics` and `attributes`: docs/telemetry.md is written from these, and nothing else
-leaves a process.
+"""What Tocsin shows of itself: one trace per incident, and metrics. All of it is declared, here and
+in the services' modules `metrics` and `spans`: docs/telemetry.md is written from these, and
+nothing else leaves a process.
 """
 
-from shared.telemetry import metrics, spans
 from shared.telemetry.batches import batch_span
 from shared.telemetry.export import configure_telemetry, stop_telemetry
 from shared.telemetry.recording import (
     Level,
-    forgotten_on_error,
+    discarded_on_error,
+    know_values,
     measure,
-    recorded_at_the_end,
+    measured_on_success,
     set_levels,
 )
 from shared.telemetry.tracing import span
@@ -19,12 +19,11 @@ __all__ = [
     "Level",
     "batch_span",
     "configure_telemetry",
-    "forgotten_on_error",
+    "discarded_on_error",
+    "know_values",
     "measure",
-    "metrics",
-    "recorded_at_the_end",
+    "measured_on_success",
     "set_levels",
     "span",
-    "spans",
     "stop_telemetry",
 ]

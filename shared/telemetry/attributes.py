@@ -1,6 +1,6 @@
-"""Every attribute that a span or a metric may have. Nothing else leaves a process: no name of a
-person, no address, no token, no body. A metric's attributes have few values; ids stand in spans
-alone.
+"""Attributes that spans and metrics of several services have; a service declares its own beside
+them. Nothing else leaves a process: no name of a person, no address, no token, no body. A metric's
+attributes have few values; only spans hold ids.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Attribute:
-    """`values` are all there can be, where that is a fixed list. `standard`: of OpenTelemetry's
-    conventions.
-    """
+    """`values` are all that there can be, where that is a fixed list."""
 
     name: str
     meaning: str
@@ -42,51 +40,17 @@ STATUS = Attribute("http.response.status_code", "status of the answer", "int")
 ERROR = Attribute(
     "error.type", "class of the exception that ended it, never its message; absent where none did"
 )
-CPU_MODE = Attribute("cpu.mode", "for whom the processor worked", values=("user", "system"))
+CPU_MODE = Attribute("cpu.mode", "which code the processor ran", values=("user", "system"))
 
 INCIDENT_ID = Attribute("tocsin.incident.id", "the incident's id")
-INCIDENT_NUMBER = Attribute("tocsin.incident.number", "the incident's number, for people", "int")
-PRIORITY = Attribute(
-    "tocsin.priority", "priority of the incident", values=("P1", "P2", "P3", "P4", "P5")
-)
-TEAM = Attribute("tocsin.team", "who owns it, as the policy files name the team")
-STEP = Attribute("tocsin.step", "step of the escalation policy, from 1", "int")
-ATTEMPT = Attribute("tocsin.attempt", "number of the attempt at this page, from 1", "int")
-PAGE_METHOD = Attribute("tocsin.method", "how the page goes out", values=("webhook", "email"))
-VIA = Attribute(
-    "tocsin.via", "which way an order came in", values=("api", "topic", "link", "source")
-)
-DECISION = Attribute("tocsin.decision", "what was decided; the metric says which there are")
-RESULT = Attribute(
-    "tocsin.result",
-    "what came of an attempt: sent, failed and to be repeated, failed for good",
-    values=("sent", "retry", "failed"),
-)
+DECISION = Attribute("tocsin.decision", "what was decided; the metric lists the decisions")
 STAGE = Attribute(
-    "tocsin.stage", "part of an incident's way", values=("report", "triage", "escalate", "page")
+    "tocsin.stage",
+    "part of an incident's way from signal to page",
+    values=("report", "triage", "escalate", "page"),
 )
 ORIGIN = Attribute(
-    "tocsin.origin", "what could not be worked on: its topic, or `timer`, or `outbox`"
+    "tocsin.origin", "where the failed message came from: topic, `timer` or `outbox`"
 )
 COMPONENT = Attribute("tocsin.component", "part of the service, as /readyz names it")
 POLICY = Attribute("tocsin.policy", "policy file")
-CANARY_RESULT = Attribute(
-    "tocsin.canary.result",
-    "what came of a round: passed, or what was missing",
-    values=(
-        "passed",
-        "not_accepted",
-        "not_paged",
-        "not_acknowledged",
-        "not_synthetic",
-        "not_resolved",
-    ),
-)
-CANARY_STAGE = Attribute(
-    "tocsin.canary.stage",
-    "part of a round: from the signal, or from the order to acknowledge or end until reporting tells so; `round`: all",
-    values=("accept", "page", "acknowledge", "resolve", "round"),
-)
-
-ATTRIBUTES = tuple(found for found in dict(globals()).values() if isinstance(found, Attribute))
-"""All of them."""

@@ -8,7 +8,7 @@ from typing import Literal
 from shared.events.trace_context import TraceContext
 from shared.telemetry.attributes import BATCH_COUNT, OPERATION, OPERATION_TYPE, SYSTEM, TOPIC
 from shared.telemetry.metrics import PROCESSED, PROCESSING, SENDING, SENT
-from shared.telemetry.recording import measure_now
+from shared.telemetry.recording import measure_immediately
 from shared.telemetry.spans import PROCESS, SEND
 from shared.telemetry.tracing import span
 
@@ -36,5 +36,5 @@ def batch_span(
         raise
     finally:
         # At once: it is about the work, which was done also where its transaction is rolled back.
-        measure_now(messages, count, "kafka", operation, topic, failed)
-        measure_now(duration, perf_counter() - began, "kafka", operation, topic, failed)
+        measure_immediately(messages, count, "kafka", operation, topic, failed)
+        measure_immediately(duration, perf_counter() - began, "kafka", operation, topic, failed)

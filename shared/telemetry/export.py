@@ -17,14 +17,13 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
+from shared.telemetry.declarations import declarations_of
 from shared.telemetry.recording import drop_instruments, make_instruments
+from shared.telemetry.state import CURRENT
 from shared.telemetry.tracing import start_tracing, stop_tracing
 
 _EXPORT_SECONDS = 2
 _FLUSH_SECONDS = 2.0
-
-_meters: MeterProvider | None = None
-_scraped: InMemoryMetricReader | None = None
 
 
 def configure_telemetry(service: str) -> None:
@@ -33,32 +32,31 @@ def configure_telemetry(service: str) -> None:
 
     Without an endpoint nothing is sent, with OTEL_SDK_DISABLED nothing is recorded. Once a process.
     """
-    global _meters, _scraped
     # The SDK's own switch makes spans without ids: they must not be handed on as positions in a
     # trace.
-    if _meters is not None or _variable("OTEL_SDK_DISABLED") == "true":
+    if CURRENT.meter_provider is not None or _variable("OTEL_SDK_DISABLED") == "true":
         return
     resource = Resource.create({"service.name": f"tocsin-{service}", "service.namespace": "tocsin"})
     if "otlp" in _exporters("TRACES") and _endpoint("TRACES"):
         start_tracing(OTLPSpanExporter(timeout=_EXPORT_SECONDS), resource)
     readers: list[MetricReader] = []
     if "prometheus" in _exporters("METRICS"):
-        readers.append(_scraped := InMemoryMetricReader())
+        CURRENT.scraped = InMemoryMetricReader()
+        readers.append(CURRENT.scraped)
     if "otlp" in _exporters("METRICS") and _endpoint("METRICS"):
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(timeout=_EXPORT_SECONDS)))
-    _meters = MeterProvider(readers, resource, shutdown_on_exit=False)
-    make_instruments(_meters.get_meter("tocsin"), service)
+    CURRENT.meter_provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    make_instruments(CURRENT.meter_provider.get_meter("tocsin"), declarations_of(service).metrics)
 
 
 def collect() -> MetricsData | None:
-    """The metrics as they are; None where nobody is to scrape them."""
-    return _scraped.get_metrics_data() if _scraped else None
+    """The metrics as they are now; None when they are not exposed for a scrape."""
+    return CURRENT.scraped.get_metrics_data() if CURRENT.scraped else None
 
 
 def stop_telemetry() -> None:
-    """Flush what is left, for at most two seconds: a backend that hangs must not hold up the stop."""
-    global _meters, _scraped
-    meters, _meters, _scraped = _meters, None, None
+    """Flush what is left, for at most two seconds: a backend that hangs must not delay the stop."""
+    meters, CURRENT.meter_provider, CURRENT.scraped = CURRENT.meter_provider, None, None
     ends = [stop_tracing, *([meters.shutdown] if meters else [])]
     flushes = [threading.Thread(target=end, daemon=True) for end in ends]
     for flush in flushes:

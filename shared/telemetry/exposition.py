@@ -19,12 +19,12 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from shared.telemetry.metrics import METRICS, Metric
+from shared.telemetry.metrics import Metric
+from shared.telemetry.state import CURRENT
 
 Bucket: TypeAlias = tuple[str, float] | tuple[str, float, Example]
 
 _NANOSECONDS = 1e9
-_BY_NAME = {metric.name: metric for metric in METRICS}
 
 
 def expose(data: MetricsData, accept: str) -> tuple[bytes, str]:
@@ -39,9 +39,10 @@ class _Collected(Collector):
 
     def collect(self) -> Iterator[Family]:
         """One family a metric."""
+        declared = {metric.name: metric for metric in CURRENT.instruments}
         for resource in self._data.resource_metrics:
             for scope in resource.scope_metrics:
-                yield from (_family(_BY_NAME[found.name], found.data) for found in scope.metrics)
+                yield from (_family(declared[found.name], found.data) for found in scope.metrics)
 
 
 def _family(metric: Metric, data: Any) -> Family:

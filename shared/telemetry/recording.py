@@ -1,9 +1,9 @@
-"""Figures on their way into instruments. What a transaction does is recorded when it has committed,
-or never.
+"""Measurements on their way into instruments. What a transaction measures is recorded when it has
+committed, or never.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,11 +15,10 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from shared.events.trace_context import TraceContext
-from shared.telemetry.metrics import METRICS, Metric
-from shared.telemetry.tracing import recorded_place
-
-Values: TypeAlias = tuple[str | int, ...]
-"""Of a metric's attributes, in their order."""
+from shared.telemetry.attributes import Attribute
+from shared.telemetry.metrics import Metric
+from shared.telemetry.state import CURRENT, Values
+from shared.telemetry.tracing import exemplar_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +34,15 @@ _Entry: TypeAlias = tuple[Metric, float, Values, TraceContext | None]
 
 _NOWHERE = Context()
 _pending: ContextVar[list[_Entry] | None] = ContextVar("pending", default=None)
-_instruments: Mapping[Metric, Any] = {}
-_levels: dict[Metric, dict[Values, float]] = {}
 
 
 def measure(
     metric: Metric, amount: float, *values: str | int, trace: TraceContext | None = None
 ) -> None:
-    """Add to a counter, or put into a histogram; `trace` becomes the example of its bucket. Nothing
-    while metrics are off. In a transaction the counts of the whole batch are put together; a
-    histogram costs some 10 us each time.
+    """Add to a counter, or record in a histogram, where `trace` becomes the exemplar of its bucket.
+
+    Nothing happens while metrics are off. The counts of a transaction are added up first; a
+    histogram costs some 10 us for each value.
     """
     if len(values) != len(metric.attributes):
         raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes")
@@ -55,14 +53,14 @@ def measure(
         entries.append(entry)
 
 
-def measure_now(metric: Metric, amount: float, *values: str | int) -> None:
-    """The same, whatever becomes of the transaction around it."""
+def measure_immediately(metric: Metric, amount: float, *values: str | int) -> None:
+    """Record now, even if the transaction rolls back."""
     _write((metric, amount, values, None))
 
 
 @contextmanager
-def recorded_at_the_end() -> Iterator[None]:
-    """What is recorded in the block counts when it ends well."""
+def measured_on_success() -> Iterator[None]:
+    """Record what is measured in the block when the block ends without an exception."""
     entries: list[_Entry] = []
     token = _pending.set(entries)
     try:
@@ -80,8 +78,8 @@ def recorded_at_the_end() -> Iterator[None]:
 
 
 @contextmanager
-def forgotten_on_error() -> Iterator[None]:
-    """What is recorded in the block is forgotten when it raises: a savepoint that is rolled back."""
+def discarded_on_error() -> Iterator[None]:
+    """Discard what is measured in the block when it raises, as a rolled-back savepoint does."""
     entries = _pending.get()
     before = len(entries or ())
     try:
@@ -93,40 +91,59 @@ def forgotten_on_error() -> Iterator[None]:
 
 
 def set_levels(metrics: Iterable[Metric], found: Iterable[Level]) -> None:
-    """Replace all that is known of these metrics by what was found."""
+    """Replace all levels of these metrics by those that were found."""
     fresh: dict[Metric, dict[Values, float]] = {metric: {} for metric in metrics}
     for level in found:
         fresh[level.metric][level.values] = level.value
     # Whole dictionaries: they are read from other threads.
-    _levels.update(fresh)
+    CURRENT.levels.update(fresh)
 
 
-def make_instruments(meter: Meter, service: str) -> None:
-    """One instrument for each metric that the service has. Counters whose values are known begin at
-    0: for Prometheus a series that begins at 1 has not risen.
+def level_metrics() -> list[Metric]:
+    """The metrics of this process that are levels."""
+    return [metric for metric in CURRENT.instruments if metric.is_level]
+
+
+def make_instruments(meter: Meter, metrics: Collection[Metric]) -> None:
+    """One instrument for each of these metrics. Counters whose values are known begin at 0: for
+    Prometheus a series that begins at 1 has not risen.
     """
-    global _instruments
-    _instruments = {
-        metric: _instrument(meter, metric) for metric in METRICS if service in metric.services
-    }
-    for metric in _instruments:
-        if metric.instrument == "counter":
-            for values in product(*(attribute.values for attribute in metric.attributes)):
-                measure_now(metric, 0, *values)
+    CURRENT.instruments = {metric: _instrument(meter, metric) for metric in metrics}
+    for metric in metrics:
+        _begin_at_zero(metric)
+
+
+def know_values(attribute: Attribute, values: Iterable[str]) -> None:
+    """Counters begin at 0 for these values too, which no declaration lists because they are those
+    of a registry.
+    """
+    CURRENT.known_values[attribute] = tuple(values)
+    for metric in CURRENT.instruments:
+        if attribute in metric.attributes:
+            _begin_at_zero(metric)
 
 
 def drop_instruments() -> None:
     """Record nothing from here on."""
-    global _instruments
-    _instruments = {}
-    _levels.clear()
+    CURRENT.instruments = {}
+    CURRENT.levels.clear()
+    CURRENT.known_values.clear()
+
+
+def _begin_at_zero(metric: Metric) -> None:
+    if metric.instrument != "counter":
+        return
+    known = CURRENT.known_values
+    options = (attribute.values or known.get(attribute, ()) for attribute in metric.attributes)
+    for values in product(*options):
+        measure_immediately(metric, 0, *values)
 
 
 def _instrument(meter: Meter, metric: Metric) -> Any:
     name, unit, meaning = metric.name, metric.unit, metric.meaning
 
     def read(_: CallbackOptions) -> list[Observation]:
-        known = _levels.get(metric, {})
+        known = CURRENT.levels.get(metric, {})
         return [
             Observation(value, _named(metric, values), _NOWHERE) for values, value in known.items()
         ]
@@ -148,9 +165,9 @@ def _instrument(meter: Meter, metric: Metric) -> Any:
 
 def _write(entry: _Entry) -> None:
     metric, amount, values, trace = entry
-    if instrument := _instruments.get(metric):
-        # Never the surrounding context: what stands there is no position of ours.
-        instrument(amount, _named(metric, values), recorded_place(trace) or _NOWHERE)
+    if instrument := CURRENT.instruments.get(metric):
+        # Never the surrounding context, which is not set by Tocsin.
+        instrument(amount, _named(metric, values), exemplar_context(trace) or _NOWHERE)
 
 
 @lru_cache(maxsize=4096)

@@ -11,14 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
 from shared.telemetry.metrics import REQUESTS
-from shared.telemetry.recording import measure_now
+from shared.telemetry.recording import measure_immediately
 
 _KNOWN = frozenset(HTTPMethod)
 
 
 def add_metrics(app: FastAPI) -> None:
-    """Measure every request of the application, and serve `/metrics` (404 where nobody is to
-    scrape).
+    """Measure every request of the application, and serve `/metrics` (404 when metrics are
+    not exposed).
     """
     app.add_route("/metrics", _metrics, include_in_schema=False)
     app.add_middleware(
@@ -56,7 +56,9 @@ class _Measured:
             await self._app(scope, receive, answer)
         finally:
             method = scope["method"] if scope["method"] in _KNOWN else "_OTHER"
-            measure_now(REQUESTS, perf_counter() - began, method, self._route(scope), status)
+            measure_immediately(
+                REQUESTS, perf_counter() - began, method, self._route(scope), status
+            )
 
     def _route(self, scope: Scope) -> str:
         # FastAPI says which of its routes it took; a plain one, without variable parts, is its

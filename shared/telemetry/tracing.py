@@ -29,6 +29,7 @@ from opentelemetry.trace.span import TraceState
 from shared.events.trace_context import TraceContext
 from shared.telemetry.attributes import ERROR, Attribute
 from shared.telemetry.spans import Kind, Span
+from shared.telemetry.state import CURRENT
 
 SAMPLER = ALWAYS_ON
 """Incidents are few and each counts: what the publisher decided for its own spans does not matter
@@ -43,29 +44,24 @@ _KINDS: Mapping[Kind, SpanKind] = {
     "server": SpanKind.SERVER,
 }
 
-_provider: TracerProvider | None = None
-
 
 def start_tracing(exporter: SpanExporter, resource: Resource) -> None:
     """Record spans from here on."""
-    global _provider
-    _provider = TracerProvider(resource=resource, sampler=SAMPLER)
-    _provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider = TracerProvider(resource=resource, sampler=SAMPLER)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    CURRENT.tracer_provider = provider
 
 
 def stop_tracing() -> None:
-    """Record no more spans, and export those that are left: may take as long as the backend likes."""
-    global _provider
-    provider, _provider = _provider, None
+    """Stop recording and export the spans that are left, however long the backend takes."""
+    provider, CURRENT.tracer_provider = CURRENT.tracer_provider, None
     if provider is not None:
         provider.shutdown()
 
 
-def recorded_place(position: TraceContext | None) -> Context | None:
-    """A position as OpenTelemetry has it, while spans are recorded: others would be examples that
-    nobody finds.
-    """
-    return _context(position) if position and _provider is not None else None
+def exemplar_context(position: TraceContext | None) -> Context | None:
+    """Exemplar context; None while tracing is off."""
+    return _context(position) if position and CURRENT.tracer_provider else None
 
 
 @contextmanager
@@ -79,11 +75,12 @@ def span(
     """A span under `parent` (a new trace without one). Gives the context to hand on; off, that is
     `parent` itself.
     """
-    if _provider is None:
+    provider = CURRENT.tracer_provider
+    if provider is None:
         yield parent
         return
     attributes = attributes or {}
-    current = _provider.get_tracer("tocsin").start_span(
+    current = provider.get_tracer("tocsin").start_span(
         declared.named(attributes),
         context=_context(parent) if parent else otel.set_span_in_context(otel.INVALID_SPAN),
         kind=_KINDS[declared.kind],

@@ -1,20 +1,24 @@
 """docs/telemetry.md, from the declarations."""
 
 from collections.abc import Iterable, Sequence
+from itertools import starmap
 
-from shared.telemetry.attributes import ATTRIBUTES, Attribute
-from shared.telemetry.metrics import METRICS, Metric
-from shared.telemetry.spans import ON_FAILURE, SPANS, Span
+from shared.runtime.discovery import service_packages
+from shared.telemetry.attributes import Attribute
+from shared.telemetry.declarations import declared_attributes, declared_metrics, declared_spans
+from shared.telemetry.metrics import Metric
+from shared.telemetry.spans import ON_FAILURE, Span
 
 _HEAD = """# Spans, metrics and attributes
 
-Written by `python -m tests.contract.generate` from `shared/telemetry`, where the code takes them from; a test runs an
-incident through the four services and fails on anything that leaves them and does not stand here, and on anything here
-that never comes. How to switch them on, and how traces hang together: [tracing](tracing.md),
-[operations](operations.md#metrics).
+Written by `python -m tests.contract.generate` from the declarations in `shared/telemetry` and in the modules `metrics`
+and `spans` of each service, which the code itself uses. A test runs an incident through the four services and fails on
+anything that leaves them and is not declared here, and on anything here that never comes. How to switch them on, and
+how traces hang together: [tracing](tracing.md), [operations](operations.md#metrics).
 
 Names follow OpenTelemetry's semantic conventions where there is one; Tocsin's own start with `tocsin.`.
 """
+_SPAN = ("services", "span", "kind", "parent", "meaning", "attributes")
 _METRIC = ("metric", "in Prometheus", "instrument", "unit", "attributes", "services", "meaning")
 
 
@@ -23,19 +27,24 @@ def document() -> str:
     parts = [
         _HEAD,
         f"## Spans\n\nA span that failed has the status `ERROR` and {_names(ON_FAILURE)} besides.\n",
-        _table(("service", "span", "kind", "hangs from", "tells", "attributes"), map(_span, SPANS)),
+        _table(
+            ("service", "span", "kind", "hangs from", "tells", "attributes"),
+            starmap(_span, declared_spans().items()),
+        ),
         "## Metrics\n\nPrometheus adds `_bucket`, `_sum` and `_count` to a histogram's name and has `_` for dots.\n",
-        _table(_METRIC, map(_metric, METRICS)),
+        _table(_METRIC, starmap(_metric, declared_metrics().items())),
         "Buckets of the histograms, in seconds: " + _buckets() + ".\n",
         "## Attributes\n\nThese are all there are. No name of a person, address, token, link or body is among them.\n",
-        _table(("attribute", "type", "values", "of", "meaning"), map(_attribute, ATTRIBUTES)),
+        _table(
+            ("attribute", "type", "values", "of", "meaning"), map(_attribute, declared_attributes())
+        ),
     ]
     return "\n".join(parts)
 
 
-def _span(span: Span) -> Sequence[str]:
+def _span(span: Span, services: Sequence[str]) -> Sequence[str]:
     return (
-        span.service,
+        _services(services),
         f"`{span.pattern}`",
         span.kind,
         span.parent,
@@ -44,9 +53,8 @@ def _span(span: Span) -> Sequence[str]:
     )
 
 
-def _metric(metric: Metric) -> Sequence[str]:
+def _metric(metric: Metric, services: Sequence[str]) -> Sequence[str]:
     total = "_total" if "counter" in metric.instrument.split() else ""
-    services = "all" if len(metric.services) == 4 else ", ".join(metric.services)
     exposed, attributes = f"`{metric.prometheus}{total}`", _names(metric.attributes)
     return (
         f"`{metric.name}`",
@@ -54,9 +62,13 @@ def _metric(metric: Metric) -> Sequence[str]:
         metric.instrument,
         metric.unit,
         attributes,
-        services,
+        _services(services),
         metric.meaning,
     )
+
+
+def _services(names: Sequence[str]) -> str:
+    return "all" if set(names) >= set(service_packages()) else ", ".join(names)
 
 
 def _attribute(attribute: Attribute) -> Sequence[str]:
@@ -65,7 +77,9 @@ def _attribute(attribute: Attribute) -> Sequence[str]:
 
 
 def _buckets() -> str:
-    (bounds,) = {metric.buckets for metric in METRICS if metric.instrument == "histogram"}
+    (bounds,) = {
+        metric.buckets for metric in declared_metrics() if metric.instrument == "histogram"
+    }
     return ", ".join(f"{bound:g}" for bound in bounds)
 
 

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from services.intake.spans import REPORT
 from shared.telemetry.metrics import DEAD_LETTERS, GAUGE_FAILURES, OUTBOX_AGE, POLICY_FAULTS, STAGES
-from shared.telemetry.spans import REPORT
 from tests.support.declared import (
     families_of,
     missing_metrics,

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from shared.events.trace_context import TraceContext, new_trace
-from shared.telemetry.attributes import ATTRIBUTES
+from shared.telemetry.declarations import declared_attributes
 from tests.support.otlp import Backend
 from tests.support.running import SECRET, TOKEN, Receiver, Running, eventually
 from tests.support.tracing import (
@@ -156,7 +156,7 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
     assert all(id.encode() in left for id in ids), "what is looked for would be found"
     assert [word for word in private if word.encode() in left] == []
     assert {name for span in telemetry.spans for name in span.attributes} <= {
-        attribute.name for attribute in ATTRIBUTES
+        attribute.name for attribute in declared_attributes()
     }
     assert [span.label for span in telemetry.spans if span.error] == []
 

@@ -17,7 +17,7 @@ from services.intake.handlers import Intake
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys.key_ring import KeyRing, create_key
 from services.intake.signals.group_commit import GroupCommit
-from shared.http import app as http
+from shared.http import bodies as http
 from shared.http import protocol as http_protocol
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock

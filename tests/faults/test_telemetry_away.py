@@ -16,7 +16,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from shared.telemetry import span, spans, stop_telemetry
+from services.intake import spans
+from shared.telemetry import span, stop_telemetry
 from shared.telemetry.tracing import start_tracing
 from tests.support.misbehaving import hang, misbehaving, says
 from tests.support.policies import policy_files

@@ -5,25 +5,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from prometheus_client.core import Metric as Family
 
 from shared.telemetry.attributes import Attribute
-from shared.telemetry.metrics import METRICS, Metric
-from shared.telemetry.spans import ON_FAILURE, SPANS, Span
+from shared.telemetry.declarations import declarations_of, declared_metrics
+from shared.telemetry.metrics import Metric
+from shared.telemetry.spans import ON_FAILURE, Span
 from tests.support.otlp import Exported, Point
 from tests.support.running import SERVICES
 
-OUR_SPANS = [span for span in SPANS if span.service in (*SERVICES, "any")]
+OUR_SPANS = {service: declarations_of(service).spans for service in SERVICES}
 _INSTRUMENTS = {"observable counter": "counter"}
 _FAMILIES = {"observable counter": "counter", "updowncounter": "gauge"}
 
 
 def metrics_of(service: str) -> set[Metric]:
     """Those that it has."""
-    return {metric for metric in METRICS if service in metric.services}
+    return set(declarations_of(service).metrics)
 
 
 def declaration_of(span: Exported) -> Span | None:
     """What it was made from."""
-    service = span.service.removeprefix("tocsin-")
-    of_service = (it for it in OUR_SPANS if it.service in (service, "any"))
+    of_service = OUR_SPANS[span.service.removeprefix("tocsin-")]
     return next(
         (it for it in of_service if it.name == span.name or _varied(it, span) == span.name), None
     )
@@ -57,8 +57,8 @@ def missing_spans(spans: Iterable[Exported]) -> set[str]:
         if declared := declaration_of(span):
             came.setdefault(declared, set()).update(span.attributes)
     return {
-        f"{declared.service} {declared.pattern} {attribute and attribute.name}"
-        for declared in OUR_SPANS
+        f"{declared.pattern} {attribute and attribute.name}"
+        for declared in {span for spans in OUR_SPANS.values() for span in spans}
         for attribute in (None, *declared.attributes)
         if declared not in came or (attribute and attribute.name not in came[declared])
     }
@@ -122,7 +122,7 @@ def undeclared_labels(families: Iterable[Family]) -> set[str]:
             "le",
             *(attribute.name.replace(".", "_") for attribute in metric.attributes),
         }
-        for metric in METRICS
+        for metric in declared_metrics()
     }
     return {
         f"{family.name} {label}"

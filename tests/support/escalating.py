@@ -22,7 +22,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from services.escalation.delivery.attempts import Attempts
 from services.escalation.delivery.channels.both import Channel, MailChannel, WebhookChannel
-from services.escalation.delivery.domain.egress import Network
 from services.escalation.delivery.sender import Sender
 from services.escalation.handlers import Handlers
 from services.escalation.links.domain import Links
@@ -36,13 +35,14 @@ from shared.events.ids import uuid7
 from shared.events.intake import ReportedIncident, Severity
 from shared.events.trace_context import TraceContext, new_trace
 from shared.events.triage import IncidentSubsided, IncidentTriaged, Priority, TriagedIncident
+from shared.http.network import Network
 from shared.kafka.record import Record
 from shared.policy.files import PolicyFile
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.timers import claim_timers
 from shared.postgres.wake import Wake
-from shared.telemetry import tracing
+from shared.telemetry.state import CURRENT
 from tests.support.http import listening
 from tests.support.running import SECRET, eventually
 from tests.support.stack import runtime_dsn
@@ -170,14 +170,14 @@ async def mail_server() -> AsyncIterator[tuple[Mailbox, str]]:
 @contextmanager
 def recorded_spans() -> Iterator[InMemorySpanExporter]:
     """What would go to the OTLP endpoint, kept in memory."""
-    exporter, before = InMemorySpanExporter(), tracing._provider
+    exporter, before = InMemorySpanExporter(), CURRENT.tracer_provider
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracing._provider = provider
+    CURRENT.tracer_provider = provider
     try:
         yield exporter
     finally:
-        tracing._provider = before
+        CURRENT.tracer_provider = before
         provider.shutdown()
 
 

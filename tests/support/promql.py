@@ -23,11 +23,12 @@ from promql_parser import (
 from services.intake.gateways.http import create_api
 from services.intake.keys.key_ring import KeyRing
 from shared.runtime.clock import system_clock
-from shared.runtime.service import _LATE_ONLY
-from shared.telemetry.attributes import ATTRIBUTES, COMPONENT, ROUTE, STATUS, Attribute
-from shared.telemetry.metrics import ANY, CANARY, METRICS, Metric
+from shared.runtime.health import _LATE_ONLY
+from shared.telemetry.attributes import COMPONENT, ROUTE, STATUS, Attribute
+from shared.telemetry.declarations import all_declarations, declared_attributes, declared_metrics
+from shared.telemetry.metrics import Metric
 
-SCRAPED = (*ANY, *CANARY)
+SCRAPED = tuple(declared.service for declared in all_declarations())
 LATE_ONLY = _LATE_ONLY
 _ON_TARGETS = {
     "job",
@@ -54,7 +55,7 @@ def _labels(metric: Metric) -> dict[str, set[str]]:
 def _values() -> dict[str, set[str]]:
     intake = create_api(cast("KeyRing", None), cast("Any", None), system_clock)
     return {
-        **{_label(attribute): set(attribute.values) for attribute in ATTRIBUTES},
+        **{_label(attribute): set(attribute.values) for attribute in declared_attributes()},
         _label(ROUTE): {str(getattr(route, "path", "")) for route in intake.routes},
         _label(STATUS): {str(status.value) for status in HTTPStatus},
         _label(COMPONENT): set(LATE_ONLY),
@@ -63,7 +64,7 @@ def _values() -> dict[str, set[str]]:
 
 
 LABELS = {"up": _ON_TARGETS} | {
-    name: labels for metric in METRICS for name, labels in _labels(metric).items()
+    name: labels for metric in declared_metrics() for name, labels in _labels(metric).items()
 }
 """By the names that Prometheus finds."""
 VALUES = _values()

@@ -12,6 +12,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from promql_parser import AggregateExpr, BinaryExpr, NumberLiteral, VectorSelector, parse
 
+from deploy.canary import metrics as canary
+from services.escalation import metrics as escalation
 from shared.telemetry import (
     Level,
     configure_telemetry,
@@ -171,13 +173,13 @@ def fires(text: str, samples: list[Sample]) -> bool:
 def all_goes_wrong() -> None:
     """Each service takes of this what it has figures for."""
     levels(late=300, wrong=2)
-    measure(metrics.PAGES, 1, "failed", "webhook")
+    measure(escalation.PAGES, 1, "failed", "webhook")
     measure(metrics.DEAD_LETTERS, 1, "timer")
     measure(metrics.GAUGE_FAILURES, 1)
     for status in (401, 503):
         measure(metrics.REQUESTS, 0.1, "POST", "/v1/signals", status)
-    measure(metrics.CANARY_ROUNDS, 1, "not_paged")
-    measure(metrics.CANARY_LATENCY, 9, "page")
+    measure(canary.ROUNDS, 1, "not_paged")
+    measure(canary.LATENCY, 9, "page")
 
 
 def all_is_well() -> None:
@@ -189,14 +191,14 @@ def levels(late: float, wrong: int) -> None:
     found = [
         *(
             Level(metric, late)
-            for metric in (metrics.PAGES_LATE, metrics.TIMERS_LATE, metrics.OUTBOX_AGE)
+            for metric in (escalation.PAGES_LATE, metrics.TIMERS_LATE, metrics.OUTBOX_AGE)
         ),
         Level(metrics.STOPPED, wrong),
         Level(metrics.LAG, 1000 * wrong, ("tocsin.intake.v1", "0")),
         Level(metrics.PROBLEMS, wrong, ("consumption",)),
         *(Level(metrics.PROBLEMS, 1, (part,)) for part in LATE_ONLY),
         Level(metrics.POLICY_FAULTS, wrong, ("teams.yaml",)),
-        Level(metrics.CANARY_LAST_SUCCESS, 1_772_000_000),
+        Level(canary.LAST_SUCCESS, 1_772_000_000),
     ]
     set_levels({level.metric for level in found}, found)
 

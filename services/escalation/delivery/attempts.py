@@ -6,17 +6,20 @@ import logging
 from collections.abc import Mapping
 from datetime import timedelta
 
+from services.escalation import spans
 from services.escalation.delivery.channels.both import Channel
 from services.escalation.delivery.domain.outcome import Failure, NotDelivered
 from services.escalation.delivery.domain.pages import Notice
 from services.escalation.delivery.domain.settlement import Claim
 from services.escalation.links.domain import Links
+from services.escalation.metrics import PAGE_METHOD
 from services.escalation.people.policy import Method
 from services.escalation.policies.policy import CurrentTeams
+from services.escalation.spans import ATTEMPT, STEP
 from shared.events.trace_context import TraceContext, new_trace
 from shared.runtime.clock import Clock
-from shared.telemetry import span, spans
-from shared.telemetry.attributes import ATTEMPT, INCIDENT_ID, PAGE_METHOD, STEP, Attribute
+from shared.telemetry import span
+from shared.telemetry.attributes import INCIDENT_ID, Attribute
 
 log = logging.getLogger(__name__)
 

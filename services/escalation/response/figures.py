@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.escalation.delivery import store as ledger
+from services.escalation.metrics import PAGES, PAGES_LATE, RESPONSES, STAGES, TIME_TO_PAGE
 from services.escalation.response.domain import Incident
 from shared.events.escalation import PageFailed, PageSent
 from shared.events.facts import Fact
@@ -11,7 +12,6 @@ from shared.events.trace_context import TraceContext
 from shared.postgres.connection import Connection
 from shared.runtime.clock import seconds_since
 from shared.telemetry import Level, measure
-from shared.telemetry.metrics import PAGES, PAGES_LATE, RESPONSES, STAGES, TIME_TO_PAGE
 
 
 def count(fact: Fact, incident: Incident, trace: TraceContext) -> None:

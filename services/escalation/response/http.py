@@ -13,7 +13,7 @@ from services.escalation.response import store
 from services.escalation.response.domain import Action
 from services.escalation.response.respond import Answer, respond
 from shared.events.text import shorten
-from shared.events.trace_context import trace_in
+from shared.events.trace_context import trace_in_headers
 from shared.http.app import Problem, require_token
 from shared.postgres.database import Database
 from shared.runtime.clock import Clock
@@ -43,7 +43,7 @@ def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
             by=order.by,
             via="api",
             note=order.note,
-            caller=trace_in(request.headers),
+            caller=trace_in_headers(request.headers.raw),
         )
         if answer is None:
             raise _unknown(reference)

@@ -5,15 +5,17 @@ done here.
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.escalation import spans
 from services.escalation.response import domain, store
 from services.escalation.response.batch import Batch
 from services.escalation.response.domain import Action, Decision, Incident
+from services.escalation.spans import VIA
 from shared.events.escalation import IncidentAcknowledged, IncidentResolved, Via
 from shared.events.trace_context import TraceContext
 from shared.postgres.database import Database
 from shared.runtime.clock import Clock
-from shared.telemetry import span, spans
-from shared.telemetry.attributes import INCIDENT_ID, VIA
+from shared.telemetry import span
+from shared.telemetry.attributes import INCIDENT_ID
 
 
 @dataclass(frozen=True, slots=True)

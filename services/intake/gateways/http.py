@@ -14,6 +14,7 @@ import orjson
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
+from services.intake import spans
 from services.intake.gateways.alertmanager import read_webhook
 from services.intake.gateways.openapi import describe
 from services.intake.handlers import Taken
@@ -30,7 +31,7 @@ from shared.events.cloudevents import (
 from shared.events.trace_context import TraceContext, trace_in
 from shared.http.app import JsonResponse, Problem, bearer, create_app, read_body, unauthorised
 from shared.runtime.clock import Clock
-from shared.telemetry import span, spans
+from shared.telemetry import span
 from shared.telemetry.attributes import METHOD, ROUTE
 
 MAX_BODY_BYTES = 8 * 1024 * 1024

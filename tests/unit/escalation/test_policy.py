@@ -73,7 +73,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         (
             "wait: 15m",
             "wait: 0s",
-            "`policies.payments.steps.0.wait`: Input should be greater than or equal to 1 second",
+            "`policies.payments.steps.0.wait`: must be greater than or equal to 1 second",
         ),
         (
             "handoff: Tue 09:00",

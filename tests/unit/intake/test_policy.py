@@ -26,5 +26,5 @@ def test_a_slip_is_refused_with_its_line_and_the_mend(tmp_path: Path) -> None:
     assert [str(error) for error in check(tmp_path)] == [
         "intake.yaml:1: `expiry_grace`: write a duration as a number with its unit: 15s, 2m, 1h or 7d",
         "intake.yaml:2: unknown key `default_severty`; did you mean `default_severity`?",
-        "intake.yaml:3: `duplicate_window`: Input should be greater than or equal to 1 hour",
+        "intake.yaml:3: `duplicate_window`: must be greater than or equal to 1 hour",
     ]

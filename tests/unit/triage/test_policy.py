@@ -37,7 +37,7 @@ def test_the_example_of_the_local_stack_is_good(tmp_path: Path) -> None:
         (
             "tier: 1\n    dep",
             "tier: 5\n    dep",
-            "5: `services.checkout.tier`: Input should be less than or equal to 4",
+            "5: `services.checkout.tier`: must be less than or equal to 4",
         ),
         (
             "[payments-db]",

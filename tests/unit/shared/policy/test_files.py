@@ -64,7 +64,7 @@ def test_a_good_file_is_read_and_its_version_is_the_hash_of_its_bytes() -> None:
     assert (policy.name, policy.text) == ("bells.yaml", text)
 
 
-def test_c55_an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() -> None:
+def test_an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() -> None:
     assert errors_of(
         """\
         bells:
@@ -98,12 +98,12 @@ def test_all_errors_are_listed_in_the_order_of_their_lines() -> None:
         count: many
         """
     ) == [
-        "bells.yaml:3: `bells.first.tone`: Input should be 'low' or 'high'",
-        "bells.yaml:4: the key `first` stands here a second time; the first is in line 2",
+        "bells.yaml:3: `bells.first.tone`: must be 'low' or 'high'",
+        "bells.yaml:4: the key `first` is here a second time; the first is in line 2",
         "bells.yaml:6: the key `tone` is missing; add `tone:`",
         "bells.yaml:7: `bells.second.wait`: write a duration as a number with its unit: 15s, 2m, 1h or 7d",
         "bells.yaml:8: `order`: at least one item is needed",
-        "bells.yaml:9: `count`: Input should be a valid integer, unable to parse string as an integer",
+        "bells.yaml:9: `count`: must be a whole number",
     ]
 
 

@@ -15,6 +15,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from services.escalation.metrics import PAGE_METHOD
+from services.escalation.spans import PAGE
+from services.intake import spans
+from services.intake.spans import REPORT
 from shared.events.trace_context import TraceContext, new_trace
 from shared.telemetry import (
     batch_span,
@@ -22,12 +26,10 @@ from shared.telemetry import (
     configure_telemetry,
     export,
     span,
-    spans,
     stop_telemetry,
     tracing,
 )
-from shared.telemetry.attributes import PAGE_METHOD
-from shared.telemetry.spans import PAGE, REPORT
+from shared.telemetry.state import CURRENT
 
 UNSAMPLED = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", "vendor=1")
 
@@ -37,7 +39,7 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False, sampler=tracing.SAMPLER)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(tracing, "_provider", provider)
+    monkeypatch.setattr(CURRENT, "tracer_provider", provider)
     yield exporter
     provider.shutdown()
 
@@ -193,7 +195,7 @@ def test_spans_and_metrics_that_hang_hold_up_the_stop_no_longer_than_spans_alone
     monkeypatch.setattr(export, "stop_tracing", let_go.wait)
     try:
         alone = stop_seconds()
-        monkeypatch.setattr(export, "_meters", SimpleNamespace(shutdown=let_go.wait))
+        monkeypatch.setattr(CURRENT, "meter_provider", SimpleNamespace(shutdown=let_go.wait))
         assert stop_seconds() < 1.5 * alone
     finally:
         let_go.set()

@@ -1,7 +1,8 @@
-"""C55: a bad edit of a policy file never stops a service, not even at its next restart."""
+"""A bad edit of a policy file never stops a service, not even at its next restart."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -67,7 +68,7 @@ async def test_an_edit_is_in_force_without_a_restart(file: Path, triage: Databas
         await eventually("the edit is in force", in_force)
 
 
-async def test_c55_a_bad_edit_is_named_with_its_line_and_the_last_good_version_keeps_running(
+async def test_a_bad_edit_is_named_with_its_line_and_the_last_good_version_keeps_running(
     file: Path, triage: Database
 ) -> None:
     async with running(watch_of(file, triage)) as watch:
@@ -83,15 +84,44 @@ async def test_c55_a_bad_edit_is_named_with_its_line_and_the_last_good_version_k
         ]
         assert watch.current is good
         assert watch.problems() == []
-        write(file, "default_team: mended\n")
+        write(file, "default_team: corrected\n")
 
-        async def mended() -> bool:
-            return not watch.faults and watch.current.content.default_team == "mended"
+        async def corrected() -> bool:
+            return not watch.faults and watch.current.content.default_team == "corrected"
 
-        await eventually("the mend is in force", mended)
+        await eventually("the correction is in force", corrected)
 
 
-async def test_c55_a_restart_with_a_bad_file_takes_the_last_good_version_and_says_so(
+@pytest.mark.parametrize("correction", [GOOD, "default_team: other\n"], ids=["back", "forward"])
+@pytest.mark.parametrize("fault", [write, remove], ids=["bad", "missing"])
+async def test_a_correction_ends_the_fault_and_is_logged(
+    file: Path,
+    triage: Database,
+    caplog: pytest.LogCaptureFixture,
+    fault: Callable[..., None],
+    correction: str,
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with running(watch_of(file, triage)) as watch:
+        fault(file, *([BAD] if fault is write else []))
+
+        async def refused() -> bool:
+            return bool(watch.faults)
+
+        await eventually("the file is refused", refused)
+        assert "good again" not in caplog.text
+        write(file, correction)
+
+        async def corrected() -> bool:
+            return not watch.faults
+
+        await eventually("the file is good again", corrected)
+        said = [record for record in caplog.records if record.message.endswith("is good again")]
+        assert [getattr(record, "policy", None) for record in said] == [FILE]
+        assert watch.current.text == correction
+
+
+async def test_a_restart_with_a_bad_file_takes_the_last_good_version_and_says_so(
     file: Path, triage: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = watch_of(file, triage)
@@ -104,7 +134,7 @@ async def test_c55_a_restart_with_a_bad_file_takes_the_last_good_version_and_say
     assert "its last good version is in force" in caplog.text
 
 
-async def test_c55_the_last_good_version_outlives_two_restarts_and_a_file_that_is_gone(
+async def test_the_last_good_version_outlives_two_restarts_and_a_file_that_is_gone(
     file: Path, triage: Database
 ) -> None:
     await watch_of(file, triage).start()
@@ -116,7 +146,7 @@ async def test_c55_the_last_good_version_outlives_two_restarts_and_a_file_that_i
     assert [fault.message for fault in second.faults] == ["the file is missing"]
 
 
-async def test_without_a_good_version_the_start_is_refused_with_file_line_and_mend(
+async def test_without_a_good_version_the_start_is_refused_with_file_line_and_hint(
     file: Path, triage: Database
 ) -> None:
     write(file, BAD)

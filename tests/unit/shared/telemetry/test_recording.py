@@ -13,16 +13,17 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from services.escalation.metrics import PAGE_METHOD, PAGES, TIME_TO_PAGE
 from shared.events.trace_context import TraceContext
 from shared.telemetry import (
     Level,
     configure_telemetry,
-    forgotten_on_error,
+    discarded_on_error,
+    know_values,
     measure,
-    recorded_at_the_end,
+    measured_on_success,
     set_levels,
     stop_telemetry,
-    tracing,
 )
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
@@ -30,14 +31,13 @@ from shared.telemetry.metrics import (
     DEAD_LETTERS,
     LAG,
     OUTBOX_ROWS,
-    PAGES,
     SENT,
     STAGES,
     STOPPED,
-    TIME_TO_PAGE,
     Metric,
 )
-from shared.telemetry.recording import measure_now
+from shared.telemetry.recording import measure_immediately
+from shared.telemetry.state import CURRENT
 
 OPENMETRICS, TEXT = "application/openmetrics-text; version=1.0.0", "text/plain"
 SAMPLED = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None)
@@ -57,7 +57,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spans are recorded too."""
-    monkeypatch.setattr(tracing, "_provider", TracerProvider(shutdown_on_exit=False))
+    monkeypatch.setattr(CURRENT, "tracer_provider", TracerProvider(shutdown_on_exit=False))
 
 
 class Broken(Exception):
@@ -103,7 +103,7 @@ def counted() -> dict[tuple[str, ...], float]:
 
 
 def test_counts_of_a_transaction_count_when_it_has_ended() -> None:
-    with recorded_at_the_end():
+    with measured_on_success():
         bury(ORIGIN, "timer", ORIGIN)
         measure(TIME_TO_PAGE, 0.3)
         assert counted() == series(TIME_TO_PAGE, "_count") == {}
@@ -116,7 +116,7 @@ def test_a_transaction_that_is_rolled_back_is_forgotten_and_counts_once_when_it_
     None
 ):
     def work(error: Exception | None) -> None:
-        with recorded_at_the_end():
+        with measured_on_success():
             measure(TIME_TO_PAGE, 0.3)
             bury(ORIGIN, error=error)
 
@@ -129,8 +129,8 @@ def test_a_transaction_that_is_rolled_back_is_forgotten_and_counts_once_when_it_
 
 def test_what_is_told_whatever_becomes_of_the_transaction_outlives_it() -> None:
     def work() -> None:
-        with recorded_at_the_end():
-            measure_now(DEAD_LETTERS, 1, "told now")
+        with measured_on_success():
+            measure_immediately(DEAD_LETTERS, 1, "told now")
             bury(ORIGIN, error=Broken())
 
     with pytest.raises(Broken):
@@ -141,17 +141,17 @@ def test_what_is_told_whatever_becomes_of_the_transaction_outlives_it() -> None:
 def test_a_savepoint_that_is_rolled_back_takes_its_own_counts_along_and_no_others() -> None:
     def savepoint_in_savepoint() -> None:
         bury("rolled back")
-        with forgotten_on_error():
+        with discarded_on_error():
             bury("inside of it")
         raise Broken
 
-    with recorded_at_the_end():
+    with measured_on_success():
         bury("before")
-        with pytest.raises(Broken), forgotten_on_error():
+        with pytest.raises(Broken), discarded_on_error():
             savepoint_in_savepoint()
-        with forgotten_on_error():
+        with discarded_on_error():
             bury("kept")
-            with pytest.raises(Broken), forgotten_on_error():
+            with pytest.raises(Broken), discarded_on_error():
                 bury("rolled back alone", error=Broken())
         bury("after")
     assert counted() == {("before",): 1, ("kept",): 1, ("after",): 1}
@@ -161,7 +161,7 @@ async def test_transactions_that_overlap_do_not_take_each_others_counts_along() 
     both = asyncio.Barrier(2)
 
     async def work(origin: str, error: Exception | None) -> None:
-        with recorded_at_the_end():
+        with measured_on_success():
             await both.wait()
             bury(origin)
             await both.wait()
@@ -209,15 +209,25 @@ def points(metric: Metric) -> list[Any]:
     ]
 
 
-def test_counters_whose_values_are_known_begin_at_nothing() -> None:
-    known = {
-        (result, method): 0.0
-        for result in ("sent", "retry", "failed")
-        for method in ("webhook", "email")
-    }
-    assert series(PAGES, "_total") == known
+def pages_by(*methods: str) -> dict[tuple[str, ...], float]:
+    return {(result, method): 0.0 for result in ("sent", "retry", "failed") for method in methods}
+
+
+def test_counters_whose_values_are_known_begin_at_zero() -> None:
+    assert series(PAGES, "_total") == {}, "which channels there are is not known yet"
+    know_values(PAGE_METHOD, ("webhook", "email"))
+    assert series(PAGES, "_total") == pages_by("webhook", "email")
     measure(PAGES, 1, "sent", "email")
-    assert series(PAGES, "_total") == known | {("sent", "email"): 1}
+    know_values(PAGE_METHOD, ("webhook", "email", "chat"))
+    expected = pages_by("webhook", "email", "chat") | {("sent", "email"): 1}
+    assert series(PAGES, "_total") == expected
+
+
+def test_values_that_are_known_before_metrics_are_on_count_from_zero_too() -> None:
+    stop_telemetry()
+    know_values(PAGE_METHOD, ("webhook",))
+    configure_telemetry("escalation")
+    assert series(PAGES, "_total") == pages_by("webhook")
 
 
 def test_a_level_that_is_not_set_again_disappears() -> None:

@@ -1,0 +1,5 @@
+"""Metrics of reporting."""
+
+from shared.telemetry.metrics import SERVICE_METRICS
+
+METRICS = SERVICE_METRICS

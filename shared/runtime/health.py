@@ -1,0 +1,55 @@
+"""Health: whether the process lives, and whether it can do its work."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from fastapi import FastAPI
+
+from shared.http.problems import JsonResponse
+from shared.postgres.database import Database
+from shared.postgres.ping import ping
+
+_PATIENCE_SECONDS = 2
+_LATE_ONLY = frozenset({"relay", "wake"})
+
+
+class Component(Protocol):
+    """A loop of the service. It survives the loss of Kafka and Postgres by itself; an exception
+    that leaves `run` is a fault that ends the process, for whoever supervises it to start again.
+    """
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+    def problems(self) -> list[str]:
+        """Why this component cannot do its work now; empty when it can."""
+
+
+def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
+    """`/livez` depends on nothing; `/readyz` asks Postgres and every component.
+
+    Problems of the relay and of notifications are listed as `degraded`: the outbox keeps what they
+    are late with, so the service can go on taking requests.
+    """
+
+    @app.get("/livez", include_in_schema=False)
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> JsonResponse:
+        trouble = {
+            name: found for name, component in components.items() if (found := component.problems())
+        }
+        problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
+        degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await ping(database)
+        except Exception as error:
+            problems["postgres"] = [type(error).__qualname__]
+        return JsonResponse(
+            {"ready": not problems, "problems": problems, "degraded": degraded},
+            503 if problems else 200,
+        )

@@ -1,0 +1,136 @@
+"""A service that is given too many connections, or too few descriptors, goes on."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+
+from shared.http.server import listen
+from tests.support.running import eventually
+
+PROGRAM = """
+import uvloop
+from shared.http.app import create_app
+from shared.postgres.database import Database
+from shared.runtime.service import run_service
+from shared.runtime.settings import load_settings
+
+database = Database("postgresql://nobody@127.0.0.1:1/nothing", application="tests")
+uvloop.run(run_service("tests", load_settings(), create_app("Tests"), database, {}))
+"""
+GET = b"GET /livez HTTP/1.1\r\nHost: tests\r\n\r\n"
+
+
+@dataclass
+class Running:
+    """A service of no component, in a process of its own."""
+
+    process: asyncio.subprocess.Process
+    address: tuple[str, int]
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=20)
+
+    async def lives(self) -> bool:
+        assert self.process.returncode is None, "the process has ended"
+        try:
+            async with aiohttp.ClientSession() as http:
+                url = f"http://{self.address[0]}:{self.address[1]}/livez"
+                async with http.get(url) as answer:
+                    return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+
+@asynccontextmanager
+async def service(limits: str, **settings: str) -> AsyncIterator[Running]:
+    """The service under `limits` of the shell, such as `ulimit -n 256`."""
+    listening = listen("127.0.0.1", 0)
+    os.set_inheritable(listening.fileno(), True)
+    process = await asyncio.create_subprocess_exec(
+        "/bin/bash",
+        *("-c", f'{limits}; exec "$0" -c "$1"', sys.executable, PROGRAM),
+        pass_fds=[listening.fileno()],
+        env={
+            **os.environ,
+            "TOCSIN_HTTP_FD": str(listening.fileno()),
+            "TOCSIN_GAUGES_SECONDS": "0.05",
+            **settings,
+        },
+    )
+    try:
+        running = Running(process, listening.getsockname())
+        listening.close()
+        await eventually("it serves", running.lives)
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        async with asyncio.timeout(30):
+            await process.wait()
+
+
+async def test_more_connections_than_descriptors_end_nothing() -> None:
+    async with service("ulimit -n 256") as running:
+        silent = [running.connect() for _ in range(400)]
+        refused = await asyncio.to_thread(last_words, silent[-1])
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1\r\n" in refused
+        first = silent[0]
+        first.sendall(GET)  # who was there before is served
+        assert (await asyncio.to_thread(one_answer, first)).startswith(b"HTTP/1.1 200 ")
+        for _ in range(20):  # the gauges are read meanwhile
+            await asyncio.sleep(0.02)
+            assert running.process.returncode is None
+        for one in silent:
+            one.close()
+        await eventually("newcomers are served again", running.lives)
+
+
+async def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
+    async with service("ulimit -H -n 1024; ulimit -S -n 64") as running:
+        many = [running.connect() for _ in range(200)]
+        many[-1].sendall(GET)
+        assert (await asyncio.to_thread(one_answer, many[-1])).startswith(b"HTTP/1.1 200 ")
+        for one in many:
+            one.close()
+
+
+async def test_an_idle_connection_is_kept_as_long_as_the_setting_says() -> None:
+    async with service("true", TOCSIN_HTTP_KEEP_ALIVE="1") as running:
+        with running.connect() as idle:
+            idle.sendall(GET)
+            answer = await asyncio.to_thread(last_words, idle)
+        assert answer.startswith(b"HTTP/1.1 200 ")  # and then it was closed
+    async with service("true") as running:
+        with running.connect() as idle:
+            for _ in range(2):
+                idle.sendall(GET)
+                assert (await asyncio.to_thread(one_answer, idle)).startswith(b"HTTP/1.1 200 ")
+            idle.settimeout(5.5)  # uvicorn's own time-out is 5 s
+            with pytest.raises(TimeoutError):
+                await asyncio.to_thread(idle.recv, 1)
+
+
+def one_answer(connection: socket.socket) -> bytes:
+    """Up to the end of its body, a JSON object."""
+    answer = b""
+    while not answer.endswith(b"}"):
+        part = connection.recv(4096)
+        assert part, "the connection was closed"
+        answer += part
+    return answer
+
+
+def last_words(connection: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    parts = []
+    while part := connection.recv(4096):
+        parts.append(part)
+    return b"".join(parts)
