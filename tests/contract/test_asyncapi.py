@@ -15,10 +15,10 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 
+from deploy.contracts.asyncapi import channel_name
+from deploy.contracts.event_types import EVENTS, SERVICES
+from deploy.contracts.files import ROOT, load, sample_files
 from shared.kafka.topics import TOPICS
-from tests.contract.asyncapi import channel_name
-from tests.contract.files import ROOT, load, sample_files
-from tests.contract.kinds import EVENTS, SERVICES
 
 DOCUMENT = yaml.safe_load((ROOT / "asyncapi.yaml").read_text())
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from tests.contract.breaking import breaking_changes
-from tests.contract.kinds import EVENTS, Kind
-from tests.contract.schemas import data_schema
+from deploy.contracts.breaking import breaking_changes
+from deploy.contracts.event_types import EVENTS, EventType
+from deploy.contracts.schemas import data_schema
 
 
 class Responder(BaseModel):
@@ -123,7 +123,7 @@ def objects(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.name)
-def test_no_field_of_any_event_can_be_removed_or_retyped(kind: Kind) -> None:
+def test_no_field_of_any_event_can_be_removed_or_retyped(kind: EventType) -> None:
     schema = data_schema(kind.model)
     for place, shape in enumerate(objects(schema)):
         for name in shape["properties"]:

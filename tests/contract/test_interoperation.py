@@ -15,6 +15,8 @@ from cloudevents.core.bindings.kafka import KafkaMessage
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from deploy.contracts.event_types import FACTS
+from deploy.contracts.files import load, sample_files
 from services.intake.gateways.http import create_api
 from services.intake.handlers import Taken
 from services.intake.keys.key_ring import KeyRing
@@ -22,8 +24,6 @@ from services.intake.signals.domain import Signal, read_signal
 from shared.events.cloudevents import from_record
 from shared.events.facts import event_message, read_fact
 from shared.kafka.record import Record
-from tests.contract.files import load, sample_files
-from tests.contract.kinds import FACTS
 from tests.support.http import served
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)

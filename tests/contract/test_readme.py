@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from deploy.contracts.files import ROOT, load
 from services.intake.signals.domain import read_signal
 from shared.events.cloudevents import from_binary, from_record, from_structured
 from shared.kafka.record import Record
 from shared.kafka.topics import TOPICS, apply_topics
-from tests.contract.files import ROOT, load
 from tests.support.reading import reading
 
 README = (ROOT / "README.md").read_text()

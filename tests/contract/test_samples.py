@@ -11,13 +11,13 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from deploy.contracts.event_types import COMMANDS, EVENTS, FACTS
+from deploy.contracts.files import load, sample_files
+from deploy.contracts.schemas import data_schemas
 from services.intake.signals.domain import KINDS, read_signal
 from shared.events.cloudevents import Malformed, from_record, from_structured
 from shared.events.facts import event_message, read_fact
 from shared.kafka.record import Record
-from tests.contract.files import load, sample_files
-from tests.contract.kinds import COMMANDS, EVENTS, FACTS
-from tests.contract.schemas import data_schemas
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 STRANGE = {"from_a_later_version": {"nested": [1, None, "two"]}}

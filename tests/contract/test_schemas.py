@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.breaking import breaking_changes
-from tests.contract.files import RELEASED, ROOT, hashes, load, read_manifest
-from tests.contract.generate import COMMAND, generated, stale
-from tests.contract.kinds import EVENTS
-from tests.contract.schemas import schemas
+from deploy.contracts.breaking import breaking_changes
+from deploy.contracts.event_types import EVENTS
+from deploy.contracts.files import RELEASED, ROOT, hashes, load, read_manifest
+from deploy.contracts.generate import COMMAND, generated, stale
+from deploy.contracts.schemas import schemas
 
 _RELEASED = sorted(RELEASED.glob("*/*.json"))
 

@@ -12,6 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from promql_parser import AggregateExpr, BinaryExpr, NumberLiteral, VectorSelector, parse
 
+from deploy.contracts.telemetry import document
 from shared.telemetry import (
     Level,
     configure_telemetry,
@@ -22,7 +23,6 @@ from shared.telemetry import (
 )
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
-from tests.contract.telemetry import document
 from tests.support.promql import (
     LABELS,
     LATE_ONLY,
