@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import jsonschema
@@ -13,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from promql_parser import AggregateExpr, BinaryExpr, NumberLiteral, VectorSelector, parse
 
 from deploy.contracts.telemetry import document
+from deploy.local.paths import CHECKOUT
 from shared.telemetry import (
     Level,
     configure_telemetry,
@@ -34,8 +34,7 @@ from tests.support.promql import (
     unknown,
 )
 
-ROOT = Path(__file__).parents[2]
-RULE_FILE = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text())
+RULE_FILE = yaml.safe_load((CHECKOUT / "deploy" / "prometheus" / "alerts.yaml").read_text())
 RULES: dict[str, dict[str, Any]] = {
     rule["alert"]: rule for group in RULE_FILE["groups"] for rule in group["rules"]
 }
@@ -108,7 +107,7 @@ def test_labels_that_a_rule_tells_of_are_left_when_it_fires(name: str) -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_leads_to_a_section_that_there_is(name: str) -> None:
     path, _, section = RULES[name]["annotations"]["runbook"].partition("#")
-    assert section in anchors((ROOT / path).read_text())
+    assert section in anchors((CHECKOUT / path).read_text())
 
 
 @pytest.mark.parametrize(
