@@ -61,9 +61,9 @@ class RoundFailed(Exception):
 
 @dataclass
 class Report:
-    """The result of a round. `stages` are durations in seconds: accept and page since the signal was
-    sent, acknowledge and resolve from the request until reporting shows it. `reason` is empty if it
-    passed. `closed_leftover`: an earlier round had left its incident open.
+    """The result of a round. `stages` are durations in seconds: accept and page since the signal
+    was sent, acknowledge and resolve from the request until reporting shows it. `reason` is empty
+    if it passed. `closed_leftover`: an earlier round had left its incident open.
     """
 
     trace: TraceContext

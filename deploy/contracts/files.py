@@ -42,6 +42,8 @@ def read_manifest() -> dict[str, str]:
 
 
 def add_to_manifest() -> None:
-    """Add entries for new files. Existing entries are kept, so that a changed file is still detected."""
+    """Add entries for new files. Existing entries are kept, so that a changed file is still
+    detected.
+    """
     entries = hashes() | read_manifest()
     MANIFEST.write_text("".join(f"{digest}  {path}\n" for path, digest in sorted(entries.items())))

@@ -13,7 +13,8 @@ the code uses. A test runs an incident through the four services and fails when 
 that is not listed here, or never emit something that is. How to enable them and how traces are
 connected: [tracing](tracing.md), [operations](operations.md#metrics).
 
-Names follow OpenTelemetry's semantic conventions where there is one; Tocsin's own start with `tocsin.`.
+Names follow OpenTelemetry's semantic conventions where there is one; Tocsin's own start with
+`tocsin.`.
 """
 _METRIC = ("metric", "in Prometheus", "instrument", "unit", "attributes", "services", "meaning")
 
@@ -24,11 +25,12 @@ def document() -> str:
         _HEAD,
         f"## Spans\n\nA failed span has the status `ERROR` and also {_names(ON_FAILURE)}.\n",
         _table(("service", "span", "kind", "parent", "meaning", "attributes"), map(_span, SPANS)),
-        "## Metrics\n\nIn Prometheus, dots become `_`, and a histogram has the suffixes `_bucket`, `_sum` and "
-        "`_count`.\n",
+        "## Metrics\n\nIn Prometheus, dots become `_`, and a histogram has the suffixes `_bucket`, "
+        "`_sum` and `_count`.\n",
         _table(_METRIC, map(_metric, METRICS)),
         "Buckets of the histograms, in seconds: " + _buckets() + ".\n",
-        "## Attributes\n\nThese are all. None holds a person's name, an address, a token, a link or a body.\n",
+        "## Attributes\n\nThese are all. None holds a person's name, an address, a token, a link "
+        "or a body.\n",
         _table(
             ("attribute", "type", "values", "defined by", "meaning"), map(_attribute, ATTRIBUTES)
         ),

@@ -64,7 +64,7 @@ class Supervised:
     async def look_after(self) -> None:
         """Do so until cancelled."""
         while True:
-            await self._do(self._supervisor.look)
+            await self._do(self._supervisor.check)
             await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
@@ -99,11 +99,11 @@ class Supervised:
 
     async def rest(self, name: str, seconds: float) -> None:
         """End a part, to be started again after that time (infinity: never)."""
-        await self._do(lambda: self._supervisor.rest(name, seconds))
+        await self._do(lambda: self._supervisor.suspend(name, seconds))
 
     async def end(self, name: str) -> None:
         """End a part for good."""
-        await self._do(lambda: self._supervisor.end(name))
+        await self._do(lambda: self._supervisor.remove(name))
         del self.parts[name]
 
     async def renewed(self, name: str, old: int, seconds: float = 60) -> None:

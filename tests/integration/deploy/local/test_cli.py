@@ -10,17 +10,17 @@ from typer.testing import CliRunner
 
 from deploy.local import cli, state
 from deploy.local.process import birth
-from deploy.local.state import PORTS
+from deploy.local.state import port_names
 from tests.support.local_stack import Stack
 
 
 def test_the_status_of_a_stack_from_before_a_part_was_added_names_that_part(tmp_path: Path) -> None:
-    known = {name: 40000 + place for place, name in enumerate(PORTS) if name != "canary"}
+    known = {name: 40000 + place for place, name in enumerate(port_names()) if name != "canary"}
     (tmp_path / "state.json").write_text(json.dumps({"ports": known}))
 
-    told = Stack(tmp_path).tocsin("status", code=1)
+    output = Stack(tmp_path).tocsin("status", code=1)
 
-    assert re.search(r"canary .* not running", told)
+    assert re.search(r"canary .* not running", output)
 
 
 def test_a_stack_in_the_background_that_does_not_come_up_in_time_is_ended(
@@ -34,9 +34,9 @@ def test_a_stack_in_the_background_that_does_not_come_up_in_time_is_ended(
     monkeypatch.setattr(cli, "LOGS", tmp_path / "logs")
     monkeypatch.setattr(state, "STATE", tmp_path / "state.json")
 
-    told = CliRunner().invoke(cli.app, ["up", "--detach"])
+    result = CliRunner().invoke(cli.app, ["up", "--detach"])
 
-    assert told.exit_code == 1
-    found = re.search(r"not ready within 2 s\s+pid (\d+)", told.output)
-    assert found, told.output
+    assert result.exit_code == 1
+    found = re.search(r"not ready within 2 s\s+pid (\d+)", result.output)
+    assert found, result.output
     assert birth(int(found[1])) is None

@@ -55,59 +55,59 @@ def local_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def look_until(watched: Supervisor, enough: Callable[[], bool]) -> None:
-    def look() -> bool:
-        watched.look()
+def check_until(watched: Supervisor, enough: Callable[[], bool]) -> None:
+    def check() -> bool:
+        watched.check()
         return enough()
 
-    until(look)
+    until(check)
 
 
 @contextmanager
 def watching(part: Sleeper) -> Iterator[tuple[Supervisor, list[str]]]:
     """A supervisor of this part, and what it says."""
-    said: list[str] = []
-    watched = Supervisor(State(), said.append)
+    reported: list[str] = []
+    watched = Supervisor(State(), reported.append)
     watched.start(part)
     try:
-        yield watched, said
+        yield watched, reported
     finally:
         watched.stop()
 
 
-def test_a_part_that_dies_is_started_again_and_it_is_said(local_dir: Path) -> None:
+def test_a_part_that_dies_is_started_again_and_it_is_reported(local_dir: Path) -> None:
     triage = Sleeper("triage", local_dir)
-    with watching(triage) as (watched, said):
+    with watching(triage) as (watched, reported):
         assert triage.process
         triage.process.kill()
 
-        look_until(watched, lambda: triage.starts == 2)
+        check_until(watched, lambda: triage.starts == 2)
 
         assert triage.process.poll() is None
-    assert said[0].startswith("triage ended (-9); starting it again in 0.5 s")
+    assert reported[0].startswith("triage ended (-9); restarting it in 0.5 s")
 
 
 def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir: Path) -> None:
-    with watching(Sleeper("triage", local_dir, seconds="for no time that there is")) as (
+    with watching(Sleeper("triage", local_dir, seconds="an invalid duration")) as (
         watched,
-        said,
+        reported,
     ):
-        look_until(watched, lambda: sum("starting it again" in line for line in said) == 3)
+        check_until(watched, lambda: sum("restarting it" in line for line in reported) == 3)
 
-    pauses = [line.split(" in ")[1].split(" s.")[0] for line in said if "starting it again" in line]
+    pauses = [line.split(" in ")[1].split(" s.")[0] for line in reported if "restarting it" in line]
     assert pauses == ["0.5", "1", "2"]
 
 
 def test_a_part_that_was_told_to_end_is_started_again_at_once(local_dir: Path) -> None:
     triage = Sleeper("triage", local_dir)
-    with watching(triage) as (watched, said):
+    with watching(triage) as (watched, reported):
         assert triage.process
         lasted = time.monotonic() + 1.1
-        look_until(watched, lambda: time.monotonic() > lasted)
+        check_until(watched, lambda: time.monotonic() > lasted)
         stop(triage.process, signal.SIGTERM, 5)
 
-        look_until(watched, lambda: triage.starts == 2)
-    assert said == ["triage was started again"]
+        check_until(watched, lambda: triage.starts == 2)
+    assert reported == ["triage was restarted"]
 
 
 def test_services_are_stopped_before_what_they_use(local_dir: Path) -> None:
@@ -149,7 +149,10 @@ def test_only_one_supervisor_runs_in_a_folder(
     local_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state, "LOCAL", local_dir)
-    other = "from deploy.local.state import only_supervisor\nwith only_supervisor(): print('in', flush=True); input()"
+    other = (
+        "from deploy.local.state import only_supervisor\n"
+        "with only_supervisor(): print('in', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", other],
         env={"TOCSIN_LOCAL_DIR": str(local_dir)},
