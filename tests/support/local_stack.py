@@ -1,4 +1,4 @@
-"""A local stack in its own folder, used by its command line and its addresses, as a newcomer does."""
+"""A local stack in its own folder, used as a newcomer does: by its commands and addresses."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The four services as real processes on the run's Kafka and Postgres, and the world around them."""
+"""The four services as processes on a real Kafka and PostgreSQL, and what surrounds them."""
 
 import asyncio
 import os
@@ -20,15 +20,17 @@ from shared.kafka.topics import TOPICS, apply_topics
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
 from tests.support.http import listening
-from tests.support.stack import runtime_dsn
+from tests.support.stack import PATIENCE_SECONDS, runtime_dsn
 
 SERVICES = ("intake", "triage", "escalation", "reporting")
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMgbG9uZw=="
 TOKEN = "the-token-of-the-tests"
 
 
-async def eventually(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
-    """The first truthy result of `check`; fails saying `what` did not come within a generous time."""
+async def eventually(
+    what: str, check: Callable[[], Awaitable[Any]], seconds: float = PATIENCE_SECONDS
+) -> Any:
+    """The first truthy result of `check`; fails with `what` when there is none in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         found = await check()
@@ -127,7 +129,7 @@ class Running:
     async def ready(self, *services: str) -> None:
         """Wait until services say that they are ready."""
         for service in services or SERVICES:
-            await eventually(f"{service} ready", partial(self._is_ready, service), 60)
+            await eventually(f"{service} ready", partial(self._is_ready, service))
 
     async def _is_ready(self, service: str) -> Truth:
         assert self.processes[service].returncode is None, (
@@ -201,7 +203,7 @@ async def running(
     policy: Mapping[str, str],
     **environment: str,
 ) -> AsyncIterator[Running]:
-    """All four services, ready, with the given policy files (name to text) and extra environment."""
+    """All four services, ready, with these policy files (name to text) and extra environment."""
     await apply_topics(kafka, prefix, TOPICS)
     async with prepared(kafka, database, prefix, folder, policy, **environment) as stack:
         for service in SERVICES:
