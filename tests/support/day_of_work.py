@@ -115,7 +115,7 @@ async def tocsin(year: str) -> AsyncIterator[Tocsin]:
             await database.close()
 
 
-async def work_for_a_day(system: Tocsin) -> None:
+async def run_all_sql(system: Tocsin) -> None:
     """Run every function that has SQL at least once."""
     for topic in (intake.TOPIC, triage.TOPIC, escalation.TOPIC):
         await system.take_outbox(topic)  # left by an earlier day

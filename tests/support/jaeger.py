@@ -67,12 +67,12 @@ class Jaeger:
     query: str
     http: aiohttp.ClientSession
 
-    async def trace(self, trace_id: str) -> list["Told"]:
+    async def trace(self, trace_id: str) -> list["JaegerSpan"]:
         """The spans of a trace that have arrived."""
         async with self.http.get(f"{self.query}/api/traces/{trace_id}") as answer:
             return _read(await answer.json()) if answer.status == 200 else []
 
-    async def find(self, service: str, name: str) -> list["Told"]:
+    async def find(self, service: str, name: str) -> list["JaegerSpan"]:
         """The spans with this name, and all other spans of their traces."""
         wanted = {"service": service, "operation": name, "limit": "1000", "lookback": "1h"}
         async with self.http.get(f"{self.query}/api/traces", params=wanted) as answer:
@@ -91,7 +91,7 @@ class Jaeger:
 
 
 @dataclass(frozen=True)
-class Told:
+class JaegerSpan:
     """A span as Jaeger returns it; `links` are trace ids, `start` is in seconds since 1970."""
 
     label: str
@@ -102,18 +102,18 @@ class Told:
     start: float
 
 
-def _read(answer: Json) -> list[Told]:
+def _read(answer: Json) -> list[JaegerSpan]:
     return [_tell(span, trace["processes"]) for trace in answer["data"] for span in trace["spans"]]
 
 
-def _tell(span: Json, processes: Json) -> Told:
+def _tell(span: Json, processes: Json) -> JaegerSpan:
     references = span["references"]
     parents = [
         r["spanID"]
         for r in references
         if r["refType"] == "CHILD_OF" and r["traceID"] == span["traceID"]
     ]
-    return Told(
+    return JaegerSpan(
         label=f"{processes[span['processID']]['serviceName']}:{span['operationName']}",
         trace_id=span["traceID"],
         span_id=span["spanID"],
@@ -123,7 +123,7 @@ def _tell(span: Json, processes: Json) -> Told:
     )
 
 
-def edges(spans: list[Told]) -> set[tuple[str, str]]:
+def edges(spans: list[JaegerSpan]) -> set[tuple[str, str]]:
     """The edges (parent, child) of a trace by label: parent "" for a root, "?" when the parent is
     missing.
     """

@@ -31,7 +31,7 @@ _SETTINGS = {
 }
 
 
-async def tell_plans(admin_dsn: str, plan_cache_mode: str) -> None:
+async def report_plans(admin_dsn: str, plan_cache_mode: str) -> None:
     """Make every new session of the database report its plans, in this plan cache mode. Needs a
     superuser's DSN.
     """
@@ -152,7 +152,7 @@ class WatchedDatabase(Database):
 
 
 @contextmanager
-def calls_noted(wanted: Sequence[CodeType]) -> Iterator[set[CodeType]]:
+def recorded_calls(wanted: Sequence[CodeType]) -> Iterator[set[CodeType]]:
     """The functions among these that are called inside the block."""
     seen: set[CodeType] = set()
     looked_for = set(wanted)

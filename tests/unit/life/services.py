@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.intake.incidents.domain.ending import close, expire, release, swallows
 from services.intake.incidents.domain.fold import absorb, numbers_needed
-from services.intake.incidents.domain.state import Incident, Member, Told
+from services.intake.incidents.domain.state import Incident, Member, JaegerSpan
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert
 from services.reporting.timeline.domain import state as reporting
@@ -132,7 +132,7 @@ class Intake:
         if due_at:
             self.timers.append(Timer(kind, incident.incident_id, due_at))
 
-    def _tell(self, told: Iterable[Told], now: datetime) -> None:
+    def _tell(self, told: Iterable[JaegerSpan], now: datetime) -> None:
         for item in told:
             self.publish(
                 new_event(item.incident.incident_id, item.incident.sequence, now, item.fact, None)
