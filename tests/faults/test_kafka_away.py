@@ -1,4 +1,4 @@
-"""Intake is ready without Kafka, but not with a log that it cannot follow."""
+"""Intake is ready without Kafka, but not when it cannot follow a log."""
 
 from pathlib import Path
 
