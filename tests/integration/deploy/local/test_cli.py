@@ -1,4 +1,4 @@
-"""The commands of the local stack, where it is not up or does not come up."""
+"""The commands of the local stack when it is not running or does not start."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from deploy.local.state import port_names
 from tests.support.local_stack import Stack
 
 
-def test_the_status_of_a_stack_from_before_a_part_was_added_names_that_part(tmp_path: Path) -> None:
+def test_the_status_of_a_stack_older_than_a_part_names_that_part(tmp_path: Path) -> None:
     known = {name: 40000 + place for place, name in enumerate(port_names()) if name != "canary"}
     (tmp_path / "state.json").write_text(json.dumps({"ports": known}))
 
@@ -23,7 +23,7 @@ def test_the_status_of_a_stack_from_before_a_part_was_added_names_that_part(tmp_
     assert re.search(r"canary .* not running", output)
 
 
-def test_a_stack_in_the_background_that_does_not_come_up_in_time_is_ended(
+def test_a_detached_stack_that_is_not_ready_in_time_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck = tmp_path / "stuck"

@@ -1,4 +1,4 @@
-"""The embedded broker works for producers in a transaction and their readers."""
+"""The embedded broker handles transactions."""
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic

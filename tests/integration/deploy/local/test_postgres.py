@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL server keeps what was committed and admits only its user."""
+"""The embedded PostgreSQL server keeps committed data and admits only its user."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ def psql(server: Postgres, statement: str) -> str:
     return done.stdout.strip()
 
 
-def test_what_was_committed_outlives_a_crash_of_the_server(tmp_path: Path) -> None:
+def test_committed_data_survives_a_crash_of_the_server(tmp_path: Path) -> None:
     server = Postgres(temporary_home(), tmp_path / "postgres.log")
     try:
         crashed = server.start()
@@ -34,7 +34,7 @@ def test_what_was_committed_outlives_a_crash_of_the_server(tmp_path: Path) -> No
         shutil.rmtree(server.socket)
 
 
-def test_only_the_user_who_started_the_server_gets_in(tmp_path: Path) -> None:
+def test_only_the_user_who_started_the_server_may_connect(tmp_path: Path) -> None:
     server = Postgres(temporary_home(), tmp_path / "postgres.log", THROWAWAY)
     if server.user is None:
         pytest.skip("needs root, to be somebody else")

@@ -1,4 +1,4 @@
-"""Child processes end with their parent, and no process of anybody else is ended."""
+"""Child processes end with their parent, and no other process is ended."""
 
 import signal
 import subprocess
@@ -13,12 +13,14 @@ from tests.support.stack import until
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux", reason="the system has no signal for it; the next start ends the child"
+    sys.platform != "linux",
+    reason="only Linux signals the death of a parent; elsewhere the next start ends the child",
 )
-def test_a_child_does_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+def test_a_child_ends_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from deploy.local.process import spawn\n"
-        f"print(spawn(['sleep', '60'], Path({str(tmp_path / 'log')!r})).pid, flush=True); time.sleep(60)"
+        f"print(spawn(['sleep', '60'], Path({str(tmp_path / 'log')!r})).pid, flush=True)\n"
+        "time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
@@ -32,7 +34,7 @@ def test_a_child_does_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) ->
     until(lambda: birth(child) is None)
 
 
-def test_a_leftover_is_ended_even_if_it_does_not_listen(tmp_path: Path) -> None:
+def test_a_leftover_is_ended_even_if_it_ignores_the_first_signal(tmp_path: Path) -> None:
     stubborn = spawn(
         ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], tmp_path / "log"
     )
@@ -42,13 +44,13 @@ def test_a_leftover_is_ended_even_if_it_does_not_listen(tmp_path: Path) -> None:
 
     threading.Thread(
         target=stubborn.wait, daemon=True
-    ).start()  # a process that nobody waits for stays listed
+    ).start()  # without a wait it would stay as a zombie
     assert end_leftover(stubborn.pid, born, signal.SIGTERM, patience_seconds=0.3)
 
     assert birth(stubborn.pid) != born
 
 
-def test_a_stranger_with_a_remembered_pid_is_left_alone(tmp_path: Path) -> None:
+def test_another_process_with_a_recorded_pid_is_left_alone(tmp_path: Path) -> None:
     stranger = spawn(["sleep", "60"], tmp_path / "log")
     try:
         assert not end_leftover(stranger.pid, "born at another time", signal.SIGTERM)

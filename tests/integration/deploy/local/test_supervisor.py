@@ -1,4 +1,4 @@
-"""The supervisor of the local stack, with parts small enough to be killed in a test."""
+"""The supervisor of the local stack, with parts that a test can kill."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ from tests.support.stack import until
 
 
 class Sleeper:
-    """A part that runs until it is stopped, or only for as long as it is told."""
+    """A part that runs until it is stopped, or for a given time."""
 
     port = None
     stop_signal = signal.SIGTERM
@@ -65,7 +65,7 @@ def check_until(watched: Supervisor, enough: Callable[[], bool]) -> None:
 
 @contextmanager
 def watching(part: Sleeper) -> Iterator[tuple[Supervisor, list[str]]]:
-    """A supervisor of this part, and what it says."""
+    """A supervisor of this part, and its reports."""
     reported: list[str] = []
     watched = Supervisor(State(), reported.append)
     watched.start(part)
@@ -75,7 +75,7 @@ def watching(part: Sleeper) -> Iterator[tuple[Supervisor, list[str]]]:
         watched.stop()
 
 
-def test_a_part_that_dies_is_started_again_and_it_is_reported(local_dir: Path) -> None:
+def test_a_part_that_ends_is_restarted_and_this_is_reported(local_dir: Path) -> None:
     triage = Sleeper("triage", local_dir)
     with watching(triage) as (watched, reported):
         assert triage.process
@@ -87,7 +87,7 @@ def test_a_part_that_dies_is_started_again_and_it_is_reported(local_dir: Path) -
     assert reported[0].startswith("triage ended (-9); restarting it in 0.5 s")
 
 
-def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir: Path) -> None:
+def test_pauses_grow_for_a_part_that_ends_repeatedly(local_dir: Path) -> None:
     with watching(Sleeper("triage", local_dir, seconds="an invalid duration")) as (
         watched,
         reported,
@@ -98,7 +98,7 @@ def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir
     assert pauses == ["0.5", "1", "2"]
 
 
-def test_a_part_that_was_told_to_end_is_started_again_at_once(local_dir: Path) -> None:
+def test_a_part_that_was_asked_to_end_is_restarted_at_once(local_dir: Path) -> None:
     triage = Sleeper("triage", local_dir)
     with watching(triage) as (watched, reported):
         assert triage.process
@@ -121,7 +121,9 @@ def test_services_are_stopped_before_what_they_use(local_dir: Path) -> None:
     assert stopped == ["triage", "intake", "postgres", "kafka"]
 
 
-def test_a_part_that_ends_while_starting_is_shown_with_the_end_of_its_log(local_dir: Path) -> None:
+def test_a_part_that_ends_while_starting_is_reported_with_the_end_of_its_log(
+    local_dir: Path,
+) -> None:
     triage = Sleeper("triage", local_dir, seconds="0")
     watched = Supervisor(State(), lambda line: None)
     watched.start(triage)
@@ -130,13 +132,13 @@ def test_a_part_that_ends_while_starting_is_shown_with_the_end_of_its_log(local_
         watched.wait_ready([triage], seconds=10)
 
 
-def test_what_a_killed_supervisor_left_is_ended_by_the_next_start(local_dir: Path) -> None:
+def test_the_next_start_ends_what_a_killed_supervisor_left(local_dir: Path) -> None:
     intake = Sleeper("intake", local_dir)
     Supervisor(State(), lambda line: None).start(intake)
     assert intake.process
     threading.Thread(
         target=intake.process.wait, daemon=True
-    ).start()  # a process that nobody waits for stays listed
+    ).start()  # without a wait it would stay as a zombie
     remembered = State.load()
 
     assert end_leftovers(remembered) == ["intake"]
@@ -169,7 +171,7 @@ def test_only_one_supervisor_runs_in_a_folder(
         pass
 
 
-def test_secrets_are_for_the_user_alone_and_last(
+def test_secrets_are_kept_and_readable_by_the_user_only(
     local_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state, "SECRETS", local_dir / "secrets.json")
