@@ -11,7 +11,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.support.escalating import TEAMS, Mailbox, Receiver, World, receiver, sending, world
-from tests.support.misbehaving import Behaviour, cut, drips, hang, misbehaving, says
+from tests.support.misbehaving import Behaviour, disconnect, drips, hang, misbehaving, says
 from tests.support.running import eventually
 
 TIMEOUT_SECONDS = 1
@@ -129,7 +129,7 @@ async def test_refused_mail_fails_at_once_and_the_next_method_is_used(
 UNWILLING: dict[str, tuple[Behaviour, set[str]]] = {
     "hangs before its greeting": (hang, {TIMED_OUT, NO_CONNECTION}),
     "sends its greeting byte by byte": (drips(b"220 " + b"x" * 1000), {TIMED_OUT, NO_CONNECTION}),
-    "disconnects before its greeting": (cut, {NO_CONNECTION}),
+    "disconnects before its greeting": (disconnect, {NO_CONNECTION}),
     "disconnects in its greeting": (says(b"220 mail.exa"), {NO_CONNECTION}),
     "is too busy": (says(b"421 4.3.2 too busy\r\n"), {"SMTP 421"}),
     "is no mail server": (says(b"HTTP/1.1 200 OK\r\n\r\n"), {NONSENSE}),

@@ -16,7 +16,7 @@ from tests.support.escalating import TEAMS, Receiver, World, receiver, sending, 
 from tests.support.misbehaving import (
     Behaviour,
     Misbehaving,
-    cut,
+    disconnect,
     drips,
     floods,
     hang,
@@ -35,7 +35,7 @@ TIMED_OUT = "timed out"
 FAILING: dict[str, tuple[Behaviour, str, bool]] = {
     "hangs": (hang, TIMED_OUT, True),
     "sends its head byte by byte": (drips(OK * 100), TIMED_OUT, True),
-    "disconnects at once": (cut, BROKE_OFF, True),
+    "disconnects at once": (disconnect, BROKE_OFF, True),
     "disconnects in its status": (says(b"HTTP/1.1 2"), BROKE_OFF, True),
     "disconnects in its headers": (says(OK + b"Content-Length: 0\r\n"), BROKE_OFF, True),
     "does not speak HTTP": (says(b"\x16\x03\x01\x02\x00\xff\r\n\r\n"), BROKE_OFF, True),

@@ -40,7 +40,7 @@ class Client:
     _reused: bool = False
 
     async def run(self) -> None:
-        """Send requests until told to stop."""
+        """Send requests until stopped."""
         watch = aiohttp.TraceConfig()
         watch.on_connection_reuseconn.append(self._note)
         keeping = aiohttp.ClientSession(trace_configs=[watch])

@@ -98,7 +98,7 @@ class Flock:
             yield f"http://127.0.0.1:{self.ports[name]}"
             process.terminate()
             async with asyncio.timeout(20):
-                assert await process.wait() == 0, "it stops when it is told to"
+                assert await process.wait() == 0, "it stops cleanly on SIGTERM"
         finally:
             if process.returncode is None:
                 process.kill()

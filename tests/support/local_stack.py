@@ -40,7 +40,7 @@ class Stack:
 
     def tocsin(self, *arguments: str, code: int | None = 0) -> str:
         """What a command prints. It must exit with `code`; None accepts any. It finds the stack
-        without being told where.
+        by itself.
         """
         command = [sys.executable, "-m", "shared.runtime.cli", *arguments]
         finished = subprocess.run(

@@ -90,7 +90,7 @@ async def hang(_: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
-async def cut(_: asyncio.StreamWriter) -> None:
+async def disconnect(_: asyncio.StreamWriter) -> None:
     """Close the connection at once."""
 
 

@@ -112,7 +112,7 @@ def _looked_at(node: dict[str, Any]) -> int:
 class Plans:
     """The plans of any number of databases."""
 
-    heard: list[Plan] = field(default_factory=list)
+    collected: list[Plan] = field(default_factory=list)
     task: str = ""
 
     @contextmanager
@@ -121,13 +121,13 @@ class Plans:
         self.task = task
         yield
 
-    def hear(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
+    def collect(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
         """Add a server message if it is a plan."""
         head, _, document = message.as_dict()["message"].partition("plan:\n")
         if document:
             plan = orjson.loads(document)
             milliseconds = float(head.split()[1])
-            self.heard.append(
+            self.collected.append(
                 Plan(self.task, " ".join(plan["Query Text"].split()), plan["Plan"], milliseconds)
             )
 
@@ -143,12 +143,12 @@ class WatchedDatabase(Database):
     async def connection(self) -> AsyncIterator[Connection]:
         """A pooled connection whose plans are collected."""
         async with super().connection() as connection:
-            connection.add_log_listener(self._plans.hear)
+            connection.add_log_listener(self._plans.collect)
             try:
                 yield connection
             finally:
                 await asyncio.sleep(0)  # listeners are called by the loop, not by the connection
-                connection.remove_log_listener(self._plans.hear)
+                connection.remove_log_listener(self._plans.collect)
 
 
 @contextmanager

@@ -189,7 +189,7 @@ class Running:
             return body
 
     async def incident(self, incident_id: str) -> dict[str, Any] | None:
-        """The incident as reporting tells it, or None while it has not heard."""
+        """The incident as reporting shows it, or None as long as reporting does not know it."""
         async with self.http.get(self.url("reporting", f"/v1/incidents/{incident_id}")) as answer:
             return await answer.json() if answer.status == 200 else None
 

@@ -44,14 +44,14 @@ async def trace_backend() -> AsyncIterator[TraceBackend]:
 def trace_document(*spans: Json) -> Json:
     """The response for one trace. Every span names its `service`."""
     services = list(dict.fromkeys(span["service"] for span in spans))
-    told = [{key: value for key, value in span.items() if key != "service"} for span in spans]
-    for span, one in zip(spans, told, strict=True):
+    listed = [{key: value for key, value in span.items() if key != "service"} for span in spans]
+    for span, one in zip(spans, listed, strict=True):
         one["processID"] = f"p{services.index(span['service'])}"
     processes = {
         f"p{number}": {"serviceName": name, "tags": []} for number, name in enumerate(services)
     }
     return {
-        "data": [{"traceID": "4" * 32, "spans": told, "processes": processes, "warnings": None}]
+        "data": [{"traceID": "4" * 32, "spans": listed, "processes": processes, "warnings": None}]
     }
 
 

@@ -25,14 +25,14 @@ from shared.kafka.consumption import offsets
 from shared.postgres import outbox, timers
 from shared.runtime.clock import system_clock
 from tests.support import many_rows, stack
-from tests.support.day_of_work import tocsin, run_all_sql
+from tests.support.day_of_work import run_all_sql, tocsin
 from tests.support.plans import (
     BIG,
     Plan,
     Plans,
     WatchedDatabase,
-    recorded_calls,
     list_big_tables,
+    recorded_calls,
     report_plans,
 )
 from tests.support.stack import runtime_dsn
@@ -76,9 +76,9 @@ async def test_no_statement_scans_a_big_table(year: str, plan_cache_mode: str) -
         async with tocsin(year) as system:
             await run_all_sql(system)
     assert ("intake", "incidents") in big
-    assert len(system.plans.heard) > 200
+    assert len(system.plans.collected) > 200
     tables = {table for _, table in big}
-    faults = {fault for plan in system.plans.heard for fault in faults_of(plan, tables)}
+    faults = {fault for plan in system.plans.collected for fault in faults_of(plan, tables)}
     assert not faults, "\n".join(sorted(faults))
     unused = [code.co_qualname for code in functions_with_sql() if code not in called]
     assert not unused, f"these were not run: add them to the day's work: {unused}"
@@ -104,9 +104,9 @@ async def test_the_backlog_of_one_person_is_not_read_to_send_its_first_pages(
             assert await ledger.load_next_due(connection)
         await database.close()
     assert len(claims) == 8
-    heard = [plan for plan in plans.heard if "deliveries" in plan.statement]
-    assert len(heard) == 3
-    assert [plan for plan in heard if plan.rows_read() > 200] == []
+    statements = [plan for plan in plans.collected if "deliveries" in plan.statement]
+    assert len(statements) == 3
+    assert [plan for plan in statements if plan.rows_read() > 200] == []
 
 
 @asynccontextmanager

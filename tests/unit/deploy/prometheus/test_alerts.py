@@ -100,8 +100,8 @@ def test_a_rule_uses_exposed_metrics_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_labels_in_texts_exist_when_the_rule_fires(name: str) -> None:
-    told = set(re.findall(r"\$labels\.(\w+)", " ".join(RULES[name]["annotations"].values())))
-    assert told <= labels_left(parse(RULES[name]["expr"]))
+    used = set(re.findall(r"\$labels\.(\w+)", " ".join(RULES[name]["annotations"].values())))
+    assert used <= labels_left(parse(RULES[name]["expr"]))
 
 
 @pytest.mark.parametrize("name", RULES)
