@@ -95,9 +95,19 @@ def misplaced(path: Path, capability: Path) -> str | None:
     declaration = VENDOR_FOLDERS.get(path.parent.name)
     if declaration in assigned_names(path):
         return None
-    if is_component(path):
+    if is_component(path) or is_interface(path):
         return None
     return f"expected one public class named after the module, found {public_classes(path)}"
+
+
+def is_interface(path: Path) -> bool:
+    """`gateways/gateway.py` declares what vendor modules fill in: Gateway, and the types it is made
+    of.
+    """
+    folder = path.parent.name
+    if folder not in VENDOR_FOLDERS or path.stem != folder.removesuffix("s"):
+        return False
+    return path.stem.capitalize() in public_classes(path)
 
 
 def is_component(path: Path) -> bool:
