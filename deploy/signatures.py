@@ -1,4 +1,4 @@
-"""Whether a webhook is Tocsin's own: what every receiver of pages has to ask first."""
+"""Verification of signed webhooks, which every receiver of pages needs."""
 
 from collections.abc import Mapping
 
@@ -6,13 +6,13 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 
 class Verifier:
-    """Knows webhooks that are signed with any of these secrets, which have spaces between them."""
+    """Accepts webhooks signed with any of the secrets, which are separated by spaces."""
 
     def __init__(self, webhook_secrets: str) -> None:
         self._webhooks = [Webhook(secret) for secret in webhook_secrets.split()]
 
     def verifies(self, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether the signature holds, and is not too old."""
+        """Whether the signature is valid and recent."""
         lower = {name.lower(): value for name, value in headers.items()}
         return any(_verifies(webhook, lower, body) for webhook in self._webhooks)
 

@@ -1,4 +1,4 @@
-"""The servers that the whole run shares, and what each test has of its own on them."""
+"""The servers of the whole test run, and what each test has for itself on them."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +17,7 @@ def kafka() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Admin DSN of the run's server; for a database to work in, take `database`."""
+    """Admin DSN of the run's server; tests work in `database`."""
     with stack.postgres_server() as dsn:
         yield dsn
 
@@ -31,8 +31,8 @@ def template(postgres: str) -> Iterator[str]:
 
 @pytest.fixture
 async def database(postgres: str, template: str) -> AsyncIterator[str]:
-    """Admin DSN of a database of this test's own; a service's own DSN is this with its runtime role
-    as the user.
+    """Admin DSN of a database of this test's own. A service's DSN has its runtime role as the user
+    instead.
     """
     dsn = await stack.clone_database(postgres, template)
     yield dsn
@@ -41,5 +41,5 @@ async def database(postgres: str, template: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 def topic_prefix() -> str:
-    """Put before the names of topics and consumer groups, so that tests do not see each other."""
+    """Prefix of topics and consumer groups that keeps tests apart."""
     return f"t{uuid.uuid4().hex[:8]}."

@@ -1,6 +1,6 @@
-"""The canary: a synthetic incident on a schedule, from its signal to its resolution, by the ways
-that everybody uses.
+"""The canary: reports a synthetic incident on a schedule and follows it from its signal to its
+resolution.
 
-It knows Tocsin from outside: intake's HTTP, a page at a receiver of its own, the link in it,
-reporting's API.
+It uses only the interfaces that everybody uses: intake's HTTP, pages to a receiver of its own, the
+acknowledge link in them, and reporting's API.
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deploy.canary.round import Report
 
 app = typer.Typer(
-    help="Prove the whole way: a synthetic incident, from its signal to its resolution, on a schedule."
+    help="Follow a synthetic incident from its signal to its resolution, on a schedule."
 )
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 
@@ -27,9 +27,9 @@ def _duration(text: str) -> timedelta:
     try:
         span = _DURATION.validate_python(text)
     except ValidationError:
-        raise typer.BadParameter("write a number with its unit: 30s, 5m, 1h") from None
+        raise typer.BadParameter("expected a number with a unit, such as 30s, 5m or 1h") from None
     if not timedelta(seconds=1) <= span <= timedelta(days=1):
-        raise typer.BadParameter("at least 1s, at most 1d")
+        raise typer.BadParameter("must be between 1s and 1d")
     return span
 
 
@@ -39,18 +39,18 @@ def _span(about: str, default: str) -> Any:
 
 @app.callback(invoke_without_command=True)
 def canary(
-    every: Annotated[timedelta, _span("Between the beginnings of two rounds.", "1m")] = timedelta(
-        minutes=1
-    ),
+    every: Annotated[
+        timedelta, _span("Interval between the starts of two rounds.", "1m")
+    ] = timedelta(minutes=1),
     patience: Annotated[
-        timedelta, _span("How long each stage of a round may take.", "30s")
+        timedelta, _span("Time limit of each stage of a round.", "30s")
     ] = timedelta(seconds=30),
     once: Annotated[
-        bool, typer.Option("--once", help="One round, at once. Exit 1 when it fails.")
+        bool, typer.Option("--once", help="Run one round now; exit 1 when it fails.")
     ] = False,
 ) -> None:
-    """Go round until told to stop, or once. The first round begins after ten seconds."""
-    from deploy.canary.run import (  # heavy, and every `tocsin` command loads this module
+    """Run rounds until stopped, or one. The first of many begins after ten seconds."""
+    from deploy.canary.app import (  # deferred: every `tocsin` command loads this module
         run_every,
         run_once,
     )
@@ -67,7 +67,7 @@ def canary(
     except OSError as error:
         where = f"{settings.http_host}:{settings.receiver_port}"
         raise refused(
-            f"the canary cannot listen on {where} ({error.strerror}); does one run already?"
+            f"cannot listen on {where} ({error.strerror}); is another canary running?"
         ) from None
     Console().print(_table(report))
     if report.reason:
@@ -76,7 +76,7 @@ def canary(
 
 def _table(report: "Report") -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
-    passed = report.result == "passed"
+    passed = not report.reason
     table.add_row(
         "result", Text(report.result.replace("_", " "), style="green" if passed else "red")
     )

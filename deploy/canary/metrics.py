@@ -2,28 +2,20 @@
 
 import time
 
-from deploy.canary.round import Report
+from deploy.canary.round import Report, Result, Stage
 from shared.telemetry import Level, measure, set_levels
 from shared.telemetry.attributes import Attribute
 from shared.telemetry.metrics import Metric
 
 RESULT = Attribute(
     "tocsin.canary.result",
-    "result of a round: passed, or what was missing",
-    values=(
-        "passed",
-        "not_accepted",
-        "not_paged",
-        "not_acknowledged",
-        "not_synthetic",
-        "not_resolved",
-    ),
+    "result of a round: passed, or the first thing that did not happen",
+    values=tuple(Result),
 )
 STAGE = Attribute(
     "tocsin.canary.stage",
-    "part of a round: from the signal, or from the order to acknowledge or resolve, until reporting "
-    "shows it; `round`: all of it",
-    values=("accept", "page", "acknowledge", "resolve", "round"),
+    "stage of a round, from the signal or the request until reporting shows it; `round`: all of it",
+    values=(*Stage, "round"),
 )
 
 ROUNDS = Metric(
@@ -49,11 +41,11 @@ LAST_SUCCESS = Metric(
 METRICS = (ROUNDS, LATENCY, LAST_SUCCESS)
 
 
-def count(report: Report) -> None:
-    """Record a round that is over."""
+def record(report: Report) -> None:
+    """Record the result and the latencies of a round."""
     measure(ROUNDS, 1, report.result)
     for stage, seconds in report.stages.items():
         measure(LATENCY, seconds, stage, trace=report.trace)
-    if report.result == "passed":
+    if report.result is Result.PASSED:
         measure(LATENCY, report.seconds, "round", trace=report.trace)
         set_levels([LAST_SUCCESS], [Level(LAST_SUCCESS, time.time())])

@@ -1,4 +1,4 @@
-"""Where the canary is paged: takes signed webhooks, and hands on the one that is awaited."""
+"""The canary's webhook receiver: verifies pages and hands on the one that a round waits for."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ MAX_BYTES = 256 * 1024
 
 
 class PageData(BaseModel):
-    """What the canary reads of a page."""
+    """The fields of a page that the canary reads."""
 
     incident_id: str
     incident: str
@@ -23,46 +23,46 @@ class PageData(BaseModel):
 
 
 class Body(BaseModel):
-    """A page as Standard Webhooks lays it out."""
+    """A page in the layout of Standard Webhooks."""
 
     data: PageData
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """A page, and when it came on the clock of `time.perf_counter`."""
+class ReceivedPage:
+    """A page, and when it was received on the clock of `time.perf_counter`."""
 
     page: PageData
-    at: float
+    received_at: float
 
 
-class Pages:
-    """`forged` counts those without a valid signature, since the last that was awaited began."""
+class PageReceiver:
+    """`invalid_signatures` counts pages without a valid signature since the last `expect`."""
 
     def __init__(self, webhook_secrets: str) -> None:
         self._verifier = Verifier(webhook_secrets)
-        self._awaited: dict[str, asyncio.Future[Arrived]] = {}
-        self.forged = 0
+        self._expected: dict[str, asyncio.Future[ReceivedPage]] = {}
+        self.invalid_signatures = 0
 
-    def expect(self, summary: str) -> "asyncio.Future[Arrived]":
-        """The page whose summary this will be. Only one is awaited at a time."""
-        self.forged = 0
-        self._awaited = {summary: asyncio.get_running_loop().create_future()}
-        return self._awaited[summary]
+    def expect(self, summary: str) -> "asyncio.Future[ReceivedPage]":
+        """A future for the page with this summary. It replaces the previous expectation."""
+        self.invalid_signatures = 0
+        self._expected = {summary: asyncio.get_running_loop().create_future()}
+        return self._expected[summary]
 
-    def take(self, headers: Mapping[str, str], body: bytes) -> int:
-        """The HTTP status to answer with. A page that nobody awaits is taken all the same: it did
+    def receive(self, headers: Mapping[str, str], body: bytes) -> int:
+        """The HTTP status to answer with. A page that no round expects is accepted too: it did
         arrive.
         """
-        at = time.perf_counter()
+        received_at = time.perf_counter()
         if not self._verifier.verifies(headers, body):
-            self.forged += 1
+            self.invalid_signatures += 1
             return 401
         try:
             page = Body.model_validate(orjson.loads(body)).data
         except (ValidationError, orjson.JSONDecodeError):
             return 400
-        awaited = self._awaited.get(page.summary)
-        if awaited and not awaited.done():
-            awaited.set_result(Arrived(page, at))
+        expected = self._expected.get(page.summary)
+        if expected and not expected.done():
+            expected.set_result(ReceivedPage(page, received_at))
         return 204

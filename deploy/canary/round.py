@@ -1,4 +1,4 @@
-"""One round: a synthetic incident is reported, paged, acknowledged and ended, and each stage is
+"""One round: a synthetic incident is reported, paged, acknowledged and resolved, and each stage is
 timed.
 """
 
@@ -9,34 +9,51 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar
+from enum import StrEnum
+from typing import TypeVar
 
 from deploy.canary import spans
-from deploy.canary.front import UNHEARD, Front, Json, NotYet
-from deploy.canary.receiver import Arrived, Pages
+from deploy.canary.client import RETRYABLE, Client, Json, NotYet
+from deploy.canary.receiver import PageReceiver, ReceivedPage
 from shared.events.trace_context import TraceContext, new_trace
 from shared.telemetry import span
 
-Stage = Literal["accept", "page", "acknowledge", "resolve"]
-Result = Literal[
-    "passed", "not_accepted", "not_paged", "not_acknowledged", "not_synthetic", "not_resolved"
-]
 
-_MISSED: dict[Stage, Result] = {
-    "accept": "not_accepted",
-    "page": "not_paged",
-    "acknowledge": "not_acknowledged",
-    "resolve": "not_resolved",
+class Stage(StrEnum):
+    """The stages of a round, in their order."""
+
+    ACCEPT = "accept"
+    PAGE = "page"
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+
+
+class Result(StrEnum):
+    """How a round ended: passed, or the first thing that did not happen."""
+
+    PASSED = "passed"
+    NOT_ACCEPTED = "not_accepted"
+    NOT_PAGED = "not_paged"
+    NOT_ACKNOWLEDGED = "not_acknowledged"
+    NOT_SYNTHETIC = "not_synthetic"
+    NOT_RESOLVED = "not_resolved"
+
+
+_FAILED = {
+    Stage.ACCEPT: Result.NOT_ACCEPTED,
+    Stage.PAGE: Result.NOT_PAGED,
+    Stage.ACKNOWLEDGE: Result.NOT_ACKNOWLEDGED,
+    Stage.RESOLVE: Result.NOT_RESOLVED,
 }
-_END_SECONDS = 5.0
-_LOOK_SECONDS = 0.05
+_CLEAN_UP_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+_SLOW_POLL_SECONDS = 0.5
+_FAST_POLLING_SECONDS = 1.0
 T = TypeVar("T")
 
 
-class Missed(Exception):
-    """Something did not come to pass; the text says what, after how long, and what was there in its
-    place.
-    """
+class RoundFailed(Exception):
+    """A stage was not completed; the text says what was expected, how long, and what was found."""
 
     def __init__(self, result: Result, reason: str) -> None:
         super().__init__(reason)
@@ -45,33 +62,34 @@ class Missed(Exception):
 
 @dataclass
 class Report:
-    """What came of a round. `stages` are seconds: accept and page from the sending of the signal,
-    acknowledge and resolve from the order until reporting tells of it. `reason` is empty when it
-    passed.
+    """The result of a round. `stages` are durations in seconds: accept and page since the signal
+    was sent, acknowledge and resolve from the request until reporting shows it. `reason` is empty
+    if it passed. `closed_leftover`: an earlier round had left its incident open.
     """
 
     trace: TraceContext
-    result: Result = "passed"
+    result: Result = Result.PASSED
     reason: str = ""
     incident: str | None = None
-    ended_leftover: bool = False
+    closed_leftover: bool = False
     stages: dict[Stage, float] = field(default_factory=dict)
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Canary:
-    """Who goes round. `patience` is how many seconds each stage may take."""
+    """What rounds run with. `patience` is the time limit of each stage in seconds."""
 
-    front: Front
-    pages: Pages
+    client: Client
+    receiver: PageReceiver
     name: str
     service: str
     patience: float
 
-    async def go_round(self) -> Report:
-        """One round; what goes wrong is in the report. A crash leaves an incident that the next
-        round ends, or its own end.
+    async def run_round(self) -> Report:
+        """Run one round; failures are in the report.
+
+        After a crash the next round closes the leftover incident, or it expires.
         """
         began = time.perf_counter()
         with span(spans.ROUND) as trace:
@@ -79,11 +97,11 @@ class Canary:
             round_ = _Round(self, report)
             try:
                 await round_.run()
-            except Missed as missed:
-                report.result, report.reason = missed.result, str(missed)
-                with suppress(*UNHEARD):
-                    async with asyncio.timeout(_END_SECONDS):
-                        await round_.end()
+            except RoundFailed as failure:
+                report.result, report.reason = failure.result, str(failure)
+                with suppress(*RETRYABLE):
+                    async with asyncio.timeout(_CLEAN_UP_SECONDS):
+                        await round_.send_clear()
         report.seconds = time.perf_counter() - began
         return report
 
@@ -91,104 +109,110 @@ class Canary:
 class _Round:
     def __init__(self, canary: Canary, report: Report) -> None:
         self._canary, self._report = canary, report
-        self._front = canary.front
+        self._client = canary.client
         self._nonce = secrets.token_hex(4)
         self._summary = f"Synthetic incident of canary {canary.name}, round {self._nonce}"
-        # What it leaves if this process dies: intake ends it by itself soon after.
+        # If this process dies, intake expires the alert soon after this time.
         self._ends_at = datetime.now(UTC) + timedelta(seconds=6 * canary.patience)
 
     async def run(self) -> None:
-        """Raises Missed."""
-        awaited, sent = self._canary.pages.expect(self._summary), time.perf_counter()
-        taken = await self._until("accept", "the signal accepted", self._begin)
-        self._report.stages["accept"] = time.perf_counter() - sent
-        self._report.ended_leftover, opened = taken
-        arrived = await self._paged(awaited, opened)
-        self._report.stages["page"] = arrived.at - sent
-        incident, self._report.incident = arrived.page.incident_id, arrived.page.incident
-        ordered = time.perf_counter()
-        await self._until(
-            "acknowledge",
-            "the page's link pressed",
-            lambda: self._press(arrived.page.acknowledge_url),
-        )
-        story = await self._until(
-            "acknowledge", "reporting to tell so", lambda: self._is(incident, "acknowledged")
-        )
-        self._report.stages["acknowledge"] = time.perf_counter() - ordered
-        if not story["synthetic"]:
+        """Run all stages. Raises RoundFailed."""
+        expected, sent = self._canary.receiver.expect(self._summary), time.perf_counter()
+        closed_leftover, opened = await self._poll(Stage.ACCEPT, "signal accepted", self._open)
+        self._report.stages[Stage.ACCEPT] = time.perf_counter() - sent
+        self._report.closed_leftover = closed_leftover
+        received = await self._receive_page(expected, opened)
+        self._report.stages[Stage.PAGE] = received.received_at - sent
+        self._report.incident = received.page.incident
+        incident = await self._acknowledge(received)
+        if not incident["synthetic"]:
             hint = f"mark service {self._canary.service} with `synthetic: true` in catalogue.yaml"
-            raise Missed(
-                "not_synthetic", f"{self._report.incident} counts as a real incident: {hint}"
-            )
-        ordered = time.perf_counter()
-        await self._until("resolve", "the end accepted", self.end)
-        await self._until("resolve", "reporting to tell so", lambda: self._is(incident, "resolved"))
-        self._report.stages["resolve"] = time.perf_counter() - ordered
+            reason = f"{self._report.incident} counts as a real incident: {hint}"
+            raise RoundFailed(Result.NOT_SYNTHETIC, reason)
+        await self._resolve(received)
 
-    async def end(self) -> bool:
-        """Say that it is over. Raises UNHEARD."""
-        await self._front.send([self._event("end", "resolved")], self._report.trace)
+    async def _acknowledge(self, received: ReceivedPage) -> Json:
+        began = time.perf_counter()
+
+        async def acknowledge() -> bool:
+            await self._client.acknowledge(received.page.acknowledge_url)
+            return True
+
+        await self._poll(Stage.ACKNOWLEDGE, "acknowledge link called", acknowledge)
+        incident = await self._reported(Stage.ACKNOWLEDGE, received, "acknowledged")
+        self._report.stages[Stage.ACKNOWLEDGE] = time.perf_counter() - began
+        return incident
+
+    async def _resolve(self, received: ReceivedPage) -> None:
+        began = time.perf_counter()
+        await self._poll(Stage.RESOLVE, "clear accepted", self.send_clear)
+        await self._reported(Stage.RESOLVE, received, "resolved")
+        self._report.stages[Stage.RESOLVE] = time.perf_counter() - began
+
+    async def send_clear(self) -> bool:
+        """Clear the alert. Raises RETRYABLE."""
+        await self._client.send([self._event("end", "resolved")], self._report.trace)
         return True
 
-    async def _begin(self) -> tuple[bool, str | None]:
-        """Whether there was something left to end, and what incident was opened. Raises UNHEARD."""
-        # What an earlier round left is ended first, together with the new signal: so they never
-        # become one.
+    async def _open(self) -> tuple[bool, str | None]:
+        """Whether a leftover was closed, and the id of the opened incident. Raises RETRYABLE."""
+        # One batch clears a leftover and then opens a new incident, so that the two never merge.
         events = [self._event("before", "resolved"), self._event("begin", "firing")]
-        before, begin = await self._front.send(events, self._report.trace)
-        return before["decision"] == "cleared", begin["subject"]
+        cleared, opened = await self._client.send(events, self._report.trace)
+        return cleared["decision"] == "cleared", opened["subject"]
 
-    async def _press(self, link: str) -> bool:
-        await self._front.press(link)
-        return True
+    async def _reported(self, stage: Stage, received: ReceivedPage, status: str) -> Json:
+        async def check() -> Json:
+            incident = await self._client.incident(received.page.incident_id)
+            if incident["status"] != status or incident["synthetic"] is None:
+                found = f"it is {incident['status']}, waiting on {incident['waiting_on']}"
+                raise NotYet(found)
+            return incident
 
-    async def _is(self, incident: str, status: str) -> Json:
-        story = await self._front.story(incident)
-        if story["status"] != status or story["synthetic"] is None:
-            raise NotYet(f"it is {story['status']}, waiting on {story['waiting_on']}")
-        return story
+        return await self._poll(stage, f"{status} in reporting", check)
 
-    async def _paged(self, awaited: "asyncio.Future[Arrived]", incident: str | None) -> Arrived:
+    async def _receive_page(
+        self, expected: "asyncio.Future[ReceivedPage]", incident: str | None
+    ) -> ReceivedPage:
         patience = self._canary.patience
         try:
-            return await asyncio.wait_for(awaited, patience)
+            return await asyncio.wait_for(expected, patience)
         except TimeoutError:
             why = await self._why_no_page(incident)
-            raise Missed(
-                "not_paged", f"no page at the canary's receiver within {patience:g} s: {why}"
-            ) from None
+            reason = f"no page at the canary's receiver within {patience:g} s: {why}"
+            raise RoundFailed(Result.NOT_PAGED, reason) from None
 
-    async def _why_no_page(self, incident: str | None) -> str:
-        if self._canary.pages.forged:
-            return "one came whose signature is not by TOCSIN_WEBHOOK_SECRET"
-        if incident is None:
+    async def _why_no_page(self, incident_id: str | None) -> str:
+        if self._canary.receiver.invalid_signatures:
+            return "a page arrived whose signature does not match TOCSIN_WEBHOOK_SECRET"
+        if incident_id is None:
             return "intake took the signal for a repeat"
         try:
-            async with asyncio.timeout(_END_SECONDS):
-                story = await self._front.story(incident)
+            async with asyncio.timeout(_CLEAN_UP_SECONDS):
+                incident = await self._client.incident(incident_id)
             pages = [
-                f"{p['user']} by {p['method']} {p['outcome']}, {p['error'] or ''}"
-                for p in story["pages"]
+                f"{page['user']} by {page['method']} {page['outcome']}, {page['error'] or ''}"
+                for page in incident["pages"]
             ]
-            return f"{'; '.join(pages) or 'nobody was paged'}; it is {story['status']}, team {story['team']}"
-        except UNHEARD as error:
-            return f"reporting cannot say why ({_said(error)})"
+            paged = "; ".join(pages) or "nobody was paged"
+            return f"{paged}; it is {incident['status']}, team {incident['team']}"
+        except RETRYABLE as error:
+            return f"reporting cannot say why ({_describe(error)})"
 
-    async def _until(self, stage: Stage, what: str, look: Callable[[], Awaitable[T]]) -> T:
-        """What a look brings once it brings something. Raises Missed."""
-        patience, last, began = self._canary.patience, "nothing was heard", time.monotonic()
+    async def _poll(self, stage: Stage, what: str, check: Callable[[], Awaitable[T]]) -> T:
+        """The first result of `check` that raises nothing. Raises RoundFailed."""
+        patience, last, began = self._canary.patience, "no response", time.monotonic()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while True:
                     try:
-                        return await look()
-                    except UNHEARD as error:
-                        last = _said(error)
-                    await asyncio.sleep(
-                        _LOOK_SECONDS if time.monotonic() < began + 1 else 10 * _LOOK_SECONDS
-                    )
-        raise Missed(_MISSED[stage], f"{what}: not within {patience:g} s; at last: {last}")
+                        return await check()
+                    except RETRYABLE as error:
+                        last = _describe(error)
+                    fast = time.monotonic() < began + _FAST_POLLING_SECONDS
+                    await asyncio.sleep(_POLL_SECONDS if fast else _SLOW_POLL_SECONDS)
+        reason = f"{what}: not within {patience:g} s; last: {last}"
+        raise RoundFailed(_FAILED[stage], reason)
 
     def _event(self, step: str, status: str) -> Json:
         return {
@@ -207,5 +231,5 @@ class _Round:
         }
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return str(error) if isinstance(error, NotYet) else f"{type(error).__name__} {error}"

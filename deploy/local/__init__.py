@@ -1,3 +1,3 @@
-"""The local stack: the real Kafka, the real PostgreSQL and the four services, on this machine,
-without Docker.
+"""The local stack: a real Kafka, a real PostgreSQL and the services on this machine, without
+Docker.
 """

@@ -24,25 +24,26 @@ from shared.postgres.migrate import MigrationError
 app = typer.Typer(no_args_is_help=True)
 console = Console()
 _STOP_SECONDS = 20.0
-_START_SECONDS = 900.0  # the first start fetches Kafka, by whatever line there is
+_START_SECONDS = 900.0  # the first start downloads Kafka, perhaps over a slow connection
+_BUSY = "another `tocsin` is starting or stopping the stack"
 _CANNOT_START = (RuntimeError, MigrationError, KafkaError, *UNAVAILABLE)
 
 
 @app.command("up")
 def up(
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start from nothing: data, keys and ports are made new.")
+        bool, typer.Option("--fresh", help="Discard all data, keys and ports first.")
     ] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")
+        bool, typer.Option("--detach", help="Return when the stack is ready and leave it running.")
     ] = False,
 ) -> None:
-    """Start Kafka, PostgreSQL and the four services on this machine; Ctrl-C stops them."""
+    """Start Kafka, PostgreSQL and the services on this machine; Ctrl-C stops them."""
     try:
         if detach:
             _detach(fresh)
         else:
-            from deploy.local.up import run  # heavy, and every `tocsin` command loads this module
+            from deploy.local.up import run  # deferred: every `tocsin` command loads this module
 
             run(console, fresh=fresh)
     except AlreadyUp:
@@ -65,16 +66,16 @@ def down() -> None:
             current.ready, current.supervisor = False, None
             current.save()
     except AlreadyUp:
-        _fail("another `tocsin up` has just begun; try again")
-    console.print("stopped" if stopped or left else "it was not up")
+        _fail("another `tocsin up` has just started; try again")
+    console.print("stopped" if stopped or left else "the stack was not running")
 
 
 @app.command("status")
 def status() -> None:
-    """List each process with its pid, port and health. Exit 1 unless all are ready."""
+    """List the processes with pid, port and health. Exit 1 unless all are ready."""
     current = State.load()
     if not current.ports:
-        _fail("nothing was ever started here; `tocsin up` starts it")
+        _fail("the stack was never started here; start it with `tocsin up`")
     table = Table("process", "pid", "port", "health")
     stack = build(current, Secrets.load())
     all_ready = True
@@ -98,16 +99,15 @@ def status() -> None:
 @app.command("restart")
 def restart(
     services: Annotated[
-        list[str] | None, typer.Argument(help="Services, in this order.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Services to restart, in this order.", show_default=False),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Restart all of them.")] = False,
 ) -> None:
-    """End each service and start it anew, one after the other. Requests wait meanwhile; none is
-    refused.
-    """
+    """Restart services one after the other. Requests wait meanwhile; none is refused."""
     current = State.load()
     if not current.ready:
-        _fail("it is not up")
+        _fail("the stack is not running")
     servers = {server.name: server for server in build(current, Secrets.load()).servers}
     names = list(servers) if every else services or []
     if unknown := ", ".join(name for name in names if name not in servers):
@@ -118,7 +118,7 @@ def restart(
         for name in names:
             with console.status(name):
                 roll(servers[name])
-            console.print(f"{name} was started anew")
+            console.print(f"{name} was restarted")
     except RuntimeError as error:
         _fail(str(error))
 
@@ -126,29 +126,29 @@ def restart(
 @app.command("demo")
 def demo(
     patience: Annotated[
-        float, typer.Option(min=1, help="Seconds that each step may take before it is missed.")
+        float, typer.Option(min=1, help="Time limit of each step in seconds.")
     ] = 30,
 ) -> None:
-    """Play an outage on the stack, which is started for it if need be. Exit 1 naming what is not as
-    it should be.
+    """Play an outage on the stack, starting it if necessary. Exit 1 naming the expectations that
+    failed.
     """
-    from deploy.local.demo import perform  # heavy, as above
+    from deploy.local.demo import run_demo  # deferred, as above
     from deploy.local.up import running
 
-    as_it_should_be = False
+    passed = False
     try:
         with running(console):
-            as_it_should_be = perform(console, patience)
-        console.print("`make up` starts it again with the incident in it, on the same addresses.")
+            passed = run_demo(console, patience)
+        console.print(
+            "`make up` starts the stack again, with this incident and the same addresses."
+        )
     except AlreadyUp:
         if not State.load().ready:
-            _fail(
-                "it is being started or stopped by another `tocsin`; try again when `tocsin status` says it is ready"
-            )
-        as_it_should_be = perform(console, patience)
+            _fail(f"{_BUSY}; try again when `tocsin status` reports it ready")
+        passed = run_demo(console, patience)
     except _CANNOT_START as error:
         _fail(str(error) or type(error).__name__)
-    if not as_it_should_be:
+    if not passed:
         raise typer.Exit(1)
 
 
@@ -171,11 +171,11 @@ def _detach(fresh: bool) -> None:
             if time.monotonic() > deadline:
                 stop(process, signal.SIGTERM, _STOP_SECONDS)
                 raise RuntimeError(
-                    f"it was not ready within {_START_SECONDS:.0f} s\n{tail(log, 20)}"
+                    f"the stack was not ready within {_START_SECONDS:.0f} s\n{tail(log, 20)}"
                 )
             time.sleep(0.1)
     greet(console, State.load())
-    console.print("It runs in the background; `tocsin down` stops it.")
+    console.print("The stack runs in the background; `tocsin down` stops it.")
 
 
 def _is_ready(pid: int) -> bool:
@@ -185,19 +185,17 @@ def _is_ready(pid: int) -> bool:
 
 def _say_already_up(fresh: bool) -> None:
     if fresh:
-        _fail("it is up; stop it first (`tocsin down`), then start it from nothing")
+        _fail("the stack is running; stop it with `tocsin down` before a fresh start")
     current = State.load()
     if current.ready:
-        console.print("it was up already")
+        console.print("the stack was already running")
         greet(console, current)
     else:
-        console.print(
-            "it is being started or stopped by another `tocsin`; `tocsin status` shows how far it is"
-        )
+        console.print(f"{_BUSY}; `tocsin status` shows its progress", soft_wrap=True)
 
 
 def _fail(message: str) -> None:
-    console.print(f"tocsin: {message}", style="red", highlight=False, markup=False)
+    console.print(f"tocsin: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

@@ -1,5 +1,5 @@
-"""`tocsin demo`: plays an outage on the running stack, tells its story, and judges whether all is
-as it should be.
+"""`tocsin demo`: play an outage on the running stack, print its timeline and check the
+expectations.
 """
 
 import asyncio
@@ -21,42 +21,42 @@ from deploy.local.environment import build
 from deploy.local.state import Secrets, State
 from services.reporting.timeline.terminal import story
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
-class Missing(Exception):
-    """A step did not come to pass."""
+class StepFailed(Exception):
+    """A step was not completed."""
 
     def __init__(self, step: str, reason: str) -> None:
         super().__init__(step, reason)
         self.step, self.reason = step, reason
 
 
-def perform(console: Console, patience_seconds: float) -> bool:
-    """Play the outage on the stack that is up. Says whether every expectation holds; those that do
-    not are named.
+def run_demo(console: Console, patience_seconds: float) -> bool:
+    """Play the outage on the running stack. Returns whether every expectation holds; prints those
+    that do not.
     """
     variables = build(State.load(), Secrets.load()).variables
-    checks = asyncio.run(_perform(console, variables, patience_seconds))
-    broken = [check for check in checks if not check.holds]
-    for check in broken:
+    checks = asyncio.run(_play(console, variables, patience_seconds))
+    failed = [check for check in checks if not check.holds]
+    for check in failed:
         console.print(Text(f"✗ {check.name}: {check.found}", style="red"), soft_wrap=True)
-    if not broken:
+    if not failed:
         console.print(
-            f"[bold green]✓ All is as it should be[/]: {len(checks)} expectations hold.",
+            f"[bold green]✓ All {len(checks)} expectations hold.[/]",
             highlight=False,
         )
-    return not broken
+    return not failed
 
 
-async def _perform(console: Console, variables: Mapping[str, str], patience: float) -> list[Check]:
+async def _play(console: Console, variables: Mapping[str, str], patience: float) -> list[Check]:
     began = time.monotonic()
 
     async def wait(step: str, check: Callable[[], Awaitable[Any]]) -> Any:
         with console.status(step):
             found = await _poll(step, check, patience)
         if not found:
-            raise Missing(step, f"not within {patience:g} s")
+            raise StepFailed(step, f"not within {patience:g} s")
         console.print(
             Text.assemble((f"{time.monotonic() - began:5.1f} s  ", "dim"), step), soft_wrap=True
         )
@@ -67,40 +67,40 @@ async def _perform(console: Console, variables: Mapping[str, str], patience: flo
         try:
             await outage.play(wait)
             checks = await _settle(outage, patience)
-        except Missing as missing:
-            checks = [Check(missing.step, False, missing.reason)]
+        except StepFailed as failure:
+            checks = [Check(failure.step, False, failure.reason)]
             with suppress(*FAILURES):
                 await outage.gather()
     checks.append(await _audit(variables))
-    if outage.evidence.story:
-        _tell(console, outage.evidence, checks[-1], variables)
+    if outage.evidence.incident:
+        _print_report(console, outage.evidence, checks[-1], variables)
     return checks
 
 
 async def _settle(outage: Outage, patience: float) -> list[Check]:
-    """What is found once all has been told: services tell reporting of one incident by topics of
-    their own.
+    """The checks once reporting has caught up: the facts about an incident arrive by several topics
+    and in no common order.
     """
 
     async def all_hold() -> bool:
         await outage.gather()
         return all(check.holds for check in judge(outage.evidence, outage.script))
 
-    await _poll("reporting tells the story", all_hold, patience)
+    await _poll("reporting shows all of it", all_hold, patience)
     return judge(outage.evidence, outage.script)
 
 
 async def _poll(step: str, check: Callable[[], Awaitable[Any]], seconds: float) -> Any:
-    """The first truthy answer of `check`, or the last one when the time is over. Raises Missing."""
+    """The first truthy result of `check`, or its last when time is up. Raises StepFailed."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             found = await check()
         except FAILURES as error:
-            raise Missing(step, str(error) or "no answer in time") from None
+            raise StepFailed(step, str(error) or "no response in time") from None
         if found or time.monotonic() > deadline:
             return found
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _audit(variables: Mapping[str, str]) -> Check:
@@ -112,12 +112,14 @@ async def _audit(variables: Mapping[str, str]) -> Check:
     )
     output, _ = await process.communicate()
     last = output.decode(errors="replace").strip().rpartition("\n")[2].removeprefix("tocsin: ")
-    return Check("the audit log holds", process.returncode == 0, last)
+    return Check("the audit log verifies", process.returncode == 0, last)
 
 
-def _tell(console: Console, evidence: Evidence, audit: Check, variables: Mapping[str, str]) -> None:
-    incident, figures = evidence.story, evidence.figures
-    console.rule("the incident's story")
+def _print_report(
+    console: Console, evidence: Evidence, audit: Check, variables: Mapping[str, str]
+) -> None:
+    incident, figures = evidence.incident, evidence.figures
+    console.rule("the incident's timeline")
     console.print(story(incident))
     console.print()
     signals = incident["signal_count"]
@@ -135,17 +137,15 @@ def _tell(console: Console, evidence: Evidence, audit: Check, variables: Mapping
         ),
         ("acknowledged", f"after {_seconds(incident['time_to_acknowledge_seconds'])}"),
         ("resolved", f"after {_seconds(incident['time_to_resolve_seconds'])}"),
-        (
-            "in 30 days",
-            f"MTTA {_seconds(figures.get('mtta_seconds'))}, MTTR {_seconds(figures.get('mttr_seconds'))}",
-        ),
+        ("MTTA in 30 days", _seconds(figures.get("mtta_seconds"))),
+        ("MTTR in 30 days", _seconds(figures.get("mttr_seconds"))),
         ("audit", str(audit.found)),
         ("the pages", variables["TOCSIN_INBOX_URL"]),
-        ("look further", f"{variables['TOCSIN_CONSOLE_URL']}/incidents/{incident['incident_id']}"),
+        ("more", f"{variables['TOCSIN_CONSOLE_URL']}/incidents/{incident['incident_id']}"),
         ("", f".venv/bin/tocsin incidents show INC-{incident['number']}"),
     ]
     for name, value in lines:
-        console.print(Text.assemble((f"{name:14}", "dim"), value), soft_wrap=True)
+        console.print(Text.assemble((f"{name:16}", "dim"), value), soft_wrap=True)
     console.print()
 
 

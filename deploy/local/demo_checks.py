@@ -1,4 +1,4 @@
-"""What must be true once the demo's outage is over. Pure."""
+"""What must hold once the demo's outage is over. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from deploy.local.demo_outage import REPEATS, Evidence, Json, Script
 
 @dataclass(frozen=True)
 class Check:
-    """An expectation by name, whether it holds, and what was found instead."""
+    """A named expectation, whether it holds, and what was found."""
 
     name: str
     holds: bool
@@ -16,13 +16,13 @@ class Check:
 
 
 def judge(evidence: Evidence, script: Script) -> list[Check]:
-    """Every expectation; empty evidence fails the first of them and is asked nothing more."""
+    """Check every expectation. Without an incident only the first is checked, and fails."""
     one = Check(
-        "one incident, and one only",
+        "exactly one incident",
         len(evidence.incidents) == 1,
         f"{len(evidence.incidents)} incidents",
     )
-    if not evidence.story:
+    if not evidence.incident:
         return [one]
     return [
         one,
@@ -35,89 +35,94 @@ def judge(evidence: Evidence, script: Script) -> list[Check]:
 
 
 def _state(evidence: Evidence) -> Iterable[Check]:
-    story = evidence.story
-    verdict = (story["priority"], story["team"])
+    incident = evidence.incident
+    triaged = (incident["priority"], incident["team"])
     yield Check(
         "priority P1, owned by payments, with reasons",
-        verdict == ("P1", "payments") and bool(reasons(story)),
-        verdict,
+        triaged == ("P1", "payments") and bool(reasons(incident)),
+        triaged,
     )
-    counts = [entry["detail"].get("signals") for entry in _entries(story, "IncidentUpdated")]
+    counts = [entry["detail"].get("signals") for entry in _entries(incident, "IncidentUpdated")]
     yield Check(f"{REPEATS + 1} alerts joined it", REPEATS + 1 in counts, f"counts {counts}")
-    total = story["signal_count"]
-    yield Check("nothing else did", total == REPEATS + 1, f"{total} signals")
+    total = incident["signal_count"]
+    yield Check("no other signals joined it", total == REPEATS + 1, f"{total} signals")
 
 
 def _pages(evidence: Evidence) -> Iterable[Check]:
-    pages, told = evidence.pages, evidence.story["pages"]
+    pages = evidence.pages
     arrived = [page["to"] for page in pages]
     yield Check(
         "exactly two pages arrived: ana's, then ben's",
         arrived == ["/pages/ana", "/pages/ben"],
         arrived,
     )
-    reported = [(page["user"], page["step"], page["outcome"]) for page in told]
-    yield Check("both are reported", reported == [("ana", 1, "sent"), ("ben", 2, "sent")], reported)
-    ids = [page["id"] for page in pages]
+    reported = [
+        (page["user"], page["step"], page["outcome"]) for page in evidence.incident["pages"]
+    ]
     yield Check(
-        "each page has a webhook-id of its own", all(ids) and len(set(ids)) == len(ids), ids
+        "reporting shows both as sent",
+        reported == [("ana", 1, "sent"), ("ben", 2, "sent")],
+        reported,
     )
+    ids = [page["id"] for page in pages]
+    yield Check("each page has its own webhook-id", all(ids) and len(set(ids)) == len(ids), ids)
     signatures = [page["signature"] for page in pages]
     yield Check("each page's signature is valid", set(signatures) == {"valid"}, signatures)
 
 
 def _response(evidence: Evidence) -> Iterable[Check]:
-    story, looked = evidence.story, evidence.story_after_look
-    status = looked.get("status")
-    yield Check("looking at the link changes nothing", status == "triggered", status)
+    incident = evidence.incident
+    status = evidence.incident_after_opening_link.get("status")
+    yield Check("opening the link changes nothing", status == "triggered", status)
     buttons = evidence.link_page.count("<button")
     yield Check("the link's page has one button", buttons == 1, f"{buttons} buttons")
-    acknowledged = _acts(story, "IncidentAcknowledged")
+    acknowledged = _acts(incident, "IncidentAcknowledged")
     yield Check("acknowledged by ben, by link", acknowledged == [("ben", "link")], acknowledged)
-    resolved = _acts(story, "IncidentResolved")
+    resolved = _acts(incident, "IncidentResolved")
     yield Check("resolved by its source", resolved == [("source", "source")], resolved)
-    times = (story["time_to_acknowledge_seconds"], story["time_to_resolve_seconds"])
+    times = (incident["time_to_acknowledge_seconds"], incident["time_to_resolve_seconds"])
     yield Check("both times are known", None not in times and 0 < times[0] <= times[1], times)
 
 
 def _change(evidence: Evidence, script: Script) -> Check:
     before = [
         entry["title"]
-        for entry in _entries(evidence.story, "ChangeRecorded")
-        if entry["at"] <= evidence.story["opened_at"]
+        for entry in _entries(evidence.incident, "ChangeRecorded")
+        if entry["at"] <= evidence.incident["opened_at"]
     ]
-    ours = [title for title in before if script.version in title]
-    return Check("the deployment stands before the incident", len(ours) == 1, before)
+    deployed = [title for title in before if script.version in title]
+    return Check("the deployment precedes the incident", len(deployed) == 1, before)
 
 
 def _trace(evidence: Evidence, script: Script) -> Iterable[Check]:
     in_pages = {
         page["body"]["data"]["trace_id"] for page in evidence.pages if page["channel"] == "webhook"
     }
-    yield Check("the pages carry our trace", in_pages == {script.trace_id}, in_pages)
+    yield Check("the pages carry the trace", in_pages == {script.trace_id}, in_pages)
     timeline = {
         entry["trace_id"]
-        for entry in evidence.story["timeline"]
+        for entry in evidence.incident["timeline"]
         if entry["type"] != "ChangeRecorded"
     }
-    everywhere = timeline | {evidence.story["trace_id"]}
-    yield Check("every event is in our trace", everywhere == {script.trace_id}, everywhere)
+    everywhere = timeline | {evidence.incident["trace_id"]}
+    yield Check("every event is in the trace", everywhere == {script.trace_id}, everywhere)
 
 
-def reasons(story: Json) -> list[str]:
-    """Why the priority and the owner are what they are."""
+def reasons(incident: Json) -> list[str]:
+    """The reasons for the priority and the owner."""
     return [
         reason
-        for entry in _entries(story, "IncidentTriaged")
+        for entry in _entries(incident, "IncidentTriaged")
         for reason in entry["detail"].get("reasons", [])
     ]
 
 
-def _acts(story: Json, kind: str) -> list[tuple[str, str]]:
+def _acts(incident: Json, kind: str) -> list[tuple[str, str]]:
     return [
-        (entry["detail"].get("by"), entry["detail"].get("via")) for entry in _entries(story, kind)
+        (entry["detail"].get("by"), entry["detail"].get("via"))
+        for entry in _entries(incident, kind)
     ]
 
 
-def _entries(story: Json, kind: str) -> list[Json]:
-    return [entry for entry in story["timeline"] if entry["type"] == kind]
+def _entries(incident: Json, kind: str) -> list[Json]:
+    return [entry for entry in incident["timeline"] if entry["type"] == kind]

@@ -1,5 +1,5 @@
-"""The outage that `tocsin demo` plays, through public interfaces only: intake's HTTP, the inbox,
-the links, the API.
+"""The outage that `tocsin demo` plays, using public interfaces only: intake's HTTP, the inbox, the
+links in pages and the API.
 """
 
 import secrets
@@ -17,7 +17,7 @@ Wait = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
 class Refused(Exception):
-    """A request was answered with something other than a 2xx; the text says which."""
+    """The response to a request was not 2xx; the text quotes it."""
 
 
 FAILURES = (Refused, aiohttp.ClientError, TimeoutError)
@@ -25,40 +25,36 @@ FAILURES = (Refused, aiohttp.ClientError, TimeoutError)
 
 @dataclass(frozen=True)
 class Script:
-    """What is different in every performance, so that each is an incident and a trace of its own."""
+    """What differs between runs, so that each has an incident and a trace of its own."""
 
     version: str = field(default_factory=lambda: f"2.14.0-{secrets.token_hex(3)}")
     trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
     def summary(self) -> str:
-        """The incident's, by which it is found again."""
+        """The summary by which the incident is found."""
         return f"checkout {self.version}: 18 % of requests answer 500"
 
     @property
     def traceparent(self) -> str:
-        """The span that the first alert comes from."""
+        """The parent span of the first alert."""
         return f"00-{self.trace_id}-{secrets.token_hex(8)}-01"
 
 
 @dataclass
 class Evidence:
-    """What the outside saw. Incidents and stories are those of reporting's API, pages those of the
-    inbox.
-    """
+    """What was observed: incidents and figures from reporting's API, pages from the inbox."""
 
     incidents: list[Json] = field(default_factory=list)
-    story: Json = field(default_factory=dict)
+    incident: Json = field(default_factory=dict)
     pages: list[Json] = field(default_factory=list)
     link_page: str = ""
-    story_after_look: Json = field(default_factory=dict)
+    incident_after_opening_link: Json = field(default_factory=dict)
     figures: Json = field(default_factory=dict)
 
 
 class Outage:
-    """One performance; `evidence` grows while it goes on. `variables` are the stack's, as in
-    `.local/env`.
-    """
+    """One run, which collects `evidence`. `variables` are those of `.local/env`."""
 
     def __init__(
         self, http: aiohttp.ClientSession, variables: Mapping[str, str], script: Script
@@ -70,37 +66,37 @@ class Outage:
         self._started = datetime.now(UTC)
 
     async def play(self, wait: Wait) -> None:
-        """From the deployment to the resolution. `wait` polls for a step that has a name."""
+        """Play it from deployment to resolution. `wait` polls until a named step is done."""
         await wait("a deployment of checkout is recorded as a change", self._deploy)
-        await wait(
-            f"Alertmanager says that checkout is failing (traceparent {self.script.traceparent})",
-            self._begin,
-        )
+        trace = f"traceparent {self.script.traceparent}"
+        await wait(f"Alertmanager reports that checkout is failing ({trace})", self._begin)
         await wait("an incident is opened", self._opened)
-        await wait("ana is paged, and does not answer", lambda: self._paged("ana"))
+        await wait("ana is paged and does not respond", lambda: self._paged("ana"))
         await wait(f"Alertmanager repeats it {REPEATS} times", self._repeat)
-        page = await wait("ben, of the second step, is paged", lambda: self._paged("ben"))
-        await wait(f"all {REPEATS + 1} alerts have joined the one incident", self._joined)
+        page = await wait("ben, the target of step 2, is paged", lambda: self._paged("ben"))
+        await wait(f"all {REPEATS + 1} alerts have joined the incident", self._joined)
         link = page["links"]["acknowledge_url"]
         await wait(
-            "ben looks at the link of his page: one button, nothing changes",
-            lambda: self._look(link),
+            "ben opens the link in his page: it shows one button and changes nothing",
+            lambda: self._open_link(link),
         )
-        await wait("ben presses it", lambda: self._call("POST", link))
+        await wait("ben presses the button", lambda: self._call("POST", link))
         await wait("the incident is acknowledged", lambda: self._is("acknowledged"))
-        await wait("Alertmanager says that it is over", lambda: self._alert("resolved"))
+        await wait(
+            "Alertmanager reports that the alert has resolved", lambda: self._alert("resolved")
+        )
         await wait("the incident is resolved", lambda: self._is("resolved"))
 
     async def gather(self) -> None:
-        """Look at everything anew. Raises FAILURES."""
-        newest = await self._report("/v1/incidents?limit=200")
+        """Read all evidence again. Raises FAILURES."""
+        newest = await self._read("/v1/incidents?limit=200")
         self.evidence.incidents = [
             i for i in newest["incidents"] if i["summary"] == self.script.summary
         ]
         if self.evidence.incidents:
-            await self._tell()
+            await self._load_incident()
             await self._read_pages()
-            self.evidence.figures = await self._report("/v1/metrics?days=30")
+            self.evidence.figures = await self._read("/v1/metrics?days=30")
 
     async def _deploy(self) -> Json:
         event = {
@@ -162,21 +158,21 @@ class Outage:
         return next((page for page in self.evidence.pages if page["to"] == f"/pages/{user}"), None)
 
     async def _joined(self) -> bool:
-        await self._tell()
-        return bool(self.evidence.story["signal_count"] > REPEATS)
+        await self._load_incident()
+        return bool(self.evidence.incident["signal_count"] > REPEATS)
 
-    async def _look(self, link: str) -> bool:
+    async def _open_link(self, link: str) -> bool:
         self.evidence.link_page = await self._call("GET", link)
-        await self._tell()
-        self.evidence.story_after_look = self.evidence.story
+        await self._load_incident()
+        self.evidence.incident_after_opening_link = self.evidence.incident
         return True
 
     async def _is(self, status: str) -> bool:
-        await self._tell()
-        return bool(self.evidence.story["status"] == status)
+        await self._load_incident()
+        return bool(self.evidence.incident["status"] == status)
 
-    async def _tell(self) -> None:
-        self.evidence.story = await self._report(
+    async def _load_incident(self) -> None:
+        self.evidence.incident = await self._read(
             f"/v1/incidents/{self.evidence.incidents[0]['incident_id']}"
         )
 
@@ -185,7 +181,7 @@ class Outage:
         messages = await self._json("GET", f"{self._variables['TOCSIN_INBOX_URL']}/messages")
         self.evidence.pages = [message for message in messages if number in message["subject"]]
 
-    async def _report(self, path: str) -> Json:
+    async def _read(self, path: str) -> Json:
         return dict(await self._json("GET", self._variables["TOCSIN_CONSOLE_URL"] + path))
 
     async def _send(self, path: str, document: Json, headers: Mapping[str, str]) -> Json:
@@ -194,18 +190,17 @@ class Outage:
         return dict(await self._json("POST", url, json=document, headers={**key, **headers}))
 
     async def _json(self, method: str, url: str, **request: Any) -> Any:
-        async with self._http.request(method, url, **request) as answer:
-            await _refuse(answer)
-            return await answer.json()
+        async with self._http.request(method, url, **request) as response:
+            await _raise_for_status(response)
+            return await response.json()
 
     async def _call(self, method: str, url: str) -> str:
-        async with self._http.request(method, url) as answer:
-            await _refuse(answer)
-            return await answer.text()
+        async with self._http.request(method, url) as response:
+            await _raise_for_status(response)
+            return await response.text()
 
 
-async def _refuse(answer: aiohttp.ClientResponse) -> None:
-    if answer.status >= 300:
-        raise Refused(
-            f"{answer.method} {answer.url.path} answered {answer.status}: {(await answer.text())[:300]}"
-        )
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status >= 300:
+        request, text = f"{response.method} {response.url.path}", (await response.text())[:300]
+        raise Refused(f"{request} answered {response.status}: {text}")

@@ -1,9 +1,8 @@
-"""The parts of the stack, and the environment that tells the services of each other."""
+"""The parts of the stack, and the environment variables that connect them."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from deploy.local.kafka import Kafka
@@ -11,13 +10,14 @@ from deploy.local.paths import KAFKA, LOGS, POLICY
 from deploy.local.ports import url
 from deploy.local.postgres import Postgres, lasting_home
 from deploy.local.server import Server
-from deploy.local.state import SERVICES, Secrets, State
+from deploy.local.services import installed_services
+from deploy.local.state import Secrets, State
 from deploy.local.supervisor import Part
 
 
 @dataclass(frozen=True)
 class Stack:
-    """All parts, in the order of starting."""
+    """All parts, in the order in which they are started."""
 
     kafka: Kafka
     postgres: Postgres
@@ -26,15 +26,15 @@ class Stack:
 
     @property
     def parts(self) -> Sequence[Part]:
-        """All of them."""
+        """Kafka, PostgreSQL and the servers."""
         return [self.kafka, self.postgres, *self.servers]
 
 
 def build(state: State, secrets: Secrets, jars: Sequence[Path] = ()) -> Stack:
-    """The stack on the ports of `state`; nothing is started. `jars` are Kafka's, needed to start it
-    only.
+    """The stack on the ports of `state`; nothing is started. `jars` are Kafka's and needed only to
+    start it.
     """
-    state.choose_ports()  # for parts that were not there yet when it was saved
+    state.choose_ports()  # a saved state may be older than a part
     kafka = Kafka(
         jars, KAFKA, LOGS / "kafka.log", state.ports["kafka"], state.ports["kafka_controller"]
     )
@@ -49,11 +49,6 @@ def build(state: State, secrets: Secrets, jars: Sequence[Path] = ()) -> Stack:
         for name, arguments in commands.items()
     ]
     return Stack(kafka, postgres, servers, variables)
-
-
-def installed_services() -> list[str]:
-    """The services, in the order that an incident goes through them."""
-    return [name for name in SERVICES if find_spec(f"services.{name}.cli")]
 
 
 def _variables(

@@ -1,5 +1,5 @@
-"""A small inbox for the local stack, where a newcomer reads the pages that were sent: mail and
-signed webhooks.
+"""The local stack's inbox: receives and shows the pages that were sent, as mail and as signed
+webhooks.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _LINE_WITH_LINK = re.compile(rf"^(\w+):?[ \t]+({_LINK.pattern})$", re.MULTILINE)
 
 
 class Message(BaseModel):
-    """One page as it arrived. `signature` is "valid", "invalid", or None for mail, which has none."""
+    """A received page. `signature` is "valid" or "invalid", and None for mail, which has none."""
 
     received_at: datetime
     channel: str
@@ -47,14 +47,14 @@ class Message(BaseModel):
 
 
 class Inbox:
-    """The newest pages, in memory only."""
+    """The newest pages, kept in memory."""
 
     def __init__(self, webhook_secrets: str) -> None:
         self.messages: deque[Message] = deque(maxlen=_KEPT)
         self._verifier = Verifier(webhook_secrets)
 
     def take_webhook(self, path: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """Keep a webhook; says whether its signature is that of one of our secrets."""
+        """Keep a webhook; returns whether its signature is valid."""
         valid = self._verifier.verifies(headers, body)
         content = _parse(body)
         data = content.get("data") if isinstance(content, dict) else None
@@ -66,18 +66,15 @@ class Inbox:
                 to=path,
                 id=headers.get("webhook-id"),
                 signature="valid" if valid else "invalid",
-                subject=" ".join(
-                    str(data[k]) for k in ("priority", "incident", "summary") if data.get(k)
-                )
-                or "webhook",
+                subject=_subject(data),
                 body=content,
-                links={k: v for k, v in data.items() if isinstance(v, str) and _LINK.fullmatch(v)},
+                links=_links(data),
             )
         )
         return valid
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        """Keep a mail."""
+        """Keep a mail (called by aiosmtpd)."""
         raw = envelope.original_content or b""
         mail = email.message_from_bytes(
             raw, _class=email.message.EmailMessage, policy=email.policy.default
@@ -100,8 +97,8 @@ class Inbox:
 
 
 def create_app(inbox: Inbox) -> FastAPI:
-    """GET / is a page for people, GET /messages the same as JSON (oldest first); POST to any path
-    is a webhook.
+    """GET / is the inbox for people, GET /messages is JSON (oldest first), POST to any path is a
+    webhook.
     """
     app = FastAPI(title="Tocsin inbox", docs_url=None, redoc_url=None)
     template = Environment(
@@ -131,6 +128,16 @@ def create_app(inbox: Inbox) -> FastAPI:
         return Response(status_code=204 if valid else 401)
 
     return app
+
+
+def _subject(data: Mapping[str, Any]) -> str:
+    fields = (data.get(name) for name in ("priority", "incident", "summary"))
+    return " ".join(str(field) for field in fields if field) or "webhook"
+
+
+def _links(data: Mapping[str, Any]) -> dict[str, str]:
+    texts = {name: value for name, value in data.items() if isinstance(value, str)}
+    return {name: text for name, text in texts.items() if _LINK.fullmatch(text)}
 
 
 def _parse(body: bytes) -> Any:

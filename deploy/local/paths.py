@@ -1,4 +1,4 @@
-"""Where the local stack keeps its things: `.local/` in the checkout, ignored by git, or
+"""Paths of the local stack's files: `.local/` in the checkout (ignored by git) or
 TOCSIN_LOCAL_DIR.
 """
 

@@ -1,15 +1,14 @@
-"""Ports on loopback that nobody listens on."""
+"""Free ports on loopback."""
 
 import random
 import socket
 
-# below the range that systems take the ports of outgoing connections from: those would steal a port
-# that is kept
+# Below the ephemeral range, so that no outgoing connection takes a port that is reserved here.
 _RANGE = range(20000, 32000)
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on 127.0.0.1:`port` now."""
+    """Whether a server can listen on 127.0.0.1:`port` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -20,14 +19,14 @@ def is_free(port: int) -> bool:
 
 
 def choose(count: int) -> list[int]:
-    """That many different free ports."""
+    """Choose this many different free ports. RuntimeError if there are too few."""
     chosen: list[int] = []
     for port in random.SystemRandom().sample(_RANGE, len(_RANGE)):
         if len(chosen) == count:
             return chosen
         if is_free(port):
             chosen.append(port)
-    raise RuntimeError(f"no {count} free ports on 127.0.0.1 in {_RANGE.start}-{_RANGE.stop}")
+    raise RuntimeError(f"fewer than {count} free ports in {_RANGE.start}-{_RANGE.stop}")
 
 
 def is_open(port: int) -> bool:
@@ -38,5 +37,5 @@ def is_open(port: int) -> bool:
 
 
 def url(port: int) -> str:
-    """The base address of a server on loopback."""
+    """The base URL of a server on loopback."""
     return f"http://127.0.0.1:{port}"

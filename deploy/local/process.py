@@ -1,4 +1,4 @@
-"""Child processes that never outlive us: started, recognised and ended, ours only."""
+"""Child processes that never outlive this one: start, identify and stop them."""
 
 import ctypes
 import os
@@ -24,11 +24,11 @@ def spawn(
     on_parent_death: signal.Signals = signal.SIGKILL,
     keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own, its output appended to `log`. It gets our descriptors
-    `keep`.
+    """Start a child in a session of its own. It appends its output to `log` and inherits the
+    descriptors `keep`.
 
     Call it from the main thread: on Linux the child gets `on_parent_death` when the thread that
-    made it ends.
+    started it ends.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LOG_LIMIT:
@@ -48,14 +48,12 @@ def spawn(
 
 
 def as_user(user: str | None) -> dict[str, Any]:
-    """What makes a child of `subprocess` another user's, with none of our groups; None is
-    ourselves.
+    """Arguments for `subprocess` to run a child as another user, with only that user's group. None
+    is the current user.
     """
-    return (
-        {}
-        if user is None
-        else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
-    )
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
@@ -66,14 +64,14 @@ def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
 
     def arm() -> None:
         prctl(_PR_SET_PDEATHSIG, int(number))
-        if os.getppid() != parent:  # it died before the signal was armed
+        if os.getppid() != parent:  # the parent died before the signal was armed
             os._exit(1)
 
     return arm
 
 
 def stop(process: subprocess.Popen[bytes], first: int, patience_seconds: float) -> None:
-    """Ask with `first`, wait, then SIGKILL. Returns when the process is gone."""
+    """Send `first`, wait, then send SIGKILL. Returns when the process has ended."""
     if process.poll() is None:
         process.send_signal(first)
     try:
@@ -84,8 +82,8 @@ def stop(process: subprocess.Popen[bytes], first: int, patience_seconds: float) 
 
 
 def birth(pid: int) -> str | None:
-    """What tells this process from a later one with the same pid; None when there is no such
-    process.
+    """A mark that distinguishes this process from a later one with the same pid; None when there is
+    no such process.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -104,9 +102,7 @@ def _boot() -> str:
 
 
 def end_leftover(pid: int, born: str, first: int, patience_seconds: float = 10) -> bool:
-    """End a process that an earlier run started, if it is still that very process. Says whether it
-    was.
-    """
+    """End a process of an earlier run, if the pid is still that process. Returns whether it was."""
     if birth(pid) != born:
         return False
     for number in (first, signal.SIGKILL):

@@ -1,4 +1,4 @@
-"""Starts a part anew that a supervisor looks after, from another process."""
+"""Restarts a supervised part from another process."""
 
 import os
 import time
@@ -7,15 +7,14 @@ from deploy.local.state import State
 from deploy.local.supervisor import Part, tail
 
 _PATIENCE_SECONDS = 60.0
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 def roll(part: Part) -> None:
-    """Tell it to end, and return when its successor is ready. RuntimeError when there is none in
-    time.
+    """Stop the part and return when its successor is ready. RuntimeError when that takes too long.
 
-    The old one ends before the new one starts: they share a name in Kafka's consumer groups. It is
-    the supervisor that starts the new one, on the listening socket that it has kept.
+    The old process ends before the new one starts, as they share a member id in Kafka's consumer
+    groups. The supervisor starts the new one on the listening socket that it has kept.
     """
     old = State.load().processes.get(part.name)
     if old is None or not old.alive:
@@ -26,7 +25,7 @@ def roll(part: Part) -> None:
         new = State.load().processes.get(part.name)
         if new and new != old and new.alive and part.problem() is None:
             return
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     raise RuntimeError(
         f"{part.name} was not ready again within {_PATIENCE_SECONDS:.0f} s\n{tail(part.log)}"
     )

@@ -1,4 +1,4 @@
-"""A child process of our own that serves HTTP on loopback and says on /readyz whether it can work."""
+"""A child process that serves HTTP on loopback and reports its readiness on /readyz."""
 
 import signal
 import socket
@@ -16,10 +16,10 @@ _STOP_SECONDS = 10.0
 
 
 class Server:
-    """`python -m <module and arguments>`, its listening socket in TOCSIN_HTTP_FD.
+    """`python -m <module and arguments>`, with its listening socket in TOCSIN_HTTP_FD.
 
-    The socket is ours, from the first start to the stop: while the process is away, requests wait
-    in it.
+    This process owns the socket from the first start until `stop`, so requests queue in it while
+    the child restarts.
     """
 
     stop_signal = signal.SIGTERM
@@ -33,9 +33,7 @@ class Server:
         self._listening: socket.socket | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start it; whether it is ready, `problem` tells. RuntimeError when somebody else has its
-        port.
-        """
+        """Start it; `problem` reports when it is ready. RuntimeError when its port is taken."""
         if self._listening is None:
             try:
                 self._listening = listen("127.0.0.1", self.port)
@@ -51,7 +49,7 @@ class Server:
         return self.process
 
     def stop(self) -> None:
-        """End it, and let go of its port; what it was doing is done again at the next start."""
+        """Stop it and release its port; interrupted work is repeated after the next start."""
         if self.process:
             stop(self.process, self.stop_signal, _STOP_SECONDS)
         if self._listening:

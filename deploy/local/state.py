@@ -1,6 +1,4 @@
-"""What the local stack remembers from one start to the next: ports, secrets, and which processes
-are its own.
-"""
+"""What the local stack keeps between starts: ports, secrets, and the processes that it started."""
 
 import base64
 import fcntl
@@ -16,33 +14,34 @@ from pydantic import BaseModel, Field, ValidationError
 from deploy.local import ports
 from deploy.local.paths import ENVIRONMENT, LOCAL, SECRETS, STATE
 from deploy.local.process import birth
-
-SERVICES = ("intake", "triage", "escalation", "reporting")
-PORTS = ("kafka", "kafka_controller", "inbox", "inbox_smtp", *SERVICES, "canary")
+from deploy.local.services import installed_services
 
 
 class AlreadyUp(Exception):
-    """Another supervisor of this checkout runs."""
+    """Another supervisor of this checkout is running."""
 
 
-class Record(BaseModel):
-    """A process: `born` tells it from a later one with the same pid, `stop_signal` is how to end
-    it.
-    """
+def port_names() -> list[str]:
+    """What needs a port: the servers, the services and the canary."""
+    return ["kafka", "kafka_controller", "inbox", "inbox_smtp", *installed_services(), "canary"]
+
+
+class ProcessRecord(BaseModel):
+    """A started process. `born` distinguishes it from a later one with the same pid."""
 
     pid: int
     born: str
     stop_signal: int
 
     @classmethod
-    def of(cls, pid: int, stop_signal: int) -> "Record | None":
-        """The record of a process, or None when it is gone already."""
+    def of(cls, pid: int, stop_signal: int) -> "ProcessRecord | None":
+        """The record of a running process, or None when it has ended."""
         born = birth(pid)
         return cls(pid=pid, born=born, stop_signal=stop_signal) if born else None
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still runs."""
+        """Whether that process still runs."""
         return birth(self.pid) == self.born
 
 
@@ -50,30 +49,30 @@ class State(BaseModel):
     """`.local/state.json`."""
 
     ports: dict[str, int] = {}
-    supervisor: Record | None = None
-    processes: dict[str, Record] = {}
+    supervisor: ProcessRecord | None = None
+    processes: dict[str, ProcessRecord] = {}
     ready: bool = False
 
     @classmethod
     def load(cls) -> "State":
-        """As saved last; empty when there is none that can be read."""
+        """As last saved; empty when there is none that can be read."""
         try:
             return cls.model_validate_json(STATE.read_bytes())
         except (FileNotFoundError, ValidationError):
             return cls()
 
     def save(self) -> None:
-        """Replace the file in one step."""
+        """Replace the file atomically."""
         write_private(STATE, self.model_dump_json(indent=1))
 
     def choose_ports(self) -> None:
-        """Give each user of a port one; those that have one keep it, so that addresses last."""
-        missing = [name for name in PORTS if name not in self.ports]
+        """Choose a port for each part that has none; the others keep theirs over restarts."""
+        missing = [name for name in port_names() if name not in self.ports]
         self.ports |= dict(zip(missing, ports.choose(len(missing)), strict=True))
 
 
 class Secrets(BaseModel):
-    """`.local/secrets.json`, for this user only; made at the first start."""
+    """`.local/secrets.json`, readable by this user only; created at the first start."""
 
     secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
     api_token: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -84,11 +83,11 @@ class Secrets(BaseModel):
 
     @classmethod
     def load(cls) -> "Secrets":
-        """As saved, or new ones."""
+        """The saved ones, or new ones."""
         return cls.model_validate_json(SECRETS.read_bytes()) if SECRETS.exists() else cls()
 
     def save(self) -> None:
-        """Replace the file in one step."""
+        """Replace the file atomically."""
         write_private(SECRETS, self.model_dump_json(indent=1))
 
 
@@ -99,30 +98,30 @@ def save_environment(variables: Mapping[str, str]) -> None:
 
 
 def adopt_environment() -> None:
-    """Take `.local/env` if this process was told nothing else: so that `tocsin` finds the stack of
+    """Load `.local/env` unless other TOCSIN_ variables are set, so that `tocsin` finds the stack of
     its checkout.
     """
-    told = any(name.startswith("TOCSIN_") and name != "TOCSIN_LOCAL_DIR" for name in os.environ)
-    if not told and ENVIRONMENT.exists():
-        words = shlex.split(ENVIRONMENT.read_text())
-        os.environ.update(
-            {name: value for name, _, value in (word.partition("=") for word in words)}
-        )
+    given = {name for name in os.environ if name.startswith("TOCSIN_")} - {"TOCSIN_LOCAL_DIR"}
+    if given or not ENVIRONMENT.exists():
+        return
+    for assignment in shlex.split(ENVIRONMENT.read_text()):
+        name, _, value = assignment.partition("=")
+        os.environ[name] = value
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read, in one step."""
+    """Write a file that only this user can read, atomically."""
     path.parent.mkdir(exist_ok=True)
-    half = path.with_name(path.name + ".new")
-    half.unlink(missing_ok=True)
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
-    half.replace(path)
+    unfinished.replace(path)
 
 
 @contextmanager
 def only_supervisor() -> Iterator[None]:
-    """Hold the checkout's lock; the system lets go of it whichever way we end. Raises AlreadyUp."""
+    """Hold the checkout's lock; the system releases it when this process ends. Raises AlreadyUp."""
     LOCAL.mkdir(exist_ok=True)
     LOCAL.chmod(0o700)
     with (LOCAL / "lock").open("w") as lock:

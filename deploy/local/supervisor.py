@@ -1,6 +1,4 @@
-"""Keeps the parts of the stack running: starts them again when they end, and stops them all in the
-right order.
-"""
+"""Keeps the parts of the stack running: restarts those that end, stops all in the right order."""
 
 import contextlib
 import subprocess
@@ -11,18 +9,18 @@ from pathlib import Path
 from typing import Protocol
 
 from deploy.local.process import end_leftover
-from deploy.local.state import Record, State
+from deploy.local.state import ProcessRecord, State
 
-_LONGEST_PAUSE_SECONDS = 30.0
-_STEADY_SECONDS = 60.0
-_TOLD_SECONDS = 1.0  # what ends well before that has a fault all the same
-_LOOK_SECONDS = 0.25
+_MAX_PAUSE_SECONDS = 30.0
+_STABLE_SECONDS = 60.0
+_MIN_LIFETIME_SECONDS = 1.0  # a part that ends sooner has failed, whatever its exit status
+_POLL_SECONDS = 0.25
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class Part(Protocol):
-    """Kafka, PostgreSQL, the inbox or a service."""
+    """Kafka, PostgreSQL, the inbox, the canary or a service."""
 
     @property
     def name(self) -> str: ...
@@ -44,26 +42,28 @@ class _Watched:
     part: Part
     started: float
     failures: int = 0
-    due: float | None = None  # when to start it again
+    due: float | None = None  # when to restart it
 
 
 class Supervisor:
-    """Used from the main thread alone: on Linux its children end with that thread."""
+    """To be used from the main thread only: on Linux its children end with the thread that started
+    them.
+    """
 
-    def __init__(self, state: State, say: Say) -> None:
-        self._state, self._say = state, say
+    def __init__(self, state: State, report: Report) -> None:
+        self._state, self._report = state, report
         self._watched: list[_Watched] = []
 
     def start(self, part: Part) -> None:
-        """Start a part and watch it from here on; parts are stopped in the reverse order.
-        RuntimeError if it fails.
+        """Start a part and supervise it; parts are stopped in reverse order. RuntimeError if it
+        fails.
         """
         self._watched.append(_Watched(part, time.monotonic()))
         self._run(part)
 
     def wait_ready(self, parts: list[Part], seconds: float) -> None:
-        """Return when all are ready. RuntimeError when one ends, or is not ready in time, with the
-        end of its log.
+        """Return when all are ready. RuntimeError, with the end of its log, when one ends or is not
+        ready in time.
         """
         deadline = time.monotonic() + seconds
         for part in parts:
@@ -75,37 +75,37 @@ class Supervisor:
                 time.sleep(0.1)
 
     def watch(self) -> None:
-        """Look after the parts until interrupted."""
+        """Supervise the parts until interrupted."""
         while True:
-            self.look()
-            time.sleep(_LOOK_SECONDS)
+            self.check()
+            time.sleep(_POLL_SECONDS)
 
-    def look(self) -> None:
-        """Start again what has ended, each at its time."""
+    def check(self) -> None:
+        """Restart parts that have ended, each when it is due."""
         for watched in self._watched:
-            self._look(watched, time.monotonic())
+            self._check(watched, time.monotonic())
 
-    def rest(self, name: str, seconds: float) -> None:
-        """Stop a part, and start it again after that time."""
+    def suspend(self, name: str, seconds: float) -> None:
+        """Stop a part and restart it after `seconds`."""
         watched = self._find(name)
         watched.part.stop()
         watched.due = time.monotonic() + seconds
 
-    def end(self, name: str) -> None:
-        """Stop a part and watch it no longer."""
+    def remove(self, name: str) -> None:
+        """Stop a part and no longer supervise it."""
         watched = self._find(name)
         watched.part.stop()
         self._watched.remove(watched)
         self._state.processes.pop(name, None)
 
     def stop(self) -> None:
-        """Stop all: first what uses Kafka and PostgreSQL, then these."""
+        """Stop all: first the parts that use Kafka and PostgreSQL, then these two."""
         users = [
             watched.part
             for watched in self._watched
             if watched.part.name not in ("kafka", "postgres")
         ]
-        for part in users:  # together: they need not wait for each other
+        for part in users:  # at the same time: they do not depend on each other
             if part.process and part.process.poll() is None:
                 part.process.send_signal(part.stop_signal)
         for watched in reversed(self._watched):
@@ -115,43 +115,46 @@ class Supervisor:
     def _find(self, name: str) -> _Watched:
         return next(watched for watched in self._watched if watched.part.name == name)
 
-    def _look(self, watched: _Watched, now: float) -> None:
+    def _check(self, watched: _Watched, now: float) -> None:
         part = watched.part
         if watched.due is None:
             code = part.process.poll() if part.process else None
             if code is None:
                 return
             lasted = now - watched.started
-            if code in (0, -part.stop_signal, 128 + part.stop_signal) and lasted > _TOLD_SECONDS:
-                watched.due = now  # it was told to, by `tocsin restart`
+            if (
+                code in (0, -part.stop_signal, 128 + part.stop_signal)
+                and lasted > _MIN_LIFETIME_SECONDS
+            ):
+                watched.due = now  # it was asked to, by `tocsin restart`
             else:
-                failures = 1 if lasted > _STEADY_SECONDS else watched.failures + 1
+                failures = 1 if lasted > _STABLE_SECONDS else watched.failures + 1
                 self._pause(watched, f"ended ({code})", failures, now)
         elif now >= watched.due:
             watched.due, watched.started = None, now
             try:
                 self._run(part)
-                self._say(f"{part.name} was started again")
+                self._report(f"{part.name} was restarted")
             except (RuntimeError, OSError) as error:
                 self._pause(watched, f"could not be started: {error}", watched.failures + 1, now)
 
     def _pause(self, watched: _Watched, what: str, failures: int, now: float) -> None:
-        pause = min(_LONGEST_PAUSE_SECONDS, 0.5 * 2 ** (failures - 1))
+        pause = min(_MAX_PAUSE_SECONDS, 0.5 * 2 ** (failures - 1))
         watched.failures, watched.due = failures, now + pause
-        self._say(
-            f"{watched.part.name} {what}; starting it again in {pause:g} s. Its log: {watched.part.log}"
+        self._report(
+            f"{watched.part.name} {what}; restarting it in {pause:g} s. Its log: {watched.part.log}"
         )
 
     def _run(self, part: Part) -> None:
         process = part.start()
-        if record := Record.of(process.pid, part.stop_signal):
+        if record := ProcessRecord.of(process.pid, part.stop_signal):
             self._state.processes[part.name] = record
             self._state.save()
 
 
 def end_leftovers(state: State) -> list[str]:
-    """End what an earlier supervisor of this checkout, itself gone, left running. Names of the
-    parts ended.
+    """End processes that an earlier supervisor of this checkout left running. Returns the names of
+    the parts.
     """
     ended = [
         name
@@ -163,7 +166,7 @@ def end_leftovers(state: State) -> list[str]:
 
 
 def tail(log: Path, lines: int = 8) -> str:
-    """The end of a log, to show beside an error."""
+    """The last lines of a log, to be shown with an error."""
     with contextlib.suppress(OSError):
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     return ""

@@ -1,6 +1,4 @@
-"""`tocsin up`: from nothing, or from where it was left, to a stack that is ready; then looks after
-it.
-"""
+"""`tocsin up`: start the stack, from nothing or from its last state, and supervise it."""
 
 import asyncio
 import os
@@ -15,10 +13,11 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from deploy.local import jars, postgres, state
-from deploy.local.environment import Stack, build, installed_services
+from deploy.local.environment import Stack, build
 from deploy.local.greeting import greet
 from deploy.local.paths import JARS, KAFKA, LOGS, SECRETS, STATE
-from deploy.local.state import Record, Secrets, State
+from deploy.local.services import installed_services
+from deploy.local.state import ProcessRecord, Secrets, State
 from deploy.local.supervisor import Supervisor, end_leftovers
 from shared.kafka.topics import apply_topics
 from shared.postgres.migrate import migrate
@@ -27,9 +26,7 @@ _READY_SECONDS = 60.0
 
 
 def run(console: Console, *, fresh: bool) -> None:
-    """Start everything and stay until interrupted; then stop everything. Raises what `running`
-    does.
-    """
+    """Start everything, supervise it until interrupted, stop it. Raises what `running` does."""
     with running(console, fresh=fresh) as (supervisor, current):
         greet(console, current)
         console.print("[dim]Ctrl-C stops everything.[/]")
@@ -38,16 +35,14 @@ def run(console: Console, *, fresh: bool) -> None:
 
 @contextmanager
 def running(console: Console, *, fresh: bool = False) -> Iterator[tuple[Supervisor, State]]:
-    """The stack, ready in the block and stopped after it. An interrupt ends the block and no more.
+    """The stack, ready inside the block and stopped after it. An interrupt only ends the block.
 
     Raises AlreadyUp; RuntimeError, MigrationError or an error of Kafka or PostgreSQL when the stack
-    cannot be started: whatever had been started is stopped again.
+    cannot be started. Parts that were started are stopped again.
     """
     with state.only_supervisor():
         current = _recover(console, fresh)
-        supervisor = Supervisor(
-            current, lambda line: console.print(line, style="yellow", highlight=False)
-        )
+        supervisor = Supervisor(current, lambda line: _print(console, line, style="yellow"))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
         try:
@@ -57,7 +52,7 @@ def running(console: Console, *, fresh: bool = False) -> Iterator[tuple[Supervis
             console.print("stopping")
         finally:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)  # the stop has its own time limits
+                signal.signal(number, signal.SIG_IGN)  # stopping has its own time limits
             supervisor.stop()
             current.ready, current.supervisor = False, None
             current.save()
@@ -67,10 +62,10 @@ def running(console: Console, *, fresh: bool = False) -> Iterator[tuple[Supervis
 def _recover(console: Console, fresh: bool) -> State:
     current = State.load()
     if ended := end_leftovers(current):
-        console.print(
-            f"ended what an earlier run had left: {', '.join(ended)}",
+        _print(
+            console,
+            f"ended processes that an earlier run had left: {', '.join(ended)}",
             style="yellow",
-            highlight=False,
         )
     if fresh:
         for folder in (KAFKA, LOGS, postgres.lasting_home()):
@@ -79,9 +74,14 @@ def _recover(console: Console, fresh: bool) -> State:
             file.unlink(missing_ok=True)
         current = State()
     current.choose_ports()
-    current.ready, current.supervisor = False, Record.of(os.getpid(), signal.SIGTERM)
+    current.ready, current.supervisor = False, ProcessRecord.of(os.getpid(), signal.SIGTERM)
     current.save()
     return current
+
+
+def _print(console: Console, line: str, style: str = "") -> None:
+    """Print a line that is not wrapped: it may name a path."""
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _start(console: Console, supervisor: Supervisor, current: State) -> None:
@@ -93,12 +93,12 @@ def _start(console: Console, supervisor: Supervisor, current: State) -> None:
     stack = build(current, secrets, files)
     with _step(console, f"Kafka on {stack.kafka.bootstrap}"):
         supervisor.start(stack.kafka)
-    with _step(console, "PostgreSQL on a socket of its own"):
+    with _step(console, "PostgreSQL on a Unix socket"):
         supervisor.start(stack.postgres)
     with _step(console, "schemas migrated"):
         for service in installed_services():
             asyncio.run(migrate(stack.postgres.dsn(), service))
-    with _step(console, "topics made"):
+    with _step(console, "topics created"):
         asyncio.run(apply_topics(stack.kafka.bootstrap, replication=1))
     if secrets.integration_key is None:
         secrets.integration_key = _create_key(stack.variables)
@@ -125,7 +125,7 @@ def _create_key(variables: Mapping[str, str]) -> str:
     key = next((word for word in done.stdout.split() if word.startswith("tocsin_")), None)
     if done.returncode or key is None:
         raise RuntimeError(
-            f"no integration key could be made: {done.stdout[-500:]}{done.stderr[-500:]}"
+            f"the integration key could not be created: {done.stdout[-500:]}{done.stderr[-500:]}"
         )
     return key
 

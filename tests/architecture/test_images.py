@@ -1,4 +1,4 @@
-"""An image is `shared` and one service: it runs without the others, and has that one's commands."""
+"""An image holds `shared` and one service: it runs without the others and has only its commands."""
 
 import os
 import shutil
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.test_rooms import ROOT, SERVICES
+from tests.architecture.tree import ROOT, services
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", services())
 def test_a_service_stands_alone(service: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "shared", tmp_path / "shared")
     (tmp_path / "services").mkdir()
@@ -35,6 +35,6 @@ def test_a_service_stands_alone(service: str, tmp_path: Path) -> None:
         "--help",
     )
     assert service in commands
-    others = [name for name in SERVICES if name != service and f" {name} " in commands]
+    others = [name for name in services() if name != service and f" {name} " in commands]
     assert others == []
     assert "serve" in run("-m", "shared.runtime.cli", service, "--help")

@@ -1,4 +1,4 @@
-"""A service that is broken into reaches its own schema and nothing else."""
+"""A compromised service can reach its own schema and nothing else."""
 
 from collections.abc import AsyncIterator
 from itertools import permutations
@@ -6,9 +6,8 @@ from itertools import permutations
 import asyncpg
 import pytest
 
+from tests.architecture.tree import services
 from tests.support.stack import runtime_dsn
-
-SERVICES = ("intake", "triage", "escalation", "reporting")
 
 
 @pytest.fixture
@@ -18,7 +17,7 @@ async def admin(database: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Reco
     await connection.close()
 
 
-@pytest.mark.parametrize(("service", "other"), list(permutations(SERVICES, 2)))
+@pytest.mark.parametrize(("service", "other"), list(permutations(services(), 2)))
 async def test_a_runtime_role_is_refused_in_every_other_schema(
     database: str, admin: "asyncpg.Connection[asyncpg.Record]", service: str, other: str
 ) -> None:
@@ -45,15 +44,15 @@ async def test_a_runtime_role_is_refused_in_every_other_schema(
         await connection.close()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", services())
 async def test_a_runtime_role_owns_nothing_and_may_create_nothing(
     admin: "asyncpg.Connection[asyncpg.Record]", service: str
 ) -> None:
     role = f"tocsin_{service}"
 
     reachable = await admin.fetch(
-        "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
-        " AND has_schema_privilege($1, oid, 'USAGE')",
+        "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_'"
+        " AND nspname <> 'information_schema' AND has_schema_privilege($1, oid, 'USAGE')",
         role,
     )
     may_create = await admin.fetch(
@@ -64,7 +63,8 @@ async def test_a_runtime_role_owns_nothing_and_may_create_nothing(
     )
     attributes = await admin.fetchrow(
         "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls AS powers,"
-        " EXISTS (SELECT FROM pg_auth_members WHERE member = oid) AS membership FROM pg_roles WHERE rolname = $1",
+        " EXISTS (SELECT FROM pg_auth_members WHERE member = oid) AS membership"
+        " FROM pg_roles WHERE rolname = $1",
         role,
     )
 

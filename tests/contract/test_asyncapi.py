@@ -1,6 +1,4 @@
-"""The AsyncAPI document: what it says of topics and messages is what services do and samples look
-like.
-"""
+"""The AsyncAPI document matches the services and the samples."""
 
 import json
 import re
@@ -15,10 +13,10 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 
+from deploy.contracts.asyncapi import channel_name
+from deploy.contracts.event_types import EVENTS, SERVICES
+from deploy.contracts.files import ROOT, load, sample_files
 from shared.kafka.topics import TOPICS
-from tests.contract.asyncapi import channel_name
-from tests.contract.files import ROOT, load, sample_files
-from tests.contract.kinds import EVENTS, SERVICES
 
 DOCUMENT = yaml.safe_load((ROOT / "asyncapi.yaml").read_text())
 
@@ -28,7 +26,7 @@ def _retrieve(uri: str) -> Resource[Any]:
 
 
 def payload(type: str) -> Draft202012Validator:
-    """What the document says of a whole message, with its references followed from where it stands."""
+    """A validator of a whole message of this type, with its references resolved."""
     channel = channel_name(next(kind.topic for kind in EVENTS if kind.name == type))
     schema = DOCUMENT["channels"][channel]["messages"][type.rpartition(".")[2]]["payload"]["schema"]
     registry: Registry[Any] = Registry(retrieve=_retrieve)  # type: ignore[call-arg]
@@ -39,11 +37,11 @@ def payload(type: str) -> Draft202012Validator:
     )
 
 
-def test_another_reader_of_asyncapi_takes_it() -> None:
+def test_another_implementation_of_asyncapi_reads_it() -> None:
     ApplicationSchema.model_validate(DOCUMENT)
 
 
-def test_every_topic_and_every_message_is_in_it() -> None:
+def test_it_has_every_topic_and_every_message() -> None:
     assert {channel["address"] for channel in DOCUMENT["channels"].values()} == {
         topic.name for topic in TOPICS
     }
@@ -54,26 +52,26 @@ def test_every_topic_and_every_message_is_in_it() -> None:
 
 
 @pytest.mark.parametrize("path", sample_files(), ids=lambda path: f"{path.parent.name} {path.stem}")
-def test_a_sample_is_the_message_that_it_describes(path: Path) -> None:
+def test_every_sample_is_valid_by_it(path: Path) -> None:
     payload(path.parent.name).validate(load(path))
 
 
 @pytest.mark.parametrize(
-    "slip", [{"data": {}}, {"type": "another"}, {"sequence": 7}, {"specversion": "0.3"}]
+    "change", [{"data": {}}, {"type": "another"}, {"sequence": 7}, {"specversion": "0.3"}]
 )
-def test_a_message_that_breaks_it_is_told(slip: dict[str, Any]) -> None:
+def test_an_invalid_message_is_refused(change: dict[str, Any]) -> None:
     sample = load(
         next(
             path for path in sample_files() if path.parent.name == "tocsin.incidents.IncidentState"
         )
     )
-    assert not payload("tocsin.incidents.IncidentState").is_valid(sample | slip)
+    assert not payload("tocsin.incidents.IncidentState").is_valid(sample | change)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_services_say_the_same_topics_of_themselves(service: str) -> None:
-    said = import_module(f"services.{service}").__doc__ or ""
-    inward, outward = said.split("Topics in:")[1].split("Topics out:")
+def test_the_docstring_of_a_service_names_the_same_topics(service: str) -> None:
+    docstring = import_module(f"services.{service}").__doc__ or ""
+    inward, outward = docstring.split("Topics in:")[1].split("Topics out:")
     topics = re.compile(r"tocsin\.[a-z-]+\.v\d")
     assert tuple(set(topics.findall(text)) for text in (inward, outward)) == tuple(
         map(set, SERVICES[service])

@@ -1,6 +1,4 @@
-"""What counts as a breaking change: each of these is a mistake that someone could make on a quiet
-afternoon.
-"""
+"""What counts as a breaking change: mistakes that anybody could make."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -10,9 +8,9 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from tests.contract.breaking import breaking_changes
-from tests.contract.kinds import EVENTS, Kind
-from tests.contract.schemas import data_schema
+from deploy.contracts.breaking import breaking_changes
+from deploy.contracts.event_types import EVENTS, EventType
+from deploy.contracts.schemas import data_schema
 
 
 class Responder(BaseModel):
@@ -34,7 +32,7 @@ class Page(BaseModel):
 
 
 def breaks(written: bool = True, drop: str | None = None, **fields: Any) -> list[str]:
-    """The breaks when fields of Page are replaced, added or dropped."""
+    """The breaking changes when fields of Page are replaced, added or dropped."""
     same = {
         name: (info.annotation, info) for name, info in Page.model_fields.items() if name != drop
     }
@@ -42,13 +40,13 @@ def breaks(written: bool = True, drop: str | None = None, **fields: Any) -> list
     return breaking_changes(data_schema(Page), data_schema(changed), written)
 
 
-def test_nothing_changed() -> None:
+def test_the_same_schema_is_compatible() -> None:
     assert breaks() == []
 
 
 @pytest.mark.parametrize("written", [True, False])
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "description"),
     [
         ({"drop": "attempts"}, "attempts: was removed"),
         ({"attempts": (str, ...)}, "attempts: is no longer integer"),
@@ -80,13 +78,13 @@ def test_nothing_changed() -> None:
         ({"kind": (str, "call")}, "kind: when absent, means 'call' instead of 'page'"),
     ],
 )
-def test_a_change_that_breaks_readers_or_senders_is_named(
-    change: dict[str, Any], said: str, written: bool
+def test_a_breaking_change_is_described(
+    change: dict[str, Any], description: str, written: bool
 ) -> None:
-    assert said in breaks(written, **change)
+    assert description in breaks(written, **change)
 
 
-def test_a_break_deep_inside_is_named_by_its_path() -> None:
+def test_a_nested_breaking_change_is_described_by_its_path() -> None:
     class Renamed(BaseModel):
         full_name: str
         note: str | None = None
@@ -108,12 +106,12 @@ def test_a_break_deep_inside_is_named_by_its_path() -> None:
     ],
     ids=["optional field", "wider bound", "no bound", "new value", "optional object", "words"],
 )
-def test_a_change_that_breaks_nobody_passes(change: dict[str, Any], written: bool) -> None:
+def test_a_compatible_change_passes(change: dict[str, Any], written: bool) -> None:
     assert breaks(written, **change) == []
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every object of fixed shape in a schema."""
+    """Every object with fixed properties in a schema."""
     if isinstance(schema, dict):
         if "properties" in schema:
             yield schema
@@ -123,7 +121,7 @@ def objects(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.name)
-def test_no_field_of_any_event_can_be_removed_or_retyped(kind: Kind) -> None:
+def test_no_field_of_any_event_can_be_removed_or_retyped(kind: EventType) -> None:
     schema = data_schema(kind.model)
     for place, shape in enumerate(objects(schema)):
         for name in shape["properties"]:
@@ -144,12 +142,14 @@ def test_no_field_of_any_event_can_be_removed_or_retyped(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "description"),
     [
         ({"attempts": (int | None, ...)}, "attempts: may be null now"),
         ({"attempts": (int, 0)}, "attempts: may be absent now"),
     ],
 )
-def test_what_we_write_stays_and_what_we_take_may_loosen(change: dict[str, Any], said: str) -> None:
-    assert breaks(written=True, **change) == [said]
+def test_written_events_stay_strict_and_accepted_ones_may_loosen(
+    change: dict[str, Any], description: str
+) -> None:
+    assert breaks(written=True, **change) == [description]
     assert breaks(written=False, **change) == []

@@ -1,4 +1,4 @@
-"""The reference library of CloudEvents reads what we write and writes what we read, in both content
+"""The reference library of CloudEvents and Tocsin read each other's events, in both content
 modes.
 """
 
@@ -15,6 +15,8 @@ from cloudevents.core.bindings.kafka import KafkaMessage
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from deploy.contracts.event_types import FACTS
+from deploy.contracts.files import load, sample_files
 from services.intake.gateways.http import create_api
 from services.intake.handlers import Taken
 from services.intake.keys.key_ring import KeyRing
@@ -22,8 +24,6 @@ from services.intake.signals.domain import Signal, read_signal
 from shared.events.cloudevents import from_record
 from shared.events.facts import event_message, read_fact
 from shared.kafka.record import Record
-from tests.contract.files import load, sample_files
-from tests.contract.kinds import FACTS
 from tests.support.http import served
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -38,7 +38,7 @@ every_fact = pytest.mark.parametrize(
 
 
 def theirs(**attributes: Any) -> CloudEvent:
-    """An alert as the reference library makes it, with an awkward source."""
+    """An alert made by the reference library, with an unusual source."""
     attributes = {
         "id": "1",
         "type": "tocsin.signals.Alert",
@@ -51,7 +51,7 @@ def theirs(**attributes: Any) -> CloudEvent:
 
 
 def as_record(message: KafkaMessage) -> Record:
-    """Their message as we would read it from the topic."""
+    """Their message as read from the topic."""
     key = message.key.encode() if isinstance(message.key, str) else message.key
     return Record(
         "tocsin.signals.v1", 0, 0, NOON, key, message.value, tuple(message.headers.items())
@@ -59,14 +59,14 @@ def as_record(message: KafkaMessage) -> Record:
 
 
 def binary(document: dict[str, Any]) -> Record:
-    """A fact as another tool may put it on a topic again: in binary mode."""
+    """A fact in binary mode, as another tool may republish it."""
     attributes = {name: value for name, value in document.items() if name != "data"}
     attributes["time"] = datetime.fromisoformat(attributes["time"])
     return as_record(kafka.to_binary_event(CloudEvent(attributes, document["data"])))
 
 
 @every_fact
-def test_they_read_what_we_write(path: Path) -> None:
+def test_the_reference_library_reads_our_facts(path: Path) -> None:
     event = read_fact(Record("t", 0, 0, NOON, None, path.read_bytes()))
     assert event is not None
     message = event_message(event)
@@ -89,14 +89,14 @@ def test_a_fact_reads_the_same_in_binary_mode(path: Path) -> None:
     assert event is not None
     assert read_fact(binary(load(path))) == event
     assert read_fact(binary(load(path)), type(event.data)) == event, (
-        "also by a reader that wants no other"
+        "also when only this type is wanted"
     )
 
 
 @pytest.mark.parametrize(
     "write", [kafka.to_structured_event, kafka.to_binary_event], ids=["structured", "binary"]
 )
-def test_we_read_what_they_write_to_kafka(write: Callable[[CloudEvent], KafkaMessage]) -> None:
+def test_we_read_its_kafka_messages(write: Callable[[CloudEvent], KafkaMessage]) -> None:
     signal = read_signal(from_record(as_record(write(theirs(partitionkey="db-3")))), "topic", NOON)
     check(signal, "topic")
 
@@ -104,7 +104,7 @@ def test_we_read_what_they_write_to_kafka(write: Callable[[CloudEvent], KafkaMes
 @pytest.mark.parametrize(
     "write", [http.to_structured_event, http.to_binary_event], ids=["structured", "binary"]
 )
-async def test_we_read_what_they_send_by_http(
+async def test_we_read_its_http_requests(
     intake: tuple[str, list[Signal]], write: Callable[[CloudEvent], http.HTTPMessage]
 ) -> None:
     url, stored = intake
@@ -118,7 +118,7 @@ async def test_we_read_what_they_send_by_http(
     check(stored[0], "probe")
 
 
-async def test_a_quoted_header_is_its_content(intake: tuple[str, list[Signal]]) -> None:
+async def test_a_quoted_header_is_unquoted(intake: tuple[str, list[Signal]]) -> None:
     url, stored = intake
     headers = {
         "Authorization": "Bearer any",
@@ -154,7 +154,7 @@ class _AnyKey:
 
 @pytest.fixture
 async def intake() -> AsyncIterator[tuple[str, list[Signal]]]:
-    """Intake's HTTP with a list for a database."""
+    """Intake's HTTP with a list instead of a database."""
     stored: list[Signal] = []
 
     async def submit(signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:

@@ -1,4 +1,4 @@
-"""The examples in the contract's README do what it says."""
+"""The examples in docs/contracts/README.md work."""
 
 import asyncio
 import json
@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from deploy.contracts.files import ROOT, load
 from services.intake.signals.domain import read_signal
 from shared.events.cloudevents import from_binary, from_record, from_structured
 from shared.kafka.record import Record
 from shared.kafka.topics import TOPICS, apply_topics
-from tests.contract.files import ROOT, load
 from tests.support.reading import reading
+from tests.support.stack import PATIENCE_SECONDS
 
 README = (ROOT / "README.md").read_text()
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -25,7 +26,7 @@ def examples(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_first_curl_is_an_alert_and_the_second_is_its_end() -> None:
+def test_the_first_curl_fires_an_alert_and_the_second_resolves_it() -> None:
     structured, binary = (shlex.split(text) for text in examples("sh"))
     opening = read_signal(
         from_structured(json.loads(structured[structured.index("-d") + 1])), "probe", NOON
@@ -34,15 +35,15 @@ def test_the_first_curl_is_an_alert_and_the_second_is_its_end() -> None:
         word.split(": ", 1) for word in binary if ": " in word and word.startswith("ce-")
     )
     attributes = {name.removeprefix("ce-"): value for name, value in headers.items()}
-    end = read_signal(
+    closing = read_signal(
         from_binary(attributes, binary[binary.index("-d") + 1].encode()), "probe", NOON
     )
-    assert (opening.data.model_dump()["status"], end.data.model_dump()["status"]) == (
+    assert (opening.data.model_dump()["status"], closing.data.model_dump()["status"]) == (
         "firing",
         "resolved",
     )
-    assert opening.data.model_dump()["key"] == end.data.model_dump()["key"]
-    assert opening.origin == end.origin
+    assert opening.data.model_dump()["key"] == closing.data.model_dump()["key"]
+    assert opening.origin == closing.origin
 
 
 async def test_the_producer_publishes_a_signal_that_we_read(kafka: str, topic_prefix: str) -> None:
@@ -62,7 +63,7 @@ async def test_the_producer_publishes_a_signal_that_we_read(kafka: str, topic_pr
     assert read_signal(from_record(record), "topic", NOON).data.summary == "disk full on db-3"
 
 
-async def test_the_reader_says_each_state_once_and_none_that_is_older(
+async def test_the_reader_prints_each_state_once_and_no_older_one(
     kafka: str, topic_prefix: str
 ) -> None:
     await apply_topics(
@@ -85,20 +86,20 @@ async def test_the_reader_says_each_state_once_and_none_that_is_older(
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
-            said = [(await process.stdout.readline()).decode().split()[:2] for _ in range(3)]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            printed = [(await process.stdout.readline()).decode().split()[:2] for _ in range(3)]
     finally:
         process.kill()
         await process.wait()
-    assert said == [["1042", "acknowledged"], ["1042", "acknowledged"], ["1043", "triggered"]]
+    assert printed == [["1042", "acknowledged"], ["1042", "acknowledged"], ["1043", "triggered"]]
 
 
 def program(index: int, kafka: str, topic_prefix: str) -> str:
-    """An example in Python, pointed at the run's broker and the test's topics."""
+    """A Python example, changed to the run's broker and the test's topics."""
     text = examples("python")[index].replace("127.0.0.1:9092", kafka)
     return re.sub(r'"(tocsin\.\w+\.v1)"', rf'"{topic_prefix}\1"', text)
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)]+)\)", README))
-def test_its_links_lead_somewhere(link: str) -> None:
+def test_its_links_exist(link: str) -> None:
     assert (ROOT / link).exists()

@@ -1,4 +1,4 @@
-"""The people of a whole Tocsin, and what they look at."""
+"""Fixtures of tests with a whole Tocsin: people, other systems, telemetry."""
 
 from collections.abc import AsyncIterator
 
@@ -12,21 +12,21 @@ from tests.support.tracing import Publisher
 
 @pytest.fixture
 async def pages() -> AsyncIterator[Receiver]:
-    """Where they are paged."""
+    """The receiver of all pages."""
     async with Receiver().listening() as receiver:
         yield receiver
 
 
 @pytest.fixture
 async def telemetry() -> AsyncIterator[Backend]:
-    """Where spans and metrics go."""
+    """The backend for spans and metrics."""
     async with backend() as listening:
         yield listening
 
 
 @pytest.fixture
 async def publisher(kafka: str, topic_prefix: str) -> AsyncIterator[Publisher]:
-    """Another system, which sends its signals by the topic."""
+    """Another system that publishes signals to the topic."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
     try:

@@ -1,5 +1,5 @@
-"""The canary goes the whole way through four real processes, and nobody sees it but who looks for
-it.
+"""Canaries run their rounds through four real processes, and stay out of everything that people
+see.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ async def listed(tocsin: Running, query: str = "") -> list[dict[str, Any]]:
         return incidents
 
 
-async def test_rounds_go_the_whole_way_and_are_seen_by_nobody_but_who_looks_for_them(
+async def test_rounds_pass_and_are_kept_out_of_lists_figures_and_pages(
     kafka: str, database: str, topic_prefix: str, tmp_path: Path, pages: Receiver
 ) -> None:
-    flock = Flock("canary", "other", "deaf")
-    receivers = flock.receivers | {"deaf": f"http://127.0.0.1:{free_port()}/pages"}
+    flock = Flock("canary", "other", "unreachable")
+    receivers = flock.receivers | {"unreachable": f"http://127.0.0.1:{free_port()}/pages"}
     policy = with_canaries(policy_files(pages.url, ANASTASIA), receivers)
     async with (
         backend() as traces,
@@ -37,42 +37,45 @@ async def test_rounds_go_the_whole_way_and_are_seen_by_nobody_but_who_looks_for_
             kafka, database, topic_prefix, tmp_path, policy, OTEL_EXPORTER_OTLP_ENDPOINT=traces.url
         ) as tocsin,
     ):
-        # One that died in the middle of a round left this.
+        # Left by a canary that died in the middle of a round.
         left = alert("left", "canary", service="canary") | {"source": "/tocsin/canary/canary"}
         leftover = (await tocsin.signals(left))["signals"][0]["subject"]
         real = (await tocsin.signals(alert("1", "disk")))["signals"][0]["subject"]
         async with flock.on_schedule(tocsin, "other", every="1s") as address:
-            # Three at a time, of which one is never paged, since nobody listens where its policy
-            # says.
-            (code, said), (deaf_code, deaf_said) = await asyncio.gather(
-                flock.once(tocsin, "canary"), flock.once(tocsin, "deaf", patience="10s")
+            # Three at the same time. One is never paged: nothing listens at its policy's address.
+            (code, output), (unreachable_code, unreachable_output) = await asyncio.gather(
+                flock.once(tocsin, "canary"), flock.once(tocsin, "unreachable", patience="10s")
             )
-            assert (code, "passed" in said) == (0, True), said
-            assert (deaf_code, "not paged" in deaf_said) == (1, True), deaf_said
+            assert (code, "passed" in output) == (0, True), output
+            assert (unreachable_code, "not paged" in unreachable_output) == (1, True), (
+                unreachable_output
+            )
             await _passes(tocsin, address, rounds=2)
 
-        found = re.search(r"(INC-\d+)(?s:.*)trace +(\w{32})", said)
-        assert found, said
-        story = await tocsin.incident(found[1])
-        assert story
-        assert (story["status"], story["synthetic"], story["trace_id"]) == (
+        found = re.search(r"(INC-\d+)(?s:.*)trace +(\w{32})", output)
+        assert found, output
+        shown = await tocsin.incident(found[1])
+        assert shown
+        assert (shown["status"], shown["synthetic"], shown["trace_id"]) == (
             "resolved",
             True,
             found[2],
         )
         await _is_in_the_trace(traces, found[2])
-        await _is_in_the_audit_log(database, story["incident_id"])
+        await _is_in_the_audit_log(database, shown["incident_id"])
 
-        async def nothing_left() -> bool:
-            over = await listed(tocsin, "?synthetic=true&status=resolved&limit=200")
-            services = Counter(incident["service"] for incident in over)
-            return (services["canary"], services["deaf"]) == (2, 1) and leftover in {
-                i["incident_id"] for i in over
+        async def all_resolved() -> bool:
+            resolved = await listed(tocsin, "?synthetic=true&status=resolved&limit=200")
+            services = Counter(incident["service"] for incident in resolved)
+            return (services["canary"], services["unreachable"]) == (2, 1) and leftover in {
+                i["incident_id"] for i in resolved
             }
 
-        await eventually("what the dead and the deaf one left is over", nothing_left)
+        await eventually(
+            "the incidents left by the dead and the unreachable canary are resolved", all_resolved
+        )
         await _paged_for(pages, real)
-        await eventually("the real one is listed", lambda: listed(tocsin))
+        await eventually("the real incident is listed", lambda: listed(tocsin))
         assert [incident["incident_id"] for incident in await listed(tocsin)] == [real]
         async with tocsin.http.get(tocsin.url("reporting", "/v1/metrics")) as answer:
             figures = await answer.json()
@@ -92,14 +95,14 @@ async def _paged_for(pages: Receiver, incident: str) -> None:
 
 
 async def _passes(tocsin: Running, address: str, rounds: int) -> None:
-    """Its metrics say that so many rounds passed, and none failed."""
+    """Its metrics count this many passed rounds and no failed one."""
 
     async def passed() -> bool:
         counted = await _rounds(tocsin, address)
         assert counted.keys() <= {"passed"}, counted
         return counted.get("passed", 0) >= rounds
 
-    await eventually(f"{rounds} rounds passed", passed, 60)
+    await eventually(f"{rounds} rounds passed", passed)
     async with tocsin.http.get(f"{address}/metrics") as answer:
         text = await answer.text()
     assert "tocsin_canary_last_success_seconds" in text
@@ -123,7 +126,7 @@ async def _rounds(tocsin: Running, address: str) -> Mapping[str, float]:
 
 
 async def _is_in_the_trace(traces: Backend, trace_id: str) -> None:
-    way = {
+    edges = {
         ("", "tocsin-canary:go round"),
         ("tocsin-canary:go round", "tocsin-intake:POST /v1/signals"),
         ("tocsin-intake:report incident", "tocsin-triage:triage incident"),
@@ -133,7 +136,7 @@ async def _is_in_the_trace(traces: Backend, trace_id: str) -> None:
     }
 
     async def exported() -> bool:
-        return traces.edges(trace_id, {}) >= way
+        return traces.edges(trace_id, {}) >= edges
 
     await eventually("its trace has every stage", exported)
 

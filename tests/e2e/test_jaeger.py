@@ -1,4 +1,4 @@
-"""An incident in a real trace backend: what an operator sees of it in Jaeger, and everybody in the
+"""An incident in a real trace backend, as operators see it in Jaeger and everybody in the
 console.
 """
 
@@ -35,9 +35,7 @@ BATCHES = [
     ("tocsin-reporting", "process tocsin.escalation.v1"),
     ("tocsin-reporting", "send tocsin.incidents.v1"),
 ]
-"""The ways over Kafka, of each service to the next: batches, linked to the traces of what is in
-them.
-"""
+"""Batch spans of the hops over Kafka, linked to the traces of the messages in the batch."""
 
 
 @pytest.fixture
@@ -62,21 +60,21 @@ async def test_an_incident_is_one_trace_in_jaeger_over_a_restart_and_a_late_ackn
         await paged(pages, "anastasia", about(incident))
         paged_at = time()
 
-        # Escalation is restarted; the process that is told to stop still tells what it did.
+        # Escalation is restarted; the process that stops still exports its spans.
         assert await stack.kill("escalation", signal.SIGTERM) == 0
         await let_time_pass(database)
         await stack.start("escalation")
         await paged(pages, "benedict", about(incident))
 
-        # Nobody hurries.
+        # The acknowledgement is late.
         await asyncio.sleep(max(0.0, paged_at + LATER_SECONDS - time()))
         caller = new_trace()
         async with stack.http.post(
             stack.url("escalation", f"/v1/incidents/{incident}/acknowledge"),
             json={"by": "benedict"},
             headers={"Authorization": f"Bearer {TOKEN}", "traceparent": caller.traceparent},
-        ) as done:
-            assert done.status == 200, await done.text()
+        ) as response:
+            assert response.status == 200, await response.text()
         await stack.signals(fault("2", "disk", status="resolved"))
         assert (await resolved(stack, incident))["trace_id"] == trace_id
 
@@ -84,7 +82,7 @@ async def test_an_incident_is_one_trace_in_jaeger_over_a_restart_and_a_late_ackn
             seen = edges(await backend.trace(trace_id))
             return Truth(seen == PUBLISHED | WAY | CLEARED, str(seen ^ (PUBLISHED | WAY | CLEARED)))
 
-        await eventually("its trace is complete, and nothing else hangs in it", complete)
+        await eventually("its trace has exactly the expected edges", complete)
         spans = await backend.trace(trace_id)
         assert {span.trace_id for span in spans} == {trace_id}
         (first_page, _) = sorted(
@@ -105,4 +103,6 @@ async def test_an_incident_is_one_trace_in_jaeger_over_a_restart_and_a_late_ackn
         for span in spans:
             assert f'id="span-{span.span_id}"' in drawn, span
         assert "that the trace backend does not have" not in drawn
-        assert drawn.count("<rect x=") > len(spans), "the wait for the acknowledgement is cut"
+        assert drawn.count("<rect x=") > len(spans), (
+            "the gap before the acknowledgement is shortened"
+        )

@@ -1,5 +1,5 @@
-"""The local stack as a newcomer meets it, by its commands. One stack serves all tests: each has it
-up first.
+"""The local stack as a newcomer uses it, by its commands. One stack serves all tests; each starts it
+first if necessary.
 """
 
 import os
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.local.paths import CHECKOUT
 from deploy.local.process import birth
 from tests.support.local_stack import Stack, own_stack
 from tests.support.stack import until
@@ -17,37 +18,41 @@ from tests.support.stack import until
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Nothing was ever started here before the first test."""
+    """A stack that was never started before the first test."""
     with own_stack(tmp_path_factory.mktemp("newcomer")) as stack:
         yield stack
 
 
 @pytest.fixture
 def stack(machine: Stack) -> Stack:
-    """It is up."""
+    """The stack, running."""
     machine.tocsin("up", "--detach")
     return machine
 
 
-def test_the_demo_brings_its_own_stack_and_tells_its_story(machine: Stack) -> None:
+def test_the_demo_starts_its_own_stack_and_prints_its_timeline(machine: Stack) -> None:
     assert not machine.variables
 
-    said = machine.tocsin("demo")
+    output = machine.tocsin("demo")
 
-    assert "All is as it should be" in said
-    trace = re.search(r"traceparent 00-(\w{32})-", said)
+    assert "expectations hold" in output
+    trace = re.search(r"traceparent 00-(\w{32})-", output)
     assert trace
-    assert re.search(rf"^trace +{trace[1]}", said, re.MULTILINE)
-    timeline = "Deployment Reported Triaged Paged.ana 41.signals Paged.ben Acknowledged.by.ben.by.link Cleared Resolved"
-    assert re.search(timeline.replace(" ", ".*"), said, re.DOTALL)
-    assert re.search(r"all \d+ records in \d+ chain\(s\) hold", said)
-    assert not machine.pids, "what was started for the demo is stopped again"
+    assert re.search(rf"^trace +{trace[1]}", output, re.MULTILINE)
+    timeline = (
+        "Deployment Reported Triaged Paged.ana 41.signals Paged.ben"
+        " Acknowledged.by.ben.by.link Cleared Resolved"
+    )
+    assert re.search(timeline.replace(" ", ".*"), output, re.DOTALL)
+    assert re.search(r"all \d+ records in \d+ chain\(s\) hold", output)
+    assert not machine.pids, "parts that were started for the demo are stopped"
 
 
 def test_a_newcomer_gets_a_page_and_keeps_it_when_the_supervisor_is_killed(machine: Stack) -> None:
-    said = machine.tocsin("up", "--detach")
+    output = machine.tocsin("up", "--detach")
     assert all(
-        machine.variables[name] in said for name in ("TOCSIN_CONSOLE_URL", "TOCSIN_INTEGRATION_KEY")
+        machine.variables[name] in output
+        for name in ("TOCSIN_CONSOLE_URL", "TOCSIN_INTEGRATION_KEY")
     )
     assert "not" not in machine.tocsin("status")
 
@@ -67,28 +72,45 @@ def test_a_newcomer_gets_a_page_and_keeps_it_when_the_supervisor_is_killed(machi
     assert machine.variables == before
     until(lambda: "checkout answers 500" in machine.tocsin("incidents", "list"))
     assert machine.tocsin("intake", "keys", "list").count("tocsin_") == 1
-    assert "was up already" in machine.tocsin("up")
+    assert "was already running" in machine.tocsin("up")
 
 
-def test_the_demo_says_what_is_not_as_it_should_be_and_plays_again_once_it_is(stack: Stack) -> None:
+def test_the_demo_names_expectations_that_fail_and_passes_once_they_hold(stack: Stack) -> None:
     before = stack.pids
     os.kill(before["escalation"], signal.SIGSTOP)
     try:
-        said = stack.tocsin("demo", "--patience", "4", code=1)
+        output = stack.tocsin("demo", "--patience", "4", code=1)
     finally:
         os.kill(before["escalation"], signal.SIGCONT)
-    assert "✗ ana is paged, and does not answer: not within 4 s" in said
-    assert "nobody was paged" in said
+    assert "✗ ana is paged and does not respond: not within 4 s" in output
+    assert "nobody was paged" in output
 
-    assert "All is as it should be" in stack.tocsin("demo")
+    assert "expectations hold" in stack.tocsin("demo")
     assert stack.pids == before, "a stack that was up stays up"
     assert all(birth(pid) for pid in before.values())
 
 
-def test_a_service_is_started_anew_on_the_socket_that_it_had(stack: Stack) -> None:
+def test_the_commands_of_the_readme_work(stack: Stack) -> None:
+    text = (CHECKOUT / "README.md").read_text()
+    first_signal, commands = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    intake = stack.variables["TOCSIN_INTAKE_URL"]
+    first_signal = first_signal.replace("http://127.0.0.1:PORT", intake)
+    first_signal = first_signal.replace("KEY", stack.variables["TOCSIN_INTEGRATION_KEY"])
+
+    assert '"signals"' in stack.shell(first_signal)
+
+    until(lambda: "checkout answers 500" in stack.tocsin("incidents", "list"))
+    listed = re.search(r"INC-(\d+).*checkout answers 500", stack.tocsin("incidents", "list"))
+    assert listed
+    output = stack.shell(commands.replace("NUMBER", listed[1]))
+    assert output.count("checkout answers 500") >= 2, "in the list, and shown by its number"
+    assert re.search(r"all \d+ records in \d+ chain\(s\) hold", output)
+
+
+def test_a_restarted_service_keeps_its_socket(stack: Stack) -> None:
     before = stack.pids
 
-    assert "intake was started anew" in stack.tocsin("restart", "intake")
+    assert "intake was restarted" in stack.tocsin("restart", "intake")
     stack.send_first_signal()
 
     after = stack.pids

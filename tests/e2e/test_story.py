@@ -1,4 +1,6 @@
-"""One outage, end to end, through public interfaces only, on four real processes."""
+"""One outage from the first signal to the report, by public interfaces only, on four real
+processes.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,17 +25,15 @@ async def tocsin(
 
 
 async def reported(tocsin: Running, incident: str, status: str, signals: int = 1) -> dict[str, Any]:
-    """The incident once its response is so and so many signals are counted: these come by different
-    topics.
+    """The incident in reporting once it has this status and this many signals, which arrive by
+    different topics.
     """
 
     async def check() -> dict[str, Any] | None:
         found = await tocsin.incident(incident)
-        return (
-            found
-            if found and found["status"] == status and (found["signal_count"] or 0) >= signals
-            else None
-        )
+        if found and found["status"] == status and (found["signal_count"] or 0) >= signals:
+            return found
+        return None
 
     found: dict[str, Any] = await eventually(f"{incident} is {status}", check)
     return found
@@ -50,7 +50,7 @@ async def test_an_outage_from_the_first_signal_to_the_report(
 
     (first,) = await eventually("anastasia is paged", lambda: paged("anastasia"))
     await tocsin.signals(*(alert(f"r{n}", "disk") for n in range(40)))
-    await eventually("benedict is paged, since anastasia did not answer", lambda: paged("benedict"))
+    await eventually("benedict is paged, as anastasia did not respond", lambda: paged("benedict"))
 
     link = first.body["data"]["acknowledge_url"]
     for _ in range(10):
@@ -63,9 +63,9 @@ async def test_an_outage_from_the_first_signal_to_the_report(
     await reported(tocsin, incident, "acknowledged")
 
     await tocsin.signals(alert("end", "disk", status="resolved"))
-    story = await reported(tocsin, incident, "resolved", signals=41)
-    assert story["acknowledged_by"] == "anastasia"
-    assert story["priority"] == "P1"
-    assert story["team"] == "payments"
-    assert TRACE.split("-")[1] in str(story)
+    incident_report = await reported(tocsin, incident, "resolved", signals=41)
+    assert incident_report["acknowledged_by"] == "anastasia"
+    assert incident_report["priority"] == "P1"
+    assert incident_report["team"] == "payments"
+    assert TRACE.split("-")[1] in str(incident_report)
     assert len(pages.received) == 2, "each of the two was paged once"

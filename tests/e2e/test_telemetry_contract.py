@@ -1,6 +1,4 @@
-"""What leaves the four services is what docs/telemetry.md declares: no less and no more, by OTLP
-and for Prometheus.
-"""
+"""The four services export exactly what docs/telemetry.md declares, by OTLP and for Prometheus."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,7 +47,7 @@ async def mails() -> AsyncIterator[tuple[Mailbox, str]]:
         yield server
 
 
-async def test_what_leaves_is_what_is_declared(
+async def test_exactly_the_declared_telemetry_is_exported(
     kafka: str,
     database: str,
     topic_prefix: str,
@@ -70,23 +68,25 @@ async def test_what_leaves_is_what_is_declared(
     policy["teams.yaml"] = policy["teams.yaml"].replace("[webhook]", "[webhook, email]")
     async with running(kafka, database, topic_prefix, tmp_path, policy, **environment) as tocsin:
         async with unreadable(database, "reporting.timers"):
-            await story(tocsin, publisher, pages, mails[0], database)
+            await cause_every_outcome(tocsin, publisher, pages, mails[0], database)
             await eventually(
-                "reporting drops the levels that it cannot read", lambda: dropped(telemetry)
+                "reporting drops levels that it cannot read", lambda: dropped(telemetry)
             )
         (tmp_path / "policy" / "teams.yaml").write_text("users: [")
-        await eventually("escalation tells that the file is refused", lambda: refused(telemetry))
-        await eventually("all that is declared came", lambda: complete(telemetry))
+        await eventually("escalation reports the refused file", lambda: refused(telemetry))
+        await eventually("everything declared has arrived", lambda: complete(telemetry))
         scraped = {service: await scraped_whole(tocsin, service) for service in SERVICES}
         stages = {family.name: family for family in scraped["triage"]}[STAGES.prometheus]
         examples = {s.exemplar.labels["trace_id"] for s in stages.samples if s.exemplar}
-        assert examples, "a histogram shows the trace of one incident in the bucket"
-        await eventually("which can be looked up", lambda: known(telemetry, examples))
+        assert examples, "a histogram has exemplars"
+        await eventually("their traces exist", lambda: known(telemetry, examples))
 
-    letters = {family.name: family for family in scraped["escalation"]}[DEAD_LETTERS.prometheus]
-    begun = {sample.labels["tocsin_origin"] for sample in letters.samples if sample.value == 0}
+    dead_letters = {family.name: family for family in scraped["escalation"]}[
+        DEAD_LETTERS.prometheus
+    ]
+    begun = {sample.labels["tocsin_origin"] for sample in dead_letters.samples if sample.value == 0}
     assert begun > {"timer", "outbox"}, (
-        "what has not failed yet counts from 0: else its first failure is no rise"
+        "counters start at 0, or their first failure would be no increase"
     )
 
     assert list(undeclared_spans(telemetry.spans)) == []
@@ -104,28 +104,30 @@ async def test_what_leaves_is_what_is_declared(
         pages.url,
         SUMMARY,
     ]
-    left = b"".join(telemetry.bodies)
-    assert [word for word in private if word.encode() in left] == []
+    exported = b"".join(telemetry.bodies)
+    assert [word for word in private if word.encode() in exported] == []
 
 
-async def story(
+async def cause_every_outcome(
     tocsin: Running, publisher: Publisher, pages: Receiver, mailbox: Mailbox, database: str
 ) -> None:
-    """All that can become of a signal, an incident and a page."""
-    broken = [503]
+    """Every outcome that signals, incidents and pages can have."""
+    failures = [503]
 
     def answer(page: Received) -> int:
-        """The first page has to be repeated; Benedict's webhook is gone, so that he gets mail."""
-        return 404 if ".benedict." in page.webhook_id else broken.pop() if broken else 200
+        """The first attempt fails; Benedict's webhook is gone, so he gets mail."""
+        if ".benedict." in page.webhook_id:
+            return 404
+        return failures.pop() if failures else 200
 
     pages.answer = answer
     ids = [
         (await tocsin.signals(fault(key, key)))["signals"][0]["subject"] for key in ("disk", "net")
     ]
-    await tocsin.signals(fault("disk", "disk"))  # a repeat of the sender's
+    await tocsin.signals(fault("disk", "disk"))  # the same signal again
     await tocsin.signals(
         fault("disk 2", "disk", severity="warning", service="search")
-    )  # one of the fault
+    )  # another signal of the same fault
     await tocsin.signals(fault("off", "was never on", status="resolved"))
     await tocsin.signals(other("Change"), other("ServiceRequest"))
     await publisher.structured({"specversion": "1.0"})
@@ -157,7 +159,7 @@ def other(kind: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def unreadable(database: str, table: str) -> AsyncIterator[None]:
-    """Nobody else reads the table inside the block."""
+    """Lock the table against all others inside the block."""
     connection = await asyncpg.connect(database)
     try:
         async with connection.transaction():
@@ -187,13 +189,15 @@ async def known(telemetry: Backend, trace_ids: set[str]) -> bool:
 
 
 async def scraped_whole(tocsin: Running, service: str) -> list[Family]:
-    """What Prometheus finds, once that is all it is to find."""
+    """What Prometheus scrapes, once every declared family is there."""
 
     async def scrape() -> list[Family] | None:
-        async with tocsin.http.get(tocsin.url(service, "/metrics"), headers=_OPENMETRICS) as answer:
-            families = list(text_string_to_metric_families(await answer.text()))  # type: ignore[no-untyped-call]
+        url = tocsin.url(service, "/metrics")
+        async with tocsin.http.get(url, headers=_OPENMETRICS) as answer:
+            text = await answer.text()
+        families = list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
         found = {family.name: family.type for family in families}
         return families if found == families_of(service) else None
 
-    families: list[Family] = await eventually(f"Prometheus finds all of {service}", scrape)
+    families: list[Family] = await eventually(f"all of {service} is scraped", scrape)
     return families

@@ -1,4 +1,4 @@
-"""One incident is one trace: from whoever published the signal to the resolution, over four
+"""One incident is one trace, from the publisher of the signal to the resolution, across four
 processes and a kill.
 """
 
@@ -27,21 +27,21 @@ from tests.support.tracing import (
 )
 
 
-async def hung(
+async def expect_edges(
     telemetry: Backend,
     trace_id: str,
     edges: set[tuple[str, str]],
     trace: TraceContext | None = None,
 ) -> None:
-    """The edges of a trace come to be exactly these; `publisher` stands for the span that came from
-    outside.
+    """Wait until the trace has exactly these edges; `publisher` stands for the span of the other
+    system.
     """
     outside = {span_id(trace): "publisher"} if trace else {}
 
     async def equal() -> bool:
         return telemetry.edges(trace_id, outside) >= edges
 
-    with suppress(AssertionError):  # the comparison says more
+    with suppress(AssertionError):  # the comparison below shows more
         await eventually("all edges are there", equal)
     assert telemetry.edges(trace_id, outside) == edges
 
@@ -50,12 +50,12 @@ async def exported_pages(telemetry: Backend, trace_ids: Sequence[str]) -> bool:
     return all(any(span.name == "page webhook" for span in telemetry.trace(id)) for id in trace_ids)
 
 
-async def acknowledged(
+async def acknowledge_all(
     stack: Running, publisher: Publisher, ids: Sequence[str], link: str, chat: TraceContext
 ) -> None:
-    """The first by the link in a page, the third by command, the others by API."""
-    async with stack.http.post(link) as done:
-        assert done.status == 200
+    """Acknowledge the first by the link in a page, the third by command, the others by API."""
+    async with stack.http.post(link) as response:
+        assert response.status == 200
     for id in (ids[1], ids[3]):
         await stack.act("acknowledge", id, by="Zacharias")
     order = {"incident_id": ids[2], "by": "Zacharias", "note": "on my way"}
@@ -69,16 +69,16 @@ async def acknowledged(
         envelope | {"traceparent": chat.traceparent, "data": order}, topic="tocsin.commands.v1"
     )
 
-    async def told() -> bool:
+    async def all_acknowledged() -> bool:
         found = [await stack.incident(id) for id in ids]
         return all(one is not None and one["status"] == "acknowledged" for one in found)
 
-    # A command and an end come by different topics, which promise no order between each other.
-    await eventually("all are acknowledged", told)
+    # Commands and signals arrive by different topics, which have no common order.
+    await eventually("all are acknowledged", all_acknowledged)
 
 
-async def ended(stack: Running, publisher: Publisher, rootless: str) -> None:
-    """Three at their source, the last by hand."""
+async def resolve_all(stack: Running, publisher: Publisher, rootless: str) -> None:
+    """Resolve three at their source and the last by API."""
     await stack.signals(fault("h end", "by http", status="resolved"))
     await publisher.binary(fault("k end", "by kafka", status="resolved"), traces=[new_trace()])
     await publisher.structured(fault("e end", "by extension", status="resolved"))
@@ -97,8 +97,8 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
     http, kafka_header, extension = new_trace(), new_trace(), new_trace()
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.url}
     async with tocsin(kafka, database, topic_prefix, tmp_path, pages, **environment) as stack:
-        # Four incidents: three whose publisher has a trace and says so in each of the three ways,
-        # one without.
+        # Four incidents: three whose publisher passes its trace in one of three ways, and one
+        # without.
         await stack.signals(fault("h", "by http"), traceparent=http.traceparent)
         await publisher.binary(fault("k", "by kafka"), traces=[kafka_header])
         await publisher.structured(
@@ -126,35 +126,35 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
         assert [page.webhook_id.split(".")[0] for page in second] == ids
 
         link, chat = second[0].body["data"]["acknowledge_url"], new_trace()
-        await acknowledged(stack, publisher, ids, link, chat)
-        await ended(stack, publisher, ids[3])
-        stories = [await resolved(stack, id) for id in ids]
-        assert [story["trace_id"] for story in stories] == trace_ids
+        await acknowledge_all(stack, publisher, ids, link, chat)
+        await resolve_all(stack, publisher, ids[3])
+        reports = [await resolved(stack, id) for id in ids]
+        assert [report["trace_id"] for report in reports] == trace_ids
 
         received = ("tocsin-intake:POST /v1/signals", "tocsin-intake:report incident")
-        await hung(
+        await expect_edges(
             telemetry, http.trace_id, WAY | CLEARED | {("publisher", received[0]), received}, http
         )
-        await hung(
+        await expect_edges(
             telemetry,
             kafka_header.trace_id,
             WAY | CLEARED | {("publisher", received[1])},
             kafka_header,
         )
-        await hung(
+        await expect_edges(
             telemetry, extension.trace_id, WAY | CLEARED | {("publisher", received[1])}, extension
         )
         by_hand = ("tocsin-escalation:escalate", "tocsin-escalation:resolve")
-        await hung(telemetry, trace_ids[3], WAY | {("", received[0]), received, by_hand})
+        await expect_edges(telemetry, trace_ids[3], WAY | {("", received[0]), received, by_hand})
         (ordered,) = (s for s in telemetry.trace(extension.trace_id) if s.name == "acknowledge")
         assert ordered.links == ((chat.trace_id, span_id(chat)),)
 
     people = ["nastasia", "enedict", "mail.example", "Zacharias"]
     secrets = [stack.key, TOKEN, SECRET, pages.url, "token-of", link.rpartition("/")[2]]
     private = [*people, *secrets, SUMMARY, "on my way"]
-    left = b"".join(telemetry.bodies)
-    assert all(id.encode() in left for id in ids), "what is looked for would be found"
-    assert [word for word in private if word.encode() in left] == []
+    exported = b"".join(telemetry.bodies)
+    assert all(id.encode() in exported for id in ids), "the search below works"
+    assert [word for word in private if word.encode() in exported] == []
     assert {name for span in telemetry.spans for name in span.attributes} <= {
         attribute.name for attribute in declared_attributes()
     }
@@ -194,12 +194,12 @@ async def test_a_storm_is_linked_to_its_incident_and_does_not_flood_its_trace(
     linked = {
         id for span in batches if span.name == "process tocsin.signals.v1" for id, _ in span.links
     }
-    assert linked & own, "the receives are linked to those who sent"
+    assert linked & own, "batch spans are linked to the publishers"
     joins = [span for span in telemetry.spans if span.name == "join incident"]
     assert joins
-    assert {span.trace_id for span in joins} <= own, "a repeat is told of in its own trace"
+    assert {span.trace_id for span in joins} <= own, "a repeat has a span in its own trace"
     assert {span.links[0][0] for span in joins} == {first.trace_id}, (
-        "and says which incident it joined"
+        "and links to the incident that it joined"
     )
     assert max(len(span.links) for span in joins) <= 128
     assert len(telemetry.trace(first.trace_id)) < 100

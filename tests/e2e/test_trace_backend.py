@@ -1,5 +1,5 @@
-"""No trace backend, or one that is down or hangs, costs spans and nothing else: no page, no trace
-id, no stop.
+"""A trace backend that is missing, down or hangs costs spans and nothing else: no page, no trace
+id, no delay of a stop.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ GRACE_SECONDS = 10
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """A socket that takes connections and never says a word."""
+    """A socket that accepts connections and never answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(100)
@@ -42,7 +42,7 @@ def environment_of(case: str) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("case", ["off", "down", "hanging"])
-async def test_without_a_backend_incidents_page_as_ever_and_keep_their_trace(
+async def test_without_a_working_backend_incidents_page_and_keep_their_trace(
     case: str, kafka: str, database: str, topic_prefix: str, tmp_path: Path, pages: Receiver
 ) -> None:
     publisher = new_trace()
@@ -71,12 +71,11 @@ async def test_without_a_backend_incidents_page_as_ever_and_keep_their_trace(
             async with reading(kafka, *topics) as reader:
                 await reader.until(
                     "each incident on every topic",
-                    lambda records: {*map(place, records)} >= everywhere,
+                    lambda records: {*map(topic_and_key, records)} >= everywhere,
                 )
             for record in reader.records:
-                assert (
-                    dict(record.headers)["traceparent"].decode()[3:35] == trace_of[place(record)[1]]
-                ), record.topic
+                traceparent = dict(record.headers)["traceparent"].decode()
+                assert traceparent[3:35] == trace_of[topic_and_key(record)[1]], record.topic
 
             async with asyncio.timeout(GRACE_SECONDS):
                 ends = await asyncio.gather(
@@ -85,5 +84,5 @@ async def test_without_a_backend_incidents_page_as_ever_and_keep_their_trace(
             assert ends == [0, 0, 0, 0]
 
 
-def place(record: ConsumerRecord[bytes, bytes]) -> tuple[str, str]:
+def topic_and_key(record: ConsumerRecord[bytes, bytes]) -> tuple[str, str]:
     return record.topic, (record.key or b"").decode()

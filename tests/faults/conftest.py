@@ -1,7 +1,7 @@
-"""A whole Tocsin with short waits, and a storm that goes over it.
+"""A whole Tocsin with short waits, under a steady load of signals.
 
-`--long` has every fault many times over; without it each comes once or twice, as part of the tests
-of every change.
+`--long` injects every fault many times; without it each is injected once or twice, in the tests of
+every change.
 """
 
 import asyncio
@@ -20,22 +20,22 @@ from tests.support.running import Receiver
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="faults many times over")
+    parser.addoption("--long", action="store_true", help="inject each fault many times")
 
 
 @pytest.fixture(scope="session")
 def long(request: pytest.FixtureRequest) -> bool:
-    """Whether there is time for many of each."""
+    """Whether each fault is injected many times."""
     return bool(request.config.getoption("--long", default=False))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(long: bool, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """One stack under its supervisor for all faults of processes and servers."""
+    """One supervised stack for all faults of processes and servers."""
     async with (
         Receiver().listening() as receiver,
         supervised(tmp_path_factory.mktemp("supervised"), receiver) as stack,
-        # It waits for a broker that is away for as long as any test keeps it so.
+        # Waits longer for an absent broker than any test keeps it away.
         AIOKafkaProducer(
             bootstrap_servers=stack.kafka.bootstrap, linger_ms=0, request_timeout_ms=150_000
         ) as producer,
@@ -52,9 +52,9 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @asynccontextmanager
 async def responding(storm: Storm, receiver: Receiver) -> AsyncIterator[Storm]:
-    """The responder takes some of what comes."""
+    """A responder who acknowledges some of the pages inside the block."""
     receiver.answer = storm.page
-    responder = asyncio.create_task(storm.take_some())
+    responder = asyncio.create_task(storm.respond())
     yield storm
     responder.cancel()
     with suppress(asyncio.CancelledError):

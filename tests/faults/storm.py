@@ -1,5 +1,5 @@
-"""A storm of signals that goes on whatever dies: each is sent again, as the same signal, until it
-was accepted.
+"""A steady load of signals through every fault: each signal is sent again, with the same id, until
+it is accepted.
 """
 
 import asyncio
@@ -19,44 +19,43 @@ from tests.support.evidence import Checker
 from tests.support.running import TOKEN, Received, Running, Truth, alert, eventually
 
 _SENDERS = 4
-_PATIENCE = aiohttp.ClientTimeout(total=5)
-_LONGEST_SECONDS = 150
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
+_MAX_SECONDS = 240
 _TICK_SECONDS = 0.1
-_EACH_TICK = 6
-_TICKS_AN_OUTAGE = 10
+_SIGNALS_PER_TICK = 6
+_TICKS_PER_OUTAGE = 10
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One signal, and which of the two ways in it takes."""
+    """A signal, and whether it is sent by topic or by HTTP."""
 
     event: dict[str, Any]
     by_topic: bool
 
     @property
     def name(self) -> tuple[str, str]:
-        """Origin and id under which intake keeps it."""
-        return ("topic" if self.by_topic else "tests") + f" {self.event['source']}", self.event[
-            "id"
-        ]
+        """Origin and id under which intake stores it."""
+        sender = "topic" if self.by_topic else "tests"
+        return f"{sender} {self.event['source']}", self.event["id"]
 
 
 @dataclass
 class Storm:
-    """The publishers' side, and one responder who takes some of what she is paged for."""
+    """The publishers, and a responder who acknowledges some of the pages that she gets."""
 
     tocsin: Running
     producer: AIOKafkaProducer
     topic: str
     accepted: Accepted = field(default_factory=Accepted)
     pages: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
-    takes: bool = True  # whether the responder does anything now
+    responds: bool = True  # whether the responder acknowledges now
     senders: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SENDERS))
 
     @asynccontextmanager
     async def steady(self, name: str) -> AsyncIterator[None]:
-        """Signals called `name` at a steady pace for as long as the block lasts; after it, all were
-        accepted.
+        """Send signals named after `name` at a steady pace inside the block; when it ends, all have
+        been accepted.
         """
         async with asyncio.TaskGroup() as group:
             pace = group.create_task(self._keep_pace(group, name))
@@ -66,11 +65,12 @@ class Storm:
                 pace.cancel()
 
     async def _keep_pace(self, group: asyncio.TaskGroup, name: str) -> None:
-        dice = random.Random(name)  # noqa: S311 - the same signals every time
+        dice = random.Random(name)  # noqa: S311 - the same signals in every run
         for tick in itertools.count():
-            newest = tick // _TICKS_AN_OUTAGE
+            newest = tick // _TICKS_PER_OUTAGE
             outages = [
-                newest if number % 3 else dice.randint(0, newest) for number in range(_EACH_TICK)
+                newest if number % 3 else dice.randint(0, newest)
+                for number in range(_SIGNALS_PER_TICK)
             ]
             events = [
                 alert(f"{name} {tick}.{n}", f"{name} {outage}") for n, outage in enumerate(outages)
@@ -82,7 +82,7 @@ class Storm:
             await asyncio.sleep(_TICK_SECONDS)
 
     async def reached(self, count: int) -> Truth:
-        """Whether that many signals were accepted by now."""
+        """Whether this many signals have been accepted."""
         return Truth(len(self.accepted.signals) >= count, f"{len(self.accepted.signals)} signals")
 
     async def _publish(self, signals: Sequence[Signal]) -> None:
@@ -110,37 +110,35 @@ class Storm:
             url = self.tocsin.url(service, path)
             try:
                 async with self.tocsin.http.post(
-                    url, json=body, headers=headers, timeout=_PATIENCE
+                    url, json=body, headers=headers, timeout=_REQUEST_TIMEOUT
                 ) as answer:
                     assert answer.status in (200, 202, 503), await answer.text()
                     return Truth(answer.status < 300, str(answer.status))
             except (aiohttp.ClientError, TimeoutError) as error:
-                return Truth(
-                    False, repr(error)
-                )  # killed, perhaps between the commit and the answer
+                # Killed, perhaps between the commit and the response.
+                return Truth(False, repr(error))
 
-        await eventually("it is accepted", accepted, _LONGEST_SECONDS)
+        await eventually("the request is accepted", accepted, _MAX_SECONDS)
 
     def page(self, page: Received) -> int:
-        """The receiver's answer to a page."""
+        """The receiver's response to a page."""
         self.pages.put_nowait(page.body["data"]["incident_id"])
         return 200
 
-    async def pass_over(self, checker: Checker) -> None:
-        """Wait until nothing moves any more, what the responder did to the last pages included."""
-        await eventually("all has come to rest", checker.settled, 60)
+    async def settle(self, checker: Checker) -> None:
+        """Wait until the system is idle, including the responder's last acknowledgements."""
+        await eventually("the system is idle", checker.settled)
         await self.pages.join()
-        await eventually("the last acknowledgement has come to rest", checker.settled, 60)
+        await eventually("the system is idle after the last acknowledgement", checker.settled)
 
-    async def take_some(self) -> None:
-        """The responder: acknowledges every fifth page until cancelled."""
+    async def respond(self) -> None:
+        """Acknowledge every fifth page until cancelled."""
         number = 0
         while True:
             incident, number = await self.pages.get(), number + 1
-            if self.takes and number % 5 == 0 and incident not in self.accepted.acknowledged:
+            if self.responds and number % 5 == 0 and incident not in self.accepted.acknowledged:
                 path = f"/v1/incidents/{incident}/acknowledge"
-                # Noted before it is asked for: it may be committed and told although no answer ever
-                # came.
+                # Noted before the request: it may be committed although no response arrives.
                 self.accepted.acknowledged[incident] = "ana"
                 await self._until_accepted(
                     "escalation", path, {"by": "ana"}, {"Authorization": f"Bearer {TOKEN}"}

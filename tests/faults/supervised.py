@@ -1,6 +1,4 @@
-"""A Tocsin with a Kafka and a PostgreSQL of its own, all looked after by the local stack's
-supervisor.
-"""
+"""A Tocsin with its own Kafka and PostgreSQL, all run by the local stack's supervisor."""
 
 import asyncio
 import os
@@ -25,55 +23,56 @@ from shared.kafka.topics import TOPICS, apply_topics
 from shared.postgres.migrate import migrate
 from tests.support.policies import policy_files
 from tests.support.running import SERVICES, Receiver, Running, Truth, eventually, prepared
+from tests.support.stack import PATIENCE_SECONDS
 
 T = TypeVar("T")
-# A server that is killed must have what it called committed.
+# Commits must survive a kill of the server.
 _SETTINGS = {**THROWAWAY, "synchronous_commit": "on"}
 
 
-class _Forgetful(State):
+class _Unsaved(State):
     def save(self) -> None:
-        """Nobody starts this stack again."""
+        """Do not save: this stack is never started again."""
 
 
 @dataclass
 class Supervised:
-    """The stack, and the means to break it: nothing here starts a part again, the supervisor does."""
+    """The stack, and methods that break it. Only the supervisor restarts parts."""
 
     kafka: Kafka
     postgres: Postgres
     folder: Path
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     tocsin: Running = field(init=False)
     parts: dict[str, Part] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._supervisor = Supervisor(_Forgetful(), self._hear)
-        # One thread for all: children end with the thread that made them.
+        self._supervisor = Supervisor(_Unsaved(), self._report)
+        # One thread for all: children end with the thread that started them.
         self._thread = ThreadPoolExecutor(1)
 
-    def _hear(self, line: str) -> None:
-        self.said.append(line)
+    def _report(self, line: str) -> None:
+        self.messages.append(line)
         print(line.partition(" Its log")[0])
 
     async def start(self, part: Part) -> None:
-        """Start a part, which is looked after from here on."""
+        """Start a part and supervise it."""
         self.parts[part.name] = part
         await self._do(lambda: self._supervisor.start(part))
 
-    async def look_after(self) -> None:
-        """Do so until cancelled."""
+    async def supervise(self) -> None:
+        """Supervise until cancelled."""
         while True:
-            await self._do(self._supervisor.look)
+            await self._do(self._supervisor.check)
             await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
-        """End all."""
+        """Stop everything."""
         await self._do(self._supervisor.stop)
         self._thread.shutdown()
 
     def add_replica(self, service: str, instance: str) -> Server:
-        """One more process of a service, not started."""
+        """One more process of a service, not started yet."""
         port = self.tocsin.ports[service] if instance == "first" else ports.choose(1)[0]
         name = service if instance == "first" else f"{service} {instance}"
         environment = self.tocsin.environment | {"TOCSIN_INSTANCE": f"{service}-{instance}"}
@@ -86,7 +85,7 @@ class Supervised:
         )
 
     def pid(self, name: str) -> int:
-        """Of the process that a part is now."""
+        """The pid of a part's current process."""
         process = self.parts[name].process
         assert process
         return process.pid
@@ -97,33 +96,33 @@ class Supervised:
         os.kill(pid, number)
         return pid
 
-    async def rest(self, name: str, seconds: float) -> None:
-        """End a part, to be started again after that time (infinity: never)."""
-        await self._do(lambda: self._supervisor.rest(name, seconds))
+    async def suspend(self, name: str, seconds: float) -> None:
+        """Stop a part, to be restarted after `seconds` (infinity: never)."""
+        await self._do(lambda: self._supervisor.suspend(name, seconds))
 
-    async def end(self, name: str) -> None:
-        """End a part for good."""
-        await self._do(lambda: self._supervisor.end(name))
+    async def remove(self, name: str) -> None:
+        """Stop a part for good."""
+        await self._do(lambda: self._supervisor.remove(name))
         del self.parts[name]
 
-    async def renewed(self, name: str, old: int, seconds: float = 60) -> None:
-        """Wait until a part is another process than `old`, and ready."""
+    async def renewed(self, name: str, old: int, seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait until a part has another pid than `old` and is ready."""
 
         async def check() -> Truth:
             if self.pid(name) == old:
-                return Truth(False, f"still {old}: {self.said[-3:]}")
+                return Truth(False, f"still {old}: {self.messages[-3:]}")
             return await self._problem(self.parts[name])
 
-        await eventually(f"{name} is there again", check, seconds)
+        await eventually(f"{name} is back", check, seconds)
 
     async def ready(self, *names: str) -> None:
-        """Wait until these parts say that they can work; without names: all."""
+        """Wait until these parts are ready; all of them if none is named."""
         for name in names or self.parts:
-            await eventually(f"{name} ready", partial(self._problem, self.parts[name]), 60)
+            await eventually(f"{name} ready", partial(self._problem, self.parts[name]))
 
     async def _problem(self, part: Part) -> Truth:
         problem = await asyncio.to_thread(part.problem)
-        return Truth(problem is None, f"{problem}; {self.said[-3:]}")
+        return Truth(problem is None, f"{problem}; {self.messages[-3:]}")
 
     async def _do(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, step)
@@ -131,7 +130,7 @@ class Supervised:
 
 @asynccontextmanager
 async def supervised(folder: Path, receiver: Receiver) -> AsyncIterator[Supervised]:
-    """All of it, ready, with short waits in its policy."""
+    """All parts, ready, with a policy of short waits."""
     kafka = Kafka(jars.fetch(JARS), folder / "kafka", folder / "kafka.log", *ports.choose(2))
     stack = Supervised(
         kafka, Postgres(temporary_home(), folder / "postgres.log", _SETTINGS), folder
@@ -139,7 +138,7 @@ async def supervised(folder: Path, receiver: Receiver) -> AsyncIterator[Supervis
     try:
         await stack.start(stack.postgres)
         await stack.start(stack.kafka)
-        looking = asyncio.create_task(stack.look_after())
+        supervising = asyncio.create_task(stack.supervise())
         for service in SERVICES:
             await migrate(stack.postgres.dsn(), service)
         await apply_topics(kafka.bootstrap, "", TOPICS)
@@ -155,9 +154,9 @@ async def supervised(folder: Path, receiver: Receiver) -> AsyncIterator[Supervis
                 await stack.start(stack.add_replica(service, "first"))
             await stack.ready()
             yield stack
-        looking.cancel()
+        supervising.cancel()
         with suppress(asyncio.CancelledError):
-            await looking
+            await supervising
     finally:
         await stack.stop()
         for home in (stack.postgres.home, stack.postgres.socket):
@@ -165,7 +164,7 @@ async def supervised(folder: Path, receiver: Receiver) -> AsyncIterator[Supervis
 
 
 def short_waits(receiver: Receiver) -> dict[str, str]:
-    """Policy files under which the second step is due after 2 s."""
+    """Policy files in which step 2 is due after 2 s."""
     steps = (
         '{targets: ["user:anastasia"], wait: 2s}',
         '{targets: ["user:anastasia", "user:benedict"], wait: 1h}',

@@ -1,5 +1,5 @@
-"""The disk of PostgreSQL is full: nothing is promised that is not kept, nobody dies, all goes on
-when there is room.
+"""PostgreSQL's disk is full: accepted signals survive, no process ends, and work continues once
+there is space.
 """
 
 import os
@@ -39,7 +39,7 @@ class Disk:
         return self.postgres.home / "filler"
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Fill the disk to the last byte."""
         with self._filler.open("ab", buffering=0) as file:
             for size in (1 << 20, 4096, 1):
                 with suppress(OSError):
@@ -47,11 +47,11 @@ class Disk:
                         file.write(b"x" * size)
 
     def free(self) -> None:
-        """Make room."""
+        """Free the space again."""
         self._filler.unlink()
 
     async def answers(self) -> bool:
-        """Whether the server works; one that has given up is started again, as by any supervisor."""
+        """Whether the server works; one that has ended is restarted, as a supervisor would."""
         assert self.postgres.process
         if self.postgres.process.poll() is not None:
             self.postgres.start()
@@ -70,7 +70,9 @@ def small_disk(folder: Path) -> Iterator[Disk]:
     mount = ["mount", "-t", "tmpfs", "-o", SIZE, "tmpfs", str(home)]
     if os.getuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         shutil.rmtree(home)
-        pytest.skip("a disk of limited size can be made by root alone, where mounting is permitted")
+        pytest.skip(
+            "only root can create a disk of limited size, and only where mounting is permitted"
+        )
     server = Postgres(home, folder / "postgres.log", SETTINGS)
     try:
         server.start()
@@ -102,7 +104,7 @@ async def tocsin(
 
 
 async def refused(tocsin: Running, disk: Disk, storm: Storm) -> Truth:
-    """Whether a signal is refused for now; one that is accepted is noted, as everywhere."""
+    """Whether a signal is refused now; an accepted one is noted."""
     name = f"full {len(storm.accepted.signals)}"
     headers = {
         "Authorization": f"Bearer {tocsin.key}",
@@ -123,10 +125,10 @@ async def refused(tocsin: Running, disk: Disk, storm: Storm) -> Truth:
         return Truth(True, "refused")
 
 
-async def test_a_full_disk_costs_nothing_that_was_accepted(
+async def test_a_full_disk_loses_nothing_that_was_accepted(
     kafka: str, topic_prefix: str, disk: Disk, tocsin: Running, receiver: Receiver, long: bool
 ) -> None:
-    """First tables cannot grow; then the log cannot, and the server itself breaks down."""
+    """First tables cannot grow; then the write-ahead log cannot, and the server itself ends."""
     async with (
         AIOKafkaProducer(bootstrap_servers=kafka, linger_ms=0) as producer,
         responding(Storm(tocsin, producer, topic_prefix + SIGNALS), receiver) as storm,
@@ -136,36 +138,36 @@ async def test_a_full_disk_costs_nothing_that_was_accepted(
                 async with storm.steady(f"full {number} {breaks}"):
                     await fill_and_free(tocsin, disk, storm, breaks=breaks)
                 for service in SERVICES:
-                    assert tocsin.processes[service].returncode is None, "nobody died of it"
-        said = disk.postgres.log.read_text()
-        assert "No space left on device" in said
-        assert "PANIC" in said
+                    assert tocsin.processes[service].returncode is None, "no process ended"
+        log = disk.postgres.log.read_text()
+        assert "No space left on device" in log
+        assert "PANIC" in log
         async with checking(kafka, disk.postgres.dsn(), topic_prefix) as checker:
-            await storm.pass_over(checker)
+            await storm.settle(checker)
             evidence = await checker.evidence(receiver.received)
     assert complaints(evidence, storm.accepted) == []
 
 
 async def fill_and_free(tocsin: Running, disk: Disk, storm: Storm, *, breaks: bool) -> None:
-    """While signals flow."""
+    """Fill the disk and free it again while signals arrive."""
     count = len(storm.accepted.signals) + 50
     await eventually("signals flow", lambda: storm.reached(count))
     disk.fill()
     if breaks:
-        await break_down(disk)
-    await eventually("intake says that it cannot", lambda: refused(tocsin, disk, storm), 60)
+        await exhaust_the_log(disk)
+    await eventually("intake refuses", lambda: refused(tocsin, disk, storm))
     for service in SERVICES:
         async with tocsin.http.get(tocsin.url(service, "/livez")) as answer:
             assert answer.status == 200
     disk.free()
-    await eventually("the server is there again", disk.answers, 60)
+    await eventually("the server is back", disk.answers)
     await tocsin.ready()
     again = len(storm.accepted.signals) + 50
-    await eventually("signals flow again", lambda: storm.reached(again), 60)
+    await eventually("signals flow again", lambda: storm.reached(again))
 
 
-async def break_down(disk: Disk) -> None:
-    """Ask for one more file of the write-ahead log than there is room for, and for another."""
+async def exhaust_the_log(disk: Disk) -> None:
+    """Demand more files of the write-ahead log than there is space for."""
     with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection = await asyncpg.connect(disk.postgres.dsn(), timeout=5)
         while True:

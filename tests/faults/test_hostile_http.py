@@ -1,5 +1,5 @@
-"""What nobody should send to intake by HTTP is answered in words that say how to mend it; the
-others are served.
+"""Invalid and hostile HTTP requests to intake get an error that says how to fix them; other senders
+are served.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ SIGNALS, ALERTMANAGER = "/v1/signals", "/v1/alertmanager"
 
 @dataclass
 class Gateway:
-    """Intake's HTTP side, and what it takes to be let in."""
+    """Intake's HTTP side, with a key for it."""
 
     port: int
     key: str
     http: aiohttp.ClientSession
 
     async def works(self, name: str) -> None:
-        """A good signal is taken now."""
+        """A valid signal is accepted now."""
         async with asyncio.timeout(10):
             status, _, answer = await self.post(
                 SIGNALS, orjson.dumps(alert(name)), **{"Content-Type": STRUCTURED}
@@ -54,7 +54,7 @@ class Gateway:
     async def post(
         self, path: str, body: object, **headers: str
     ) -> tuple[int, str, dict[str, object]]:
-        """Status, content type and body of the answer."""
+        """Status, content type and body of the response."""
         url = f"http://127.0.0.1:{self.port}{path}"
         async with self.http.post(
             url, data=body, headers={"Authorization": f"Bearer {self.key}"} | headers
@@ -75,7 +75,7 @@ class Gateway:
             writer.close()
 
     def head(self, *lines: str) -> bytes:
-        """The head of a request, unfinished."""
+        """The start of a request's head."""
         start = (
             f"POST {SIGNALS} HTTP/1.1",
             "Host: x",
@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
 }
 
 
-async def test_every_bad_body_is_a_problem_that_names_its_mend_beside_good_ones(
+async def test_every_invalid_body_gets_a_problem_with_its_field_while_valid_ones_are_accepted(
     gateway: Gateway,
 ) -> None:
     for number, (name, (path, body, headers, status, field)) in enumerate(REFUSED.items()):
@@ -182,7 +182,7 @@ async def test_every_bad_body_is_a_problem_that_names_its_mend_beside_good_ones(
         assert len(str(answer["detail"])) > len(field) + 5, name
 
 
-async def test_a_body_of_unknown_length_is_cut_at_the_limit(gateway: Gateway) -> None:
+async def test_a_body_of_unknown_length_is_refused_at_the_limit(gateway: Gateway) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -210,8 +210,8 @@ async def test_a_body_of_unknown_length_is_cut_at_the_limit(gateway: Gateway) ->
         ([b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"], 400),
     ],
     ids=[
-        "very many",
-        "one without end",
+        "very many headers",
+        "an endless header",
         "no header",
         "a negative length",
         "two framings",
@@ -219,19 +219,19 @@ async def test_a_body_of_unknown_length_is_cut_at_the_limit(gateway: Gateway) ->
         "bad chunks",
     ],
 )
-async def test_bad_headers_are_a_problem_and_the_end_of_the_connection(
+async def test_invalid_headers_get_a_problem_and_end_the_connection(
     gateway: Gateway, pieces: list[bytes], status: int
 ) -> None:
     async with gateway.raw(gateway.head(), *pieces) as reader:
         async with asyncio.timeout(20):
-            with suppress(ConnectionError):  # the rest of what was sent is never read
+            with suppress(ConnectionError):  # the server does not read the rest
                 answer = await reader.read()
                 assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:200]
                 assert b"application/problem+json" in answer
     await gateway.works("after")
 
 
-async def test_who_is_slow_is_given_up_and_holds_up_nobody(
+async def test_slow_requests_time_out_and_delay_nobody(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 2.0)

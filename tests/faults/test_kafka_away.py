@@ -1,4 +1,4 @@
-"""Intake is ready without Kafka, but not with a log that it cannot follow."""
+"""Intake is ready without Kafka, but not when it cannot follow a log."""
 
 from pathlib import Path
 
@@ -31,4 +31,4 @@ async def test_intake_is_not_ready_when_it_cannot_follow_a_log(
                 return Truth(False, repr(error))
 
         await eventually("not ready, with the partition's name", refused)
-        await tocsin.signals(alert("its HTTP side goes on"))
+        await tocsin.signals(alert("accepted by HTTP"))

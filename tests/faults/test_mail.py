@@ -1,5 +1,5 @@
-"""A mail server that puts off, refuses, hangs or breaks off: the mail goes when it can; the ledger
-tells the truth.
+"""Mail servers that defer, refuse, hang or disconnect: mail is sent when possible, and the ledger
+is right.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.support.escalating import TEAMS, Mailbox, Receiver, World, receiver, sending, world
-from tests.support.misbehaving import Behaviour, cut, drips, hang, misbehaving, says
+from tests.support.misbehaving import Behaviour, disconnect, drips, hang, misbehaving, says
 from tests.support.running import eventually
 
 TIMEOUT_SECONDS = 1
-PATIENT_SECONDS = 10  # with a server that answers at once, however busy the machine is
+LONG_TIMEOUT_SECONDS = 10  # for servers that respond at once, on a busy machine too
 BROKE_OFF = "the connection to the mail server broke off"
 TIMED_OUT = "the mail server timed out"
 NO_CONNECTION = "no connection to the mail server"
@@ -25,15 +25,13 @@ MAIL_FIRST = TEAMS.replace(
 )
 
 
-class Moody(Mailbox):
-    """A server whose `first` answers are given once for each stage and recipient; then it takes the
-    mail.
-    """
+class TemperamentalServer(Mailbox):
+    """A server that gives each of its `first` responses once, then accepts mail."""
 
     def __init__(self, **first: str) -> None:
         super().__init__()
         self._first = first
-        self.cut_after_taking = False
+        self.disconnect_after_accepting = False
 
     async def handle_MAIL(
         self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
@@ -53,8 +51,8 @@ class Moody(Mailbox):
         if answer := self._first.pop("data", None):
             return answer
         answer = await super().handle_DATA(server, session, envelope)
-        if self.cut_after_taking:
-            self.cut_after_taking = False
+        if self.disconnect_after_accepting:
+            self.disconnect_after_accepting = False
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         return answer
@@ -62,11 +60,14 @@ class Moody(Mailbox):
 
 @asynccontextmanager
 async def paging(database: str, box: Mailbox) -> AsyncIterator[tuple[World, Receiver]]:
-    """Escalation that tries mail first with Ana, and the receiver of webhooks."""
+    """Escalation that tries mail first for Ana, and the webhook receiver."""
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(box), "127.0.0.1", 0)
     async with (
         server,
-        paging_at(database, server.sockets[0].getsockname()[1], PATIENT_SECONDS) as (it, webhooks),
+        paging_at(database, server.sockets[0].getsockname()[1], LONG_TIMEOUT_SECONDS) as (
+            it,
+            webhooks,
+        ),
     ):
         yield it, webhooks
 
@@ -87,8 +88,8 @@ async def paging_at(
 
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
-async def test_greylisted_mail_is_tried_again_and_goes_once(database: str, stage: str) -> None:
-    box = Moody(**{stage: "451 4.7.1 greylisted, come back later"})
+async def test_greylisted_mail_is_retried_and_sent_once(database: str, stage: str) -> None:
+    box = TemperamentalServer(**{stage: "451 4.7.1 greylisted, come back later"})
     async with paging(database, box) as (it, webhooks):
         await it.triaged(1042)
         row = await it.page("pending", attempts=1)
@@ -101,7 +102,7 @@ async def test_greylisted_mail_is_tried_again_and_goes_once(database: str, stage
         await it.jump(seconds=10)
         row = await it.page("sent", attempts=2)
     assert (row["possible_duplicate"], webhooks.hits) == (False, []), (
-        "no other method while this one may yet do"
+        "no other method while this one may still succeed"
     )
     (mail,) = box.mails
     assert mail["Message-ID"] == f"<{row['attempt_key']}@tocsin>"
@@ -111,7 +112,7 @@ async def test_greylisted_mail_is_tried_again_and_goes_once(database: str, stage
 async def test_refused_mail_fails_at_once_and_the_next_method_is_used(
     database: str, stage: str
 ) -> None:
-    box = Moody(**{stage: "550 5.1.1 nobody of that name"})
+    box = TemperamentalServer(**{stage: "550 5.1.1 nobody of that name"})
     async with paging(database, box) as (it, webhooks):
         await it.triaged(1042)
         failed = await it.page("failed", method="email")
@@ -127,20 +128,20 @@ async def test_refused_mail_fails_at_once_and_the_next_method_is_used(
 
 UNWILLING: dict[str, tuple[Behaviour, set[str]]] = {
     "hangs before its greeting": (hang, {TIMED_OUT, NO_CONNECTION}),
-    "drips its greeting": (drips(b"220 " + b"x" * 1000), {TIMED_OUT, NO_CONNECTION}),
-    "breaks off before its greeting": (cut, {NO_CONNECTION}),
-    "breaks off in its greeting": (says(b"220 mail.exa"), {NO_CONNECTION}),
-    "has no time": (says(b"421 4.3.2 too busy\r\n"), {"SMTP 421"}),
+    "sends its greeting byte by byte": (drips(b"220 " + b"x" * 1000), {TIMED_OUT, NO_CONNECTION}),
+    "disconnects before its greeting": (disconnect, {NO_CONNECTION}),
+    "disconnects in its greeting": (says(b"220 mail.exa"), {NO_CONNECTION}),
+    "is too busy": (says(b"421 4.3.2 too busy\r\n"), {"SMTP 421"}),
     "is no mail server": (says(b"HTTP/1.1 200 OK\r\n\r\n"), {NONSENSE}),
 }
 
 
 @pytest.mark.parametrize("case", UNWILLING)
-async def test_a_server_that_never_took_the_mail_gets_it_again_and_there_is_no_talk_of_a_duplicate(
+async def test_mail_that_no_server_accepted_is_retried_and_is_no_possible_duplicate(
     database: str, case: str
 ) -> None:
     behaviour, errors = UNWILLING[case]
-    timeout = TIMEOUT_SECONDS if TIMED_OUT in errors else PATIENT_SECONDS
+    timeout = TIMEOUT_SECONDS if TIMED_OUT in errors else LONG_TIMEOUT_SECONDS
     async with (
         misbehaving(behaviour, reads=False) as bad,
         paging_at(database, bad.port, timeout) as (it, _),
@@ -154,11 +155,11 @@ async def test_a_server_that_never_took_the_mail_gets_it_again_and_there_is_no_t
         await it.page("sent", user_id="ben", method="webhook")
 
 
-async def test_a_server_that_breaks_off_after_it_took_the_mail_gets_it_again_as_a_possible_duplicate(
+async def test_mail_is_retried_as_a_possible_duplicate_after_a_disconnect_without_a_reply(
     database: str,
 ) -> None:
-    box = Moody()
-    box.cut_after_taking = True
+    box = TemperamentalServer()
+    box.disconnect_after_accepting = True
     async with paging(database, box) as (it, _):
         await it.triaged(1042)
         row = await it.page("pending", attempts=1)
@@ -168,7 +169,7 @@ async def test_a_server_that_breaks_off_after_it_took_the_mail_gets_it_again_as_
         ((_, sent),) = await it.told("PageSent")
     assert (row["possible_duplicate"], sent["data"]["page"]["possible_duplicate"]) == (True, True)
     assert {mail["Message-ID"] for mail in box.mails} == {f"<{row['attempt_key']}@tocsin>"}, (
-        "one id for both"
+        "both have the same id"
     )
     assert len(box.mails) == 2
 

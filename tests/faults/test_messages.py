@@ -1,5 +1,5 @@
-"""Poison of every kind on every topic that a service reads, among good messages: it costs itself,
-and can be found.
+"""Invalid records of every kind on every topic that a service reads, among valid ones: only they
+fail, and they can be found.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ READERS: dict[str, tuple[str, ...]] = {
     REJECTIONS: (),
     DEAD_LETTERS: (),
 }
-"""Who has to say, of each topic but the signals, that it could not work on a record."""
+"""The services that must dead-letter an invalid record, by topic (signals are rejected)."""
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def send(
 
 
 async def allow_large(kafka: str, *topics: str) -> None:
-    """Let topics take what is larger than Kafka's default of a megabyte."""
+    """Let topics accept records larger than Kafka's default of 1 MB."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     limit = {"max.message.bytes": str(2 * LARGE)}
@@ -87,10 +87,10 @@ async def allow_large(kafka: str, *topics: str) -> None:
     await admin.close()
 
 
-def letters(evidence: Evidence) -> dict[tuple[str, str], set[tuple[int, int]]]:
-    """Partition and offset of what went to the dead letters, by service and topic."""
+def dead_letters(evidence: Evidence) -> dict[tuple[str, str], set[tuple[int, int]]]:
+    """Partition and offset of dead-lettered records, by service and topic."""
     found: dict[tuple[str, str], set[tuple[int, int]]] = {}
-    for data in told(evidence, DEAD_LETTERS):
+    for data in event_data(evidence, DEAD_LETTERS):
         assert data["reason"]
         found.setdefault((data["service"], data["origin"]), set()).add(
             (data["partition"], data["offset"])
@@ -98,8 +98,8 @@ def letters(evidence: Evidence) -> dict[tuple[str, str], set[tuple[int, int]]]:
     return found
 
 
-def told(evidence: Evidence, topic: str) -> Iterator[dict[str, Any]]:
-    """The data of a topic's events, without what the test put there."""
+def event_data(evidence: Evidence, topic: str) -> Iterator[dict[str, Any]]:
+    """The data of a topic's events, without the records that the test sent."""
     for record in evidence.records[topic]:
         if record.key != b"poison" and record.value and dict(record.headers).get("content-type"):
             yield orjson.loads(record.value)["data"]
@@ -111,14 +111,14 @@ async def paged_for(receiver: Receiver, ids: set[str]) -> Truth:
 
 
 def good(name: str) -> list[Message]:
-    """Two for each partition of the signals."""
+    """Two alerts for each partition of the signals topic."""
     return [
         Message(f"{name} {n}", orjson.dumps(alert(f"{name} {n}")), f"{name} {n}".encode())
         for n in range(12)
     ]
 
 
-async def test_poison_of_every_kind_on_every_topic_costs_itself_alone(
+async def test_every_kind_of_invalid_record_on_every_topic_fails_alone(
     kafka: str,
     database: str,
     topic_prefix: str,
@@ -143,7 +143,7 @@ async def test_poison_of_every_kind_on_every_topic_costs_itself_alone(
     posted = await tocsin.signals(*(alert(f"posted {number}") for number in range(12)))
 
     async with checking(kafka, database, topic_prefix) as checker:
-        await eventually("all has come to rest", checker.settled, 90)
+        await eventually("the system is idle", checker.settled)
         evidence = await checker.evidence(receiver.received)
     await tocsin.ready()
 
@@ -152,18 +152,18 @@ async def test_poison_of_every_kind_on_every_topic_costs_itself_alone(
     incidents = {kept[name] for name in signals.values() if name in kept} | {
         s["subject"] for s in posted["signals"]
     }
-    await eventually("everybody in trouble has somebody", lambda: paged_for(receiver, incidents))
+    await eventually("every incident is paged", lambda: paged_for(receiver, incidents))
 
-    rejected = {(data["partition"], data["offset"]) for data in told(evidence, REJECTIONS)}
+    rejected = {(data["partition"], data["offset"]) for data in event_data(evidence, REJECTIONS)}
     assert {
         signals.get(place) or sent[SIGNALS].get(place) for place in rejected ^ sent[SIGNALS].keys()
     } == set()
-    buried = letters(evidence)
+    dead_lettered = dead_letters(evidence)
     for topic, readers in READERS.items():
         for reader in readers:
-            lost = buried.pop((reader, topic), set()) ^ sent[topic].keys()
+            lost = dead_lettered.pop((reader, topic), set()) ^ sent[topic].keys()
             assert {sent[topic].get(place, place) for place in lost} == set(), (reader, topic)
-    assert buried == {}, "nobody else lost anything"
+    assert dead_lettered == {}, "no other record was dead-lettered"
     assert audited(evidence) == sum(
         (Counter({topic: len(evidence.records[topic])}) for topic in SUBSCRIPTIONS["reporting"]),
         Counter(),
@@ -172,7 +172,7 @@ async def test_poison_of_every_kind_on_every_topic_costs_itself_alone(
 
 
 def audited(evidence: Evidence) -> Counter[str]:
-    """How many records of each topic the audit log has, byte for byte."""
+    """The number of records of each topic that the audit log has byte for byte."""
     seen = {
         (topic, r.partition, r.offset): r.value
         for topic in evidence.records
@@ -185,11 +185,11 @@ def audited(evidence: Evidence) -> Counter[str]:
     return Counter(topic for topic, *place, value in kept if seen[topic, *place] == value)
 
 
-async def test_a_command_that_came_before_its_incident_is_given_back(
+async def test_a_command_that_arrived_before_its_incident_is_redriven(
     tocsin: Running, topic_prefix: str, receiver: Receiver, producer: AIOKafkaProducer
 ) -> None:
-    """Topics promise no order between each other: a quick system acknowledges what escalation has
-    not heard of yet.
+    """Topics have no common order: a fast system may acknowledge an incident before escalation
+    knows it.
     """
     incident = str(derived_id("topic /probe", "early", "subject"))
     data = {"incident_id": incident, "by": "anastasia"}
@@ -200,30 +200,30 @@ async def test_a_command_that_came_before_its_incident_is_given_back(
     )
 
     async def listed() -> Truth:
-        text = await letters_command(tocsin, "list", "--service", "escalation")
+        text = await dead_letters_command(tocsin, "list", "--service", "escalation")
         return Truth("there is no incident" in text, text)
 
-    await eventually("it is a dead letter", listed)
+    await eventually("the command is dead-lettered", listed)
     await producer.send_and_wait(topic_prefix + SIGNALS, orjson.dumps(alert("early")), b"early")
     await eventually("somebody is paged", lambda: paged_for(receiver, {incident}))
 
     [letter] = await read_letters(tocsin.environment["TOCSIN_KAFKA"], topic_prefix, lambda: None)
-    shown = await letters_command(tocsin, "show", letter.id[-12:])
+    shown = await dead_letters_command(tocsin, "show", letter.id[-12:])
     assert all(
         part in shown for part in (incident, "anastasia", commands.TOPIC, "there is no incident")
     )
-    assert "1 given back" in await letters_command(tocsin, "redrive", letter.id[-12:])
+    assert "1 given back" in await dead_letters_command(tocsin, "redrive", letter.id[-12:])
 
     async def acknowledged() -> Truth:
         known = await tocsin.incident(incident)
         return Truth(known is not None and known["status"] == "acknowledged", str(known))
 
-    await eventually("the command has its effect", acknowledged)
-    assert "given back" in await letters_command(tocsin, "list")
+    await eventually("the command takes effect", acknowledged)
+    assert "given back" in await dead_letters_command(tocsin, "list")
 
 
-async def letters_command(tocsin: Running, *arguments: str) -> str:
-    """What `tocsin dead-letters ...` prints."""
+async def dead_letters_command(tocsin: Running, *arguments: str) -> str:
+    """The output of `tocsin dead-letters ...`."""
     command = [sys.executable, "-m", "shared.runtime.cli", "dead-letters", *arguments]
     environment = tocsin.environment | {"COLUMNS": "240"}
     process = await asyncio.create_subprocess_exec(

@@ -1,13 +1,13 @@
-"""I4: the same signals and facts, in whatever order and however often, come to the same end.
+"""I4: the same signals and facts, in any order and any number of times, lead to the same state.
 
-Order counts where a publisher keeps it: an alert's end comes after its beginning, on one connection
-or partition. Who was served first among many is chance. So signals of one key that only fire are
-shuffled, those that also end keep the order among themselves, and all are mixed; each comes up to
-ten times. Facts are shuffled whatever they say.
+Order matters where a publisher keeps it: a resolved alert follows the firing one on the same
+connection or in the same partition. The order between publishers is arbitrary. So signals of a key
+that only fire are shuffled, those of a key that also resolves keep their order, all keys are mixed,
+and each signal is sent up to ten times. Facts are shuffled without limits.
 
-Compared is all that matters to people: incidents, their state and counts, how urgent, whose, and
-who was paged. What may differ are numbers and receive times, and the id of an incident, which is
-that of whichever signal came first.
+Compared is everything that matters to people: incidents with state, counts, priority and owner, and
+who was paged. Numbers, receive times and incident ids may differ (an id derives from the signal
+that came first).
 """
 
 import random
@@ -36,17 +36,20 @@ FACTS = (intake.TOPIC, triage.TOPIC, escalation.TOPIC)
 Signal = dict[str, Any]
 
 STATE = """
-SELECT i.fingerprint, i.status, i.signal_count, i.alerts_firing, i.severity, i.summary, i.service, i.labels::text,
-    i.started_at, i.described_by, t.triage->>'priority' AS priority, t.triage->>'team' AS team,
+SELECT i.fingerprint, i.status, i.signal_count, i.alerts_firing, i.severity, i.summary, i.service,
+    i.labels::text, i.started_at, i.described_by,
+    t.triage->>'priority' AS priority, t.triage->>'team' AS team,
     t.triage->'reasons' AS reasons, e.status AS response, e.state#>>'{response,step}' AS step,
     e.state#>>'{response,priority}' AS answered_as, e.state#>>'{response,summary}' AS answered_for,
     r.status AS reported, r.state->>'signal_count' AS counted, r.state->>'severity' AS worst,
     CASE WHEN e.status = 'triggered' THEN (
-        SELECT array_agg(concat_ws(' ', user_id, method, step, round, d.status) ORDER BY user_id, step, round)
+        SELECT array_agg(concat_ws(' ', user_id, method, step, round, d.status)
+                         ORDER BY user_id, step, round)
         FROM escalation.deliveries d WHERE d.incident_id = i.incident_id
     ) END AS pages
 FROM intake.incidents i LEFT JOIN triage.incidents t USING (incident_id)
-    LEFT JOIN escalation.incidents e ON e.id = i.incident_id LEFT JOIN reporting.incidents r USING (incident_id)
+    LEFT JOIN escalation.incidents e ON e.id = i.incident_id
+    LEFT JOIN reporting.incidents r USING (incident_id)
 ORDER BY i.fingerprint, i.started_at
 """
 DECISIONS = """
@@ -57,7 +60,7 @@ TIMELINE = "SELECT incident_id::text, producer, sequence FROM reporting.timeline
 
 
 def fired(name: str, key: str, dice: random.Random, **data: Any) -> Signal:
-    """A signal that differs from all others in what it says and when."""
+    """A signal with content and time that differ from all others."""
     data |= {
         "severity": dice.choice(["critical", "error", "warning", "info", "odd"]),
         "service": dice.choice(["checkout", "search", "unknown"]),
@@ -70,7 +73,7 @@ def fired(name: str, key: str, dice: random.Random, **data: Any) -> Signal:
 
 
 def signals(dice: random.Random) -> list[list[Signal]]:
-    """By key, in an order that their publisher may keep."""
+    """Signals by key, in an order that their publisher may keep."""
     only_fire = [
         [fired(f"firing {key}.{n}", f"firing {key}", dice, alert=str(n % 3)) for n in range(10)]
         for key in range(KEYS)
@@ -89,7 +92,7 @@ def signals(dice: random.Random) -> list[list[Signal]]:
 
 
 def mixed(by_key: Sequence[Sequence[Signal]], dice: random.Random) -> list[Signal]:
-    """Another order, in which each comes one to ten times."""
+    """Another order, in which each signal comes one to ten times."""
     queues = [list(one) for one in by_key]
     for queue in queues[:KEYS]:
         dice.shuffle(queue)
@@ -107,7 +110,7 @@ def mixed(by_key: Sequence[Sequence[Signal]], dice: random.Random) -> list[Signa
 
 @dataclass
 class Installation:
-    """A fresh one, and what is seen of it from outside."""
+    """A new installation and its observable state."""
 
     tocsin: Running
     producer: AIOKafkaProducer
@@ -116,7 +119,7 @@ class Installation:
     prefix: str
 
     async def take(self, order: Sequence[Signal]) -> None:
-        """Half of the keys by HTTP, half by topic; returns when all has come to rest."""
+        """Send half of the keys by HTTP and half by topic; returns once the system is idle."""
         web = [signal for signal in order if hash_of(signal) % 2]
         for start in range(0, len(web), BATCH):
             await self.tocsin.signals(*web[start : start + BATCH])
@@ -124,40 +127,40 @@ class Installation:
             if not hash_of(signal) % 2:
                 key = signal["data"]["key"].encode()
                 await self.producer.send(self.prefix + SIGNALS, orjson.dumps(signal), key)
-        await self.rest()
+        await self.settle()
 
     async def repeat_facts(self, dice: random.Random) -> None:
-        """Say all that was said again, up to three times, in any order."""
+        """Publish all facts again, up to three times each, in any order."""
         evidence = await self.checker.evidence([])
-        said = [
+        records = [
             (topic, r)
             for topic in FACTS
             for r in evidence.records[topic]
             for _ in range(dice.randint(1, 3))
         ]
-        dice.shuffle(said)
-        for topic, record in said:
+        dice.shuffle(records)
+        for topic, record in records:
             await self.producer.send(
                 self.prefix + topic, record.value, record.key, headers=list(record.headers)
             )
-        await self.rest()
+        await self.settle()
 
-    async def rest(self) -> None:
+    async def settle(self) -> None:
         await self.producer.flush()
-        await eventually("all has come to rest", self.checker.settled, 90)
+        await eventually("the system is idle", self.checker.settled)
 
     async def seen(self, query: str) -> list[dict[str, Any]]:
-        """Rows."""
+        """The rows of a query."""
         return [dict(row) for row in await self.connection.fetch(query)]
 
 
 def hash_of(signal: Signal) -> int:
-    """The same for all signals of a key."""
+    """The same number for all signals of a key."""
     return int(signal["data"]["key"].rpartition(" ")[2])
 
 
 def differences(seen: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]]) -> list[str]:
-    """What is not alike, field by field."""
+    """Differences, field by field."""
     found = [f"{len(seen)} incidents, not {len(expected)}"] if len(seen) != len(expected) else []
     for one, other in zip(seen, expected, strict=False):
         found += [
@@ -189,7 +192,7 @@ async def fresh(
         await drop_database(postgres, name_of(database))
 
 
-async def test_any_order_and_any_number_of_times_come_to_the_same_end(
+async def test_any_order_and_number_of_times_leads_to_the_same_state(
     kafka: str,
     postgres: str,
     template: str,
@@ -209,17 +212,15 @@ async def test_any_order_and_any_number_of_times_come_to_the_same_end(
         await one.take([signal for key in by_key for signal in key])
         state, decisions = await one.seen(STATE), await one.seen(DECISIONS)
     assert {row["reported"] for row in state} == {"triggered", "resolved"}
-    assert len(state) > 2 * KEYS, "some have opened again"
+    assert len(state) > 2 * KEYS, "some keys opened a second incident"
 
     for name in names[1:]:
-        place = f"{topic_prefix}{name}.", tmp_path / name, receiver
-        async with fresh(kafka, postgres, template, *place) as other:
+        installation = f"{topic_prefix}{name}.", tmp_path / name, receiver
+        async with fresh(kafka, postgres, template, *installation) as other:
             await other.take(mixed(by_key, dice))
             assert not differences(await other.seen(STATE), state)
             assert await other.seen(DECISIONS) == decisions
             timeline = await other.seen(TIMELINE)
             await other.repeat_facts(dice)
-            assert not differences(await other.seen(STATE), state), (
-                "facts that are told again change nothing"
-            )
+            assert not differences(await other.seen(STATE), state), "repeated facts change nothing"
             assert await other.seen(TIMELINE) == timeline

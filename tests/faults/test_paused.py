@@ -1,5 +1,5 @@
-"""Processes that are frozen for longer than anybody waits for them, and go on as if nothing had
-happened.
+"""Processes that are frozen for longer than others wait for them, and then continue as if nothing
+had happened.
 """
 
 import signal
@@ -15,15 +15,16 @@ from tests.support.running import SERVICES, Truth, eventually
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 _WAITING = """
 SELECT pid FROM pg_stat_activity
-WHERE usename = 'tocsin_triage' AND wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE OF offsets%'
-"""  # a commit that notifies may wait for a lock as well, and leaves nothing that the server would end
+WHERE usename = 'tocsin_triage' AND wait_event_type = 'Lock'
+    AND query LIKE '%FOR UPDATE OF offsets%'
+"""  # a commit that notifies may wait for a lock as well, but holds no transaction open
 _STILL_THERE = """
 SELECT pid, state, query FROM pg_stat_activity WHERE pid = ANY($1)
 """
 
 
 async def some_more_pages(world: World) -> None:
-    """Wait for them: there is work in hand then."""
+    """Wait for some pages, so that there is work in progress."""
     enough = len(world.receiver.received) + 3
 
     async def arrived() -> Truth:
@@ -31,25 +32,25 @@ async def some_more_pages(world: World) -> None:
             len(world.receiver.received) >= enough, f"{len(world.receiver.received)} of {enough}"
         )
 
-    await eventually(f"{enough} pages", arrived, 60)
+    await eventually(f"{enough} pages", arrived)
 
 
 @asynccontextmanager
 async def frozen(
     world: World, services: Sequence[str], admin: "asyncpg.Connection[asyncpg.Record]"
 ) -> AsyncIterator[list[int]]:
-    """Processes frozen for as long as the block lasts, triage in the middle of a batch: its
-    sessions that wrote.
+    """Processes frozen inside the block, triage in the middle of a batch; yields the sessions of
+    its transaction.
     """
 
     async def waiting() -> list[int]:
-        await admin.execute("SELECT pg_stat_clear_snapshot()")  # kept for a transaction otherwise
+        await admin.execute("SELECT pg_stat_clear_snapshot()")  # cached in a transaction otherwise
         return [row["pid"] for row in await admin.fetch(_WAITING)]
 
     try:
         async with admin.transaction():
             await admin.execute("SELECT FROM triage.offsets FOR UPDATE")
-            sessions: list[int] = await eventually("triage is in a batch", waiting, 60)
+            sessions: list[int] = await eventually("triage is in a batch", waiting)
             for service in services:
                 world.stack.send(service, signal.SIGSTOP)
         yield sessions
@@ -58,7 +59,7 @@ async def frozen(
             world.stack.send(service, signal.SIGCONT)
 
 
-async def test_what_a_frozen_process_writes_late_is_refused(world: World) -> None:
+async def test_late_writes_of_a_frozen_process_are_refused(world: World) -> None:
     stack, ports = world.stack, dict(world.stack.tocsin.ports)
     services = SERVICES if world.long else ("triage", "escalation")
     seconds = {service: stack.add_replica(service, "second") for service in services}
@@ -73,7 +74,7 @@ async def test_what_a_frozen_process_writes_late_is_refused(world: World) -> Non
                 for second in seconds.values():
                     await stack.start(second)
                 for second in seconds.values():
-                    await stack.ready(second.name)  # once Kafka has taken the frozen ones for dead
+                    await stack.ready(second.name)  # after Kafka has expired the frozen ones
                 await some_more_pages(world)
 
                 async def ended(sessions: list[int] = sessions) -> Truth:
@@ -86,13 +87,13 @@ async def test_what_a_frozen_process_writes_late_is_refused(world: World) -> Non
             async def refused(before: int = before) -> Truth:
                 return Truth(
                     b"a batch failed and will be read again" in log.read_bytes()[before:],
-                    "no such word",
+                    "no such log line",
                 )
 
             await eventually("the late write is refused", refused)
             await stack.ready()
-            assert pids == {service: stack.pid(service) for service in services}, stack.said
+            assert pids == {service: stack.pid(service) for service in services}, stack.messages
             stack.tocsin.ports |= ports
             for second in seconds.values():
-                await stack.end(second.name)
+                await stack.remove(second.name)
     await admin.close()

@@ -1,5 +1,5 @@
-"""Receivers of webhooks that misbehave: the page goes on as the domain says, and nobody else's page
-waits for it.
+"""Webhook receivers that misbehave: pages are retried as the domain decides, and nobody else's
+pages are delayed.
 """
 
 import gzip
@@ -16,7 +16,7 @@ from tests.support.escalating import TEAMS, Receiver, World, receiver, sending, 
 from tests.support.misbehaving import (
     Behaviour,
     Misbehaving,
-    cut,
+    disconnect,
     drips,
     floods,
     hang,
@@ -27,54 +27,54 @@ from tests.support.misbehaving import (
 from tests.support.running import eventually
 
 TIMEOUT_SECONDS = 1
-PATIENT_SECONDS = 10  # with those that answer at once, however busy the machine is
+LONG_TIMEOUT_SECONDS = 10  # for receivers that respond at once, on a busy machine too
 OK = b"HTTP/1.1 200 OK\r\n"
 BROKE_OFF = "the connection broke off"
 TIMED_OUT = "timed out"
 
 FAILING: dict[str, tuple[Behaviour, str, bool]] = {
     "hangs": (hang, TIMED_OUT, True),
-    "drips its head": (drips(OK * 100), TIMED_OUT, True),
-    "breaks off at once": (cut, BROKE_OFF, True),
-    "breaks off in its status": (says(b"HTTP/1.1 2"), BROKE_OFF, True),
-    "breaks off in its headers": (says(OK + b"Content-Length: 0\r\n"), BROKE_OFF, True),
+    "sends its head byte by byte": (drips(OK * 100), TIMED_OUT, True),
+    "disconnects at once": (disconnect, BROKE_OFF, True),
+    "disconnects in its status": (says(b"HTTP/1.1 2"), BROKE_OFF, True),
+    "disconnects in its headers": (says(OK + b"Content-Length: 0\r\n"), BROKE_OFF, True),
     "does not speak HTTP": (says(b"\x16\x03\x01\x02\x00\xff\r\n\r\n"), BROKE_OFF, True),
     "speaks another protocol": (says(b"220 mail.example ESMTP\r\n"), BROKE_OFF, True),
-    "has headers without end": (floods(OK, b"X-Long: " + b"x" * 4000 + b"\r\n"), BROKE_OFF, True),
-    "has one header without end": (floods(OK + b"X-Long: ", b"x" * 4096), BROKE_OFF, True),
+    "sends endless headers": (floods(OK, b"X-Long: " + b"x" * 4000 + b"\r\n"), BROKE_OFF, True),
+    "sends one endless header": (floods(OK + b"X-Long: ", b"x" * 4096), BROKE_OFF, True),
     "answers 500": (says(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"), "HTTP 500", False),
-    "answers 500 and drips": (
+    "answers 500 and sends its body byte by byte": (
         then_drips(b"HTTP/1.1 500 Oh\r\nContent-Length: 100\r\n\r\n"),
         "HTTP 500",
         False,
     ),
     "answers 999": (says(b"HTTP/1.1 999 Oh\r\nContent-Length: 0\r\n\r\n"), "HTTP 999", False),
 }
-"""What it does; what the ledger says of it; whether the receiver may have the page all the same."""
+"""Behaviour, error in the ledger, and whether the receiver may have the page nevertheless."""
 
 ACCEPTING: dict[str, Behaviour] = {
-    "its body drips": then_drips(OK + b"Content-Length: 1000\r\n\r\n"),
-    "its body has no end": floods(
+    "its body comes byte by byte": then_drips(OK + b"Content-Length: 1000\r\n\r\n"),
+    "its body is endless": floods(
         OK + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65536 + b"\r\n"
     ),
-    "its body is a bomb": floods(
+    "its body is a compression bomb": floods(
         OK + b"Content-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n",
         gzip.compress(b"\0" * 100_000_000),
     ),
-    "its body is not what it says": says(
+    "its body is not of its content encoding": says(
         OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope"
     ),
 }
 
 
 def teams_at(url: str) -> str:
-    """Ana's webhook at this address and nowhere else; Ben's where all is well."""
+    """Ana's only contact method is a webhook at this address; Ben's receiver works."""
     return TEAMS.replace('webhook: "{url}/ana"', f'webhook: "{url}/ana", methods: [webhook]')
 
 
 @asynccontextmanager
 async def paging(
-    database: str, url: str, timeout: float = PATIENT_SECONDS
+    database: str, url: str, timeout: float = LONG_TIMEOUT_SECONDS
 ) -> AsyncIterator[tuple[World, Receiver]]:
     """Escalation that pages Ana at `url`, and the receiver of all others."""
     async with (
@@ -86,11 +86,13 @@ async def paging(
 
 
 @pytest.mark.parametrize("case", FAILING)
-async def test_it_is_tried_again_under_one_id_and_the_next_step_comes_in_time(
+async def test_a_failed_page_is_retried_under_one_id_and_the_next_step_is_on_time(
     database: str, case: str
 ) -> None:
     behaviour, error, uncertain = FAILING[case]
-    timeout = TIMEOUT_SECONDS if error == TIMED_OUT or "drips" in case else PATIENT_SECONDS
+    timeout = (
+        TIMEOUT_SECONDS if error == TIMED_OUT or "byte by byte" in case else LONG_TIMEOUT_SECONDS
+    )
     async with misbehaving(behaviour) as bad, paging(database, bad.url, timeout) as (it, others):
         await it.triaged(1042)
         row = await it.page("pending", attempts=1)
@@ -101,7 +103,7 @@ async def test_it_is_tried_again_under_one_id_and_the_next_step_comes_in_time(
         await it.jump(seconds=60)
         await it.fire_due()
         ben = await it.page("sent", user_id="ben")
-    assert set(bad.keys) == {row["attempt_key"]}, "one id, however often"
+    assert set(bad.keys) == {row["attempt_key"]}, "all attempts have the same id"
     assert [hit.key for hit in others.hits] == [ben["attempt_key"]]
     failed = [event["data"] for _, event in await it.told("PageFailed")]
     assert {(one["error"], one["final"], one["page"]["possible_duplicate"]) for one in failed} == {
@@ -110,13 +112,13 @@ async def test_it_is_tried_again_under_one_id_and_the_next_step_comes_in_time(
 
 
 @pytest.mark.parametrize("case", ACCEPTING)
-async def test_a_page_that_was_accepted_is_delivered_whatever_comes_after(
+async def test_a_page_counts_as_delivered_once_its_status_has_arrived(
     database: str, case: str
 ) -> None:
     async with misbehaving(ACCEPTING[case]) as bad, paging(database, bad.url) as (it, _):
         await it.triaged(1042)
         row = await it.page("sent")
-        await eventually("it lets go of the connection", lambda: _closed(bad))
+        await eventually("the sender closes the connection", lambda: _closed(bad))
     assert (row["attempts"], row["possible_duplicate"], bad.keys) == (
         1,
         False,
@@ -153,7 +155,7 @@ async def test_retry_after_is_honoured_in_both_forms_within_five_minutes(databas
             assert seconds * 0.79 <= waits <= seconds * 1.21 + 2, header
 
 
-async def test_retry_after_is_not_cut_short(database: str) -> None:
+async def test_retry_after_is_not_shortened(database: str) -> None:
     async with receiver() as bad, paging(database, bad.url) as (it, _):
         bad.status(429, **{"Retry-After": "50"})
         (early,) = await it.triaged(1)
@@ -162,24 +164,24 @@ async def test_retry_after_is_not_cut_short(database: str) -> None:
         await it.jump(seconds=40)
         (other,) = await it.triaged(2)
         await it.page("sent", incident_id=other)
-        assert len(bad.hits) == 2, "the sender has looked, and it was not due"
+        assert len(bad.hits) == 2, "the sender has polled, and the page was not due"
         await it.jump(seconds=11)
         await it.page("sent", incident_id=early, attempts=2)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_c67_a_redirect_is_followed_nowhere(database: str, status: int) -> None:
+async def test_redirects_are_never_followed(database: str, status: int) -> None:
     async with receiver() as inside, receiver() as bad, paging(database, bad.url) as (it, _):
         port = inside.url.rpartition(":")[2]
-        places = (
+        targets = (
             inside.url,
             f"http://[::ffff:127.0.0.1]:{port}/",
             "http://169.254.169.254/",
             "//x",
             "file:///etc",
         )
-        for number, place in enumerate(places):
-            bad.status(status, Location=place)
+        for number, target in enumerate(targets):
+            bad.status(status, Location=target)
             (id,) = await it.triaged(number)
             row = await it.page("failed", incident_id=id)
             assert row["last_error"] == f"HTTP {status} (redirects are not followed)"
@@ -189,10 +191,13 @@ async def test_c67_a_redirect_is_followed_nowhere(database: str, status: int) ->
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """Signed by nobody."""
+    """Self-signed."""
     folder = tmp_path_factory.mktemp("tls")
     key, chain = folder / "key.pem", folder / "cert.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256"
+        " -nodes -days 2 -subj /CN=127.0.0.1"
+    )
     subprocess.run(
         [*command.split(), "-keyout", key, "-out", chain], check=True, capture_output=True
     )
@@ -201,7 +206,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_that_nobody_signed_is_a_failure_of_tls_that_may_pass(
+async def test_an_untrusted_certificate_is_a_tls_failure_that_is_retried(
     database: str, certificate: ssl.SSLContext
 ) -> None:
     async with misbehaving(says(OK), certificate) as bad, paging(database, bad.url) as (it, _):
@@ -224,9 +229,9 @@ async def test_many_users_at_one_hanging_host_do_not_delay_those_at_another(data
             sending(it, timeout=60),
         ):
             await it.triaged(*range(2), team="many")
-            await eventually("the bad host holds a page of each", lambda: _holds(bad, 200))
+            await eventually("the hanging host holds a page of each user", lambda: _holds(bad, 200))
             await it.triaged(*range(100, 110))
-            await eventually("the others have theirs", lambda: _hits(others, 10))
+            await eventually("the other host has its pages", lambda: _hits(others, 10))
             assert bad.open
     assert len({hit.key for hit in others.hits}) == 10
 

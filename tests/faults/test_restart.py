@@ -1,4 +1,4 @@
-"""A service that dies right after it gave its word."""
+"""A service dies right after it has accepted a request."""
 
 import signal
 
@@ -10,11 +10,11 @@ from tests.support.running import Truth, alert, eventually
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_c64_a_resolve_that_was_accepted_is_told_although_its_service_was_killed(
+async def test_an_accepted_resolution_is_published_although_its_service_is_killed(
     world: World,
 ) -> None:
     tocsin, accepted = world.stack.tocsin, world.storm.accepted
-    world.storm.takes = False  # nobody acknowledges what is resolved here
+    world.storm.responds = False  # nobody acknowledges the incidents that are resolved here
     names = [f"resolved {number}" for number in range(6 if world.long else 1)]
     answer = await tocsin.signals(*(alert(name) for name in names))
     accepted.signals |= {("tests /probe", name) for name in names}
@@ -32,8 +32,10 @@ async def test_c64_a_resolve_that_was_accepted_is_told_although_its_service_was_
         await world.stack.renewed("escalation", old)
 
     await world.judge()
-    world.storm.takes = True
+    world.storm.responds = True
     accepted.signals.add(("tests /probe", "again"))
     answer = await tocsin.signals(alert("again", names[0]))
-    assert answer["signals"][0]["subject"] not in incidents, "what breaks again is a new incident"
+    assert answer["signals"][0]["subject"] not in incidents, (
+        "the same fault later is a new incident"
+    )
     await world.judge()

@@ -1,5 +1,5 @@
-"""Services that are stopped and started anew, as every deployment does: no request fails, nothing
-is sent twice.
+"""Services are stopped and restarted, as in every deployment: no request fails, nothing is sent
+twice.
 """
 
 import asyncio
@@ -18,17 +18,16 @@ from tests.faults.world import World
 from tests.support.running import SERVICES, Truth, alert, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-_PACE_SECONDS = 0.02
+_PAUSE_SECONDS = 0.02
 
 
 @dataclass
 class Client:
-    """Asks one service again and again, over one connection that it keeps alive and over new ones
-    in turn.
+    """Sends requests to one service, alternating between a kept connection and new ones.
 
-    A server may close a kept connection just as a request sets out on it, which HTTP/1.1 cannot
-    prevent: such a request is tried once more on a new connection. On a new connection every
-    request has to succeed.
+    A server may close a kept connection just as a request is sent on it, which HTTP/1.1 cannot
+    prevent: such a request is repeated on a new connection. On a new connection every request must
+    succeed.
     """
 
     world: World
@@ -37,17 +36,17 @@ class Client:
     done: int = 0
     retried: int = 0
     failed: list[str] = field(default_factory=list)
-    over: bool = False
+    stopped: bool = False
     _reused: bool = False
 
-    async def ask(self) -> None:
-        """Until it is over."""
+    async def run(self) -> None:
+        """Send requests until stopped."""
         watch = aiohttp.TraceConfig()
         watch.on_connection_reuseconn.append(self._note)
         keeping = aiohttp.ClientSession(trace_configs=[watch])
         closing = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         async with keeping, closing:
-            for number in itertools.takewhile(lambda _: not self.over, itertools.count()):
+            for number in itertools.takewhile(lambda _: not self.stopped, itertools.count()):
                 self._reused = False
                 try:
                     await self._request(keeping if number % 2 else closing, number)
@@ -57,7 +56,7 @@ class Client:
                         await self._request(closing, number)
                     else:
                         self.failed.append(repr(error))
-                await asyncio.sleep(_PACE_SECONDS)
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _request(self, session: aiohttp.ClientSession, number: int) -> None:
         tocsin = self.world.stack.tocsin
@@ -70,11 +69,8 @@ class Client:
                 headers=headers | {"Content-Type": "application/cloudevents+json"},
             )
         else:
-            request = session.get(
-                tocsin.url(
-                    self.service, "/v1/incidents" if self.service == "reporting" else "/livez"
-                )
-            )
+            path = "/v1/incidents" if self.service == "reporting" else "/livez"
+            request = session.get(tocsin.url(self.service, path))
         async with request as answer:
             text = await answer.text()
             if answer.status >= 300:
@@ -88,18 +84,18 @@ class Client:
 
 
 @asynccontextmanager
-async def asked(clients: list[Client]) -> AsyncIterator[None]:
-    """The clients ask during the block."""
+async def requesting(clients: list[Client]) -> AsyncIterator[None]:
+    """The clients send requests inside the block."""
     async with asyncio.TaskGroup() as group:
         for client in clients:
-            group.create_task(client.ask())
+            group.create_task(client.run())
         yield
         for client in clients:
-            client.over = True
+            client.stopped = True
 
 
 async def roll(world: World, service: str, clients: list[Client]) -> None:
-    """End a service and have its successor ready, requests before, meanwhile and after."""
+    """Stop a service and wait for its successor, with requests before, meanwhile and after."""
     before = [client.done for client in clients]
 
     async def busy() -> Truth:
@@ -108,25 +104,25 @@ async def roll(world: World, service: str, clients: list[Client]) -> None:
             str(clients),
         )
 
-    await eventually("requests to all", busy)
+    await eventually("requests by all clients", busy)
     old = world.stack.parts[service].process
     world.stack.send(service, signal.SIGTERM)
     assert old
     await world.stack.renewed(service, old.pid)
     assert old.returncode == 0, world.stack.parts[service].log.read_text()[-3000:]
     before = [client.done for client in clients]
-    await eventually("requests to all", busy)
+    await eventually("requests by all clients", busy)
 
 
 def unanswered(world: World) -> set[str]:
-    """Pages that this very process did not answer in time: they are repeated on any day, with a
-    rollout or without.
+    """Pages whose attempt by this process timed out: they are repeated with or without a
+    rollout.
     """
     lines = world.stack.parts["escalation"].log.read_bytes().splitlines()
-    told = [orjson.loads(line) for line in lines if line.startswith(b"{")]
+    entries = [orjson.loads(line) for line in lines if line.startswith(b"{")]
     return {
         line["attempt_key"]
-        for line in told
+        for line in entries
         if line.get("error") == "timed out" and "attempt_key" in line
     }
 
@@ -138,16 +134,17 @@ async def test_a_rollout_fails_no_request_and_repeats_no_page(world: World) -> N
         for number in range(5)
     ]
     pages = len(world.receiver.received)
-    async with world.load("rolled"), asked(clients):
+    async with world.load("rolled"), requesting(clients):
         if world.long:
             for service in SERVICES * 4:
                 await roll(world, service, clients)
         await asyncio.gather(*(roll(world, service, clients) for service in SERVICES))
 
     print(
-        f"{sum(c.done for c in clients)} requests, of which {sum(c.retried for c in clients)} were tried once more"
+        f"{sum(client.done for client in clients)} requests, "
+        f"{sum(client.retried for client in clients)} of them repeated"
     )
     assert [failed for client in clients for failed in client.failed] == []
     arrived = Counter(page.webhook_id for page in world.receiver.received[pages:])
     repeated = {key for key, times in arrived.items() if times > 1}
-    assert repeated <= unanswered(world), "who ends well has waited for the pages on their way"
+    assert repeated <= unanswered(world), "a graceful stop waits for pages in flight"

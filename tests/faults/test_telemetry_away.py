@@ -1,5 +1,5 @@
-"""The telemetry backend hangs or is down: nobody waits for it, and work goes on as fast as with one
-that answers.
+"""The telemetry backend hangs or is down: nothing waits for it, and work is as fast as with one
+that responds.
 """
 
 import asyncio
@@ -34,28 +34,31 @@ from tests.support.running import (
 from tests.support.stack import clone_database, drop_database, name_of
 
 MANY = 10_000
-"""Spans: several times what is kept for a backend that is late."""
+"""Spans: several times as many as are queued for a slow backend."""
 PAIRS = 5
 SLICES = 8
-"""Of a pair, taken in turns, so that whatever else the machine does falls on both."""
+"""Slices of a pair, interleaved, so that other load on the machine affects both."""
 ALERTS = 100
-"""Of a slice."""
-TAKES = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+"""Alerts of a slice."""
+ACCEPTS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n"
+    b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+)
 
 
 class Hanging(SpanExporter):
-    """Does not come back from its first export until it is let go."""
+    """An exporter whose first export does not return until it is released."""
 
     def __init__(self) -> None:
-        self.called, self.let_go = threading.Event(), threading.Event()
+        self.called, self.released = threading.Event(), threading.Event()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.called.set()
-        self.let_go.wait()
+        self.released.wait()
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def hanging() -> Iterator[Hanging]:
     exporter = Hanging()
     start_tracing(exporter, Resource.create({}))
     yield exporter
-    exporter.let_go.set()
+    exporter.released.set()
     stop_telemetry()
 
 
@@ -71,19 +74,19 @@ def test_no_span_and_no_stop_waits_for_a_backend_that_hangs(hanging: Hanging) ->
     for _ in range(MANY):
         with span(spans.REPORT):
             pass
-    assert hanging.called.wait(30), "it has spans in hand, and does not give them back"
+    assert hanging.called.wait(30), "the exporter has spans and does not return"
     for _ in range(MANY):
         with span(spans.REPORT):
             pass
     stop_telemetry()
-    assert not hanging.let_go.is_set(), "all that was done while it hung"
+    assert not hanging.released.is_set(), "everything above happened while the exporter hung"
 
 
 @asynccontextmanager
 async def stack(
     kafka: str, postgres: str, template: str, prefix: str, folder: Path, backend: str
 ) -> AsyncIterator[tuple[Running, Receiver]]:
-    """A Tocsin that tells everything to this backend."""
+    """A Tocsin that exports to this backend."""
     database = await clone_database(postgres, template)
     async with Receiver().listening() as receiver:
         policy = policy_files(receiver.url, '{targets: ["user:anastasia"], wait: 1h}', rounds=1)
@@ -96,7 +99,7 @@ async def stack(
 
 
 async def work(tocsin: Running, receiver: Receiver, name: str) -> float:
-    """A slice; the seconds from its first request to its last page."""
+    """One slice of work; returns the seconds from its first request to its last page."""
     expected, began = len(receiver.received) + ALERTS, time.monotonic()
 
     async def paged() -> Truth:
@@ -106,12 +109,12 @@ async def work(tocsin: Running, receiver: Receiver, name: str) -> float:
 
     for start in range(0, ALERTS, 50):
         await tocsin.signals(*(alert(f"{name} {number}") for number in range(start, start + 50)))
-    await eventually("all are paged", paged, 120)
+    await eventually("all are paged", paged)
     return time.monotonic() - began
 
 
 @pytest.mark.parametrize("case", ["hangs", "down"])
-async def test_work_is_as_fast_without_a_backend_that_answers(
+async def test_work_is_as_fast_with_a_backend_that_does_not_respond(
     case: str,
     kafka: str,
     postgres: str,
@@ -121,11 +124,11 @@ async def test_work_is_as_fast_without_a_backend_that_answers(
     long: bool,
 ) -> None:
     if not long:
-        pytest.skip("ratios need a quiet while: `make faults`")
+        pytest.skip("ratios need an otherwise idle machine: `make faults`")
     for name in ("well", "ill"):
         (tmp_path / name).mkdir()
     async with AsyncExitStack() as entered:
-        well = await entered.enter_async_context(misbehaving(says(TAKES)))
+        well = await entered.enter_async_context(misbehaving(says(ACCEPTS)))
         ill = await entered.enter_async_context(misbehaving(hang))
         urls = {
             "well": well.url,
@@ -144,9 +147,8 @@ async def test_work_is_as_fast_without_a_backend_that_answers(
                 for which in (0, 1) if piece % 2 else (1, 0):
                     seconds[which] += await work(*both[which], f"{number}.{piece}")
             ratios += [seconds[0] / seconds[1]] if number >= 0 else []
-            print(
-                f"{case}: {', '.join(f'{SLICES * ALERTS / one:.0f}' for one in seconds)} alerts a second"
-            )
+            rates = [f"{SLICES * ALERTS / one:.0f}" for one in seconds]
+            print(f"{case}: {', '.join(rates)} alerts a second")
         for tocsin, _ in both:
             async with asyncio.timeout(20):
                 await asyncio.gather(

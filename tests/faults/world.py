@@ -1,5 +1,5 @@
-"""What every fault is judged by: steady load over a supervised stack, and an independent checker
-when it is over.
+"""How every fault is judged: steady load on a supervised stack, then an independent check of the
+invariants.
 """
 
 from collections.abc import AsyncIterator
@@ -15,9 +15,7 @@ from tests.support.running import Receiver
 
 @dataclass
 class World:
-    """One stack for many faults, one after the other. `long`: whether there is time for many of
-    each.
-    """
+    """One stack for many faults, one after the other. `long`: inject each fault many times."""
 
     stack: Supervised
     storm: Storm
@@ -27,10 +25,10 @@ class World:
 
     @asynccontextmanager
     async def load(self, name: str) -> AsyncIterator[None]:
-        """Steady load while the block breaks things. After it everything comes to rest, and all
-        invariants hold.
+        """Steady load while the block injects faults. After it, the system becomes idle and all
+        invariants are checked.
 
-        Load of the same `name` is the same signals.
+        The same `name` means the same signals.
         """
         signals, pages = len(self.storm.accepted.signals), len(self.receiver.received)
         async with self.storm.steady(name):
@@ -43,12 +41,12 @@ class World:
         print(f"{name}: {signals} signals accepted, {pages} pages arrived, all invariants hold")
 
     async def judge(self) -> Evidence:
-        """Wait until nothing moves; fail with what is wrong, unless an earlier fault was blamed for
-        it.
+        """Wait until the system is idle; fail with all violations that no earlier fault was blamed
+        for.
         """
         await self.stack.ready()
         async with checking(self.stack.kafka.bootstrap, self.stack.postgres.dsn(), "") as checker:
-            await self.storm.pass_over(checker)
+            await self.storm.settle(checker)
             evidence = await checker.evidence(self.receiver.received)
         found = complaints(evidence, self.storm.accepted)
         new = [complaint for complaint in found if complaint not in self._known]

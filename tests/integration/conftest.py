@@ -1,4 +1,4 @@
-"""What the tests of several files begin with."""
+"""Fixtures that several integration tests use."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,14 +17,14 @@ from tests.support.stack import runtime_dsn
 
 @pytest.fixture
 async def intake(database: str) -> AsyncIterator[Database]:
-    """The database as intake sees it."""
+    """The database with intake's runtime role."""
     async with opened(database, "intake") as own:
         yield own
 
 
 @pytest.fixture
 async def reporting(database: str) -> AsyncIterator[Database]:
-    """The database as reporting sees it."""
+    """The database with reporting's runtime role."""
     async with opened(database, "reporting") as own:
         yield own
 
@@ -40,47 +40,47 @@ async def opened(database: str, service: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def feed(reporting: Database) -> Feed:
-    """Gives reporting its records."""
+    """Feeds records to reporting."""
     return Feed(reporting)
 
 
 @pytest.fixture
 async def diary(database: str) -> AsyncIterator[Diary]:
-    """The effects of a service in a database of its own."""
+    """A service that records its effects in a database of its own."""
     async with open_diary(database) as diary:
         yield diary
 
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
-    """What this process traces."""
+    """The spans of this process."""
     with recorded_spans() as exporter:
         yield exporter
 
 
 @pytest.fixture
 async def webhooks() -> AsyncIterator[Receiver]:
-    """Where people are paged."""
+    """The receiver of pages."""
     async with receiver() as listening:
         yield listening
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client."""
+    """An HTTP client."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 @pytest.fixture(scope="module")
 def devtools() -> Iterator[str]:
-    """A browser that runs."""
+    """A running browser."""
     with chromium() as address:
         yield address
 
 
 @pytest.fixture
 async def browser(devtools: str) -> AsyncIterator[Browser]:
-    """A new tab of it."""
+    """A new tab."""
     async with tab(devtools) as opened:
         yield opened

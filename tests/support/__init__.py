@@ -1,1 +1,1 @@
-"""What tests of several rooms use."""
+"""Support for tests of several areas."""

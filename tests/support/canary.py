@@ -1,4 +1,4 @@
-"""Canaries beside a whole Tocsin: the policy that knows them, and the command that goes round."""
+"""Canaries beside a running Tocsin: their policy, and the command that runs their rounds."""
 
 import asyncio
 import sys
@@ -7,13 +7,18 @@ from contextlib import asynccontextmanager
 
 from tests.support.running import Running, free_port
 
-_USER = '  {name}: {{name: "A canary", email: "c@mail.example", webhook: "{url}", methods: [webhook]}}\n'
+_USER = """  {name}:
+    name: A canary
+    email: c@mail.example
+    webhook: "{url}"
+    methods: [webhook]
+"""
 _POLICY = '  {name}: {{rounds: 1, steps: [{{targets: ["user:{name}"], wait: 1h}}]}}\n'
 
 
 def with_canaries(files: Mapping[str, str], receivers: Mapping[str, str]) -> dict[str, str]:
-    """The policy files, and for each name a service, a team and a user who is paged at the address
-    given.
+    """Add a service, a team and a user for each name to the policy files; each user is paged at the
+    given address.
     """
     teams, catalogue = files["teams.yaml"], files["catalogue.yaml"]
     for name, url in receivers.items():
@@ -32,11 +37,11 @@ class Flock:
 
     @property
     def receivers(self) -> dict[str, str]:
-        """Where each is paged."""
+        """The address at which each is paged."""
         return {name: f"http://127.0.0.1:{port}/pages" for name, port in self.ports.items()}
 
     def environment(self, tocsin: Running, name: str, **more: str) -> dict[str, str]:
-        """What the command is told."""
+        """The environment variables of one canary."""
         return tocsin.environment | {
             "TOCSIN_INTAKE_URL": tocsin.url("intake"),
             "TOCSIN_CANARY_KEY": tocsin.key,
@@ -50,7 +55,7 @@ class Flock:
     async def once(
         self, tocsin: Running, name: str, patience: str = "60s", **more: str
     ) -> tuple[int, str]:
-        """One round: the command's exit status, and what it printed."""
+        """Run one round; returns the exit status and the output."""
         process = await asyncio.create_subprocess_exec(
             *(
                 sys.executable,
@@ -70,7 +75,9 @@ class Flock:
 
     @asynccontextmanager
     async def on_schedule(self, tocsin: Running, name: str, every: str) -> AsyncIterator[str]:
-        """Its address, while it goes round; it has to stop well when it is told to."""
+        """The address of a canary that runs rounds inside the block. It must stop cleanly on
+        SIGTERM.
+        """
         log = (tocsin.logs / f"{name}.log").open("ab")
         process = await asyncio.create_subprocess_exec(
             *(
@@ -91,7 +98,7 @@ class Flock:
             yield f"http://127.0.0.1:{self.ports[name]}"
             process.terminate()
             async with asyncio.timeout(20):
-                assert await process.wait() == 0, "it stops when it is told to"
+                assert await process.wait() == 0, "it stops cleanly on SIGTERM"
         finally:
             if process.returncode is None:
                 process.kill()

@@ -1,7 +1,7 @@
-"""Accounts for everything a Tocsin was given: whatever was promised has happened, once, and
-everybody agrees on it.
+"""Checks the invariants after faults: whatever was accepted has happened exactly once, and all
+services agree on it.
 
-It knows nothing of how the services work, so that it cannot share their mistakes.
+It uses none of the services' logic, so it cannot share their mistakes.
 """
 
 from collections import Counter, defaultdict
@@ -24,7 +24,7 @@ _FIRSTS = {
 
 @dataclass
 class Accepted:
-    """What Tocsin has promised: signals by (origin, id), and who acknowledged or resolved which
+    """What Tocsin has accepted: signals by (origin, id), and who acknowledged or resolved which
     incident.
     """
 
@@ -34,7 +34,7 @@ class Accepted:
 
 
 def complaints(evidence: Evidence, accepted: Accepted) -> list[str]:
-    """What is wrong, in words, after the invariant that it breaks; empty when all of them hold."""
+    """Descriptions of all violations, each after its invariant; empty when all invariants hold."""
     return [
         f"{invariant}: {found}"
         for invariant, checks in INVARIANTS.items()
@@ -55,28 +55,29 @@ def _signals(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
     )
     for row in evidence.tables["intake"]:
         if row["signal_count"] != counted[row["id"]]:
-            yield f"incident {row['id']} counts {row['signal_count']} signals of {counted[row['id']]}"
+            expected = counted[row["id"]]
+            yield f"incident {row['id']} counts {row['signal_count']} signals, not {expected}"
     yield from (
         f"signals went into no incident: {id}"
         for id in counted.keys() - evidence.by_id("intake").keys()
     )
 
 
-def _orders(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
-    """What responders did was told once, in their name, and nothing else was; a resolution has
-    reached intake.
+def _responses(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
+    """Each acknowledgement and resolution was published once, under the right name, and no other
+    was; resolutions have reached intake.
     """
     for kind, orders in (
         ("IncidentAcknowledged", accepted.acknowledged),
         ("IncidentResolved", accepted.resolved),
     ):
-        told: dict[str, list[str]] = {id: [] for id in orders}
+        published: dict[str, list[str]] = {id: [] for id in orders}
         for event in evidence.events(escalation.TOPIC):
             if event["type"].endswith(f".{kind}"):
-                told.setdefault(event["subject"], []).append(event["data"]["by"])
-        for id, by in told.items():
+                published.setdefault(event["subject"], []).append(event["data"]["by"])
+        for id, by in published.items():
             if by != [orders.get(id)]:
-                yield f"{kind} of {id}: accepted from {orders.get(id)}, told of {by}"
+                yield f"{kind} of {id}: accepted from {orders.get(id)}, published for {by}"
     incidents = evidence.by_id("intake")
     for id in accepted.resolved:
         if incidents[id]["status"] != "closed":
@@ -84,8 +85,8 @@ def _orders(evidence: Evidence, accepted: Accepted) -> Iterator[str]:
 
 
 def _events(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """Of each incident and producer: no event is missing, none came under two ids, and it began
-    once.
+    """For each incident and producer: no event is missing, none has two ids, and there is one first
+    event.
     """
     for topic, first in _FIRSTS.items():
         producer, rows = topic.split(".")[1], evidence.by_id(topic.split(".")[1])
@@ -95,19 +96,18 @@ def _events(evidence: Evidence, _: Accepted) -> Iterator[str]:
             sequences[event["subject"]].append(int(event["sequence"]))
             began[event["subject"]] += event["type"].endswith(f".{first}")
         for id in rows.keys() | sequences.keys() | evidence.by_id("intake").keys():
-            told = sorted(sequences[id])
-            if (
-                id not in rows
-                or told != list(range(1, len(told) + 1))
-                or len(told) != rows[id]["sequence"]
-            ):
-                yield f"{producer} of {id}: {told} were told; its row: {rows.get(id)}"
+            published = sorted(sequences[id])
+            complete = published == list(range(1, len(published) + 1))
+            if id not in rows or not complete or len(published) != rows[id]["sequence"]:
+                yield f"{producer} of {id}: published {published}; its row: {rows.get(id)}"
             if began[id] != 1:
                 yield f"{id} has {began[id]} {first}"
 
 
 def _states(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """Every service has seen the newest of the one before it, and reporting says what they say."""
+    """Every service has read the newest event of the previous one, and reporting shows their
+    states.
+    """
     intakes, triages, responses = (
         evidence.by_id(name) for name in ("intake", "triage", "escalation")
     )
@@ -120,7 +120,7 @@ def _states(evidence: Evidence, _: Accepted) -> Iterator[str]:
     reports = evidence.by_id("reporting")
     for id, row in intakes.items():
         if not all(id in stage for stage in (triages, responses, reports)):
-            continue  # told by the check of events
+            continue  # reported by the check of events
         report, response = reports[id], responses[id]
         sequences = {
             name: evidence.by_id(name)[id]["sequence"]
@@ -152,22 +152,20 @@ def _states(evidence: Evidence, _: Accepted) -> Iterator[str]:
 
 
 def _stalled(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """An open incident has a timer for its next step, or somebody has taken it."""
+    """An open incident has a timer for its next step, or somebody has acknowledged it."""
     timers = {(row["id"], row["due_at"]) for row in evidence.tables["timers"]}
     for id, row in evidence.by_id("escalation").items():
         waiting, due = row["state"]["response"]["waiting_on"], row["state"]["due"]
         if row["status"] == "triggered" and (
             not due or (id, datetime.fromisoformat(due["due_at"])) not in timers
         ):
-            yield f"{id} has no timer for what it waits on: {waiting!r}, {due}"
+            yield f"{id} has no timer although it waits on: {waiting!r}, {due}"
         if row["status"] != "resolved" and not waiting:
-            yield f"{id} waits on nothing that has a name"
+            yield f"{id} does not name what it waits on"
 
 
-def _folded(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """The newest event of each producer, in whatever order all of them were read, gives the state
-    that is stored.
-    """
+def _stored_states(evidence: Evidence, _: Accepted) -> Iterator[str]:
+    """The newest event of each producer gives the stored state, whatever the order of reading."""
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for topic in _FIRSTS:
         for event in evidence.events(topic):
@@ -176,15 +174,13 @@ def _folded(evidence: Evidence, _: Accepted) -> Iterator[str]:
                 newest.get(place, event), event, key=lambda one: int(one["sequence"])
             )
     for id, row in evidence.by_id("escalation").items():
-        told = newest.get((escalation.TOPIC, id), {}).get("data", {}).get("response", {})
-        kept = row["state"]["response"]
-        # How far it has read moves on without an event.
-        if differing := [
-            n
-            for n in kept
-            if kept[n] != told.get(n) and n not in ("intake_sequence", "triage_sequence")
-        ]:
-            yield f"{id}: escalation has {differing} otherwise than its newest event tells: {kept}, {told}"
+        published = newest.get((escalation.TOPIC, id), {}).get("data", {}).get("response", {})
+        stored = row["state"]["response"]
+        # The sequences that it has read advance without an event of its own.
+        comparable = stored.keys() - {"intake_sequence", "triage_sequence"}
+        differing = sorted(name for name in comparable if stored[name] != published.get(name))
+        if differing:
+            yield f"{id}: escalation's {differing} differ: stored {stored}, published {published}"
     for id, row in evidence.by_id("reporting").items():
         response = newest.get((escalation.TOPIC, id), {}).get("data", {}).get("response", {})
         incident = newest.get((intake.TOPIC, id), {}).get("data", {}).get("incident", {})
@@ -197,12 +193,12 @@ def _folded(evidence: Evidence, _: Accepted) -> Iterator[str]:
             row["state"][name] for name in ("status", "acknowledged_by", "signal_count")
         )
         if expected != reported:
-            yield f"{id}: reporting has {reported}, and the newest events tell {expected}"
+            yield f"{id}: reporting shows {reported}, the newest events say {expected}"
 
 
 def _unpaged(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """Somebody was reached for every incident; and by every page of it, unless a responder took it
-    meanwhile.
+    """Every incident reached somebody, and every page arrived unless somebody acknowledged
+    before.
     """
     reached = {page.body["data"]["incident_id"] for page in evidence.pages}
     yield from (f"nobody was paged for {id}" for id in evidence.by_id("intake").keys() - reached)
@@ -212,12 +208,12 @@ def _unpaged(evidence: Evidence, _: Accepted) -> Iterator[str]:
             responses[row["incident"]]["status"] == "triggered"
             and row["attempt_key"] not in arrived
         ):
-            yield f"never arrived, though nobody has taken the incident: {row}"
+            yield f"never arrived, although nobody has acknowledged: {row}"
 
 
 def _repeated_pages(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """One step reaches one person by one method under one key; twice only where the ledger admits
-    that it may have.
+    """One page has one attempt key; it arrives twice only where the ledger admits a possible
+    duplicate.
     """
     keys: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for page in evidence.pages:
@@ -233,17 +229,17 @@ def _repeated_pages(evidence: Evidence, _: Accepted) -> Iterator[str]:
     }
     for key, times in Counter(page.webhook_id for page in evidence.pages).items():
         if times > 1 and key not in admitted:
-            yield f"{key} arrived {times} times, and the ledger does not know that it may have"
+            yield f"{key} arrived {times} times, but the ledger calls it no possible duplicate"
 
 
 def _ledger(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """What the ledger calls sent has arrived, what arrived is in the ledger, and each was told
-    once.
+    """Pages that the ledger calls sent have arrived, arrived pages are in the ledger, and each was
+    published once.
     """
     arrived = {page.webhook_id for page in evidence.pages}
     rows = {row["attempt_key"]: row for row in evidence.tables["deliveries"]}
     sent = {key for key, row in rows.items() if row["status"] == "sent"}
-    told = Counter(
+    published = Counter(
         event["data"]["page"]["attempt_key"]
         for event in evidence.events(escalation.TOPIC)
         if event["type"].endswith(".PageSent")
@@ -251,12 +247,14 @@ def _ledger(evidence: Evidence, _: Accepted) -> Iterator[str]:
     yield from (f"called sent, but it never arrived: {key}" for key in sent - arrived)
     yield from (f"arrived, but the ledger has no such page: {key}" for key in arrived - rows.keys())
     yield from (
-        f"sent, but told {told[key]} times: {key}" for key in sent | told.keys() if told[key] != 1
+        f"sent, but published {published[key]} times: {key}"
+        for key in sent | published.keys()
+        if published[key] != 1
     )
 
 
 def _audit(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """Every record of every topic was recorded, once, as its exact bytes, in a chain that holds."""
+    """Every record of every topic was recorded once, byte for byte, in a chain that verifies."""
     kept = {
         (row["topic"], row["partition"], row["offset"]): row["value"]
         for row in evidence.tables["audit"]
@@ -268,12 +266,12 @@ def _audit(evidence: Evidence, _: Accepted) -> Iterator[str]:
     }
     if kept != seen:
         lacks, invents = sorted(seen.keys() - kept.keys()), sorted(kept.keys() - seen.keys())
-        yield f"the audit log lacks {lacks[:5]}, invents {invents[:5]}, or has other bytes"
+        yield f"the audit log lacks {lacks[:5]}, has extra {invents[:5]}, or has other bytes"
     yield from evidence.broken_chains
 
 
 def _refused(evidence: Evidence, _: Accepted) -> Iterator[str]:
-    """Nothing that was accepted was given up, and nothing still waits to be told."""
+    """Nothing accepted was dead-lettered or rejected, and no outbox has rows left."""
     for topic in (rejections.DEAD_LETTERS, rejections.REJECTIONS):
         yield from (f"{topic}: {event['data']['reason']}" for event in evidence.events(topic))
     yield from (
@@ -284,10 +282,10 @@ def _refused(evidence: Evidence, _: Accepted) -> Iterator[str]:
 
 
 INVARIANTS = {
-    "I1, what was acknowledged is accounted for": (_signals, _orders, _events, _refused),
+    "I1, what was acknowledged is accounted for": (_signals, _responses, _events, _refused),
     "I2, an open incident has a due timer or waits on a named thing": (_stalled, _unpaged),
     "I3, a page has one attempt key, which a repeat reuses": (_repeated_pages, _ledger),
-    "I4, the same events give the same state": (_states, _folded),
+    "I4, the same events give the same state": (_states, _stored_states),
     "I5, the audit chain verifies": (_audit,),
 }
-"""What has to hold after any fault, and what is looked at for it."""
+"""The invariants that must hold after any fault, and their checks."""

@@ -1,5 +1,5 @@
-"""A day's work of the four services on one database, without Kafka: what one tells is handed to the
-next.
+"""A day's work of the four services on one database, without Kafka: the test hands the records of
+one service to the next.
 """
 
 import asyncio
@@ -53,12 +53,12 @@ from tests.support.running import alert, eventually
 from tests.support.stack import runtime_dsn
 
 BATCH = 100
-_PARTITION = 100  # the rows of the audit log that are there already are of others
+_PARTITION = 100  # the existing rows of the audit log are of other partitions
 
 
 @dataclass
 class Tocsin:
-    """The four services on one database, watched; the test is their Kafka."""
+    """The four services on one watched database; the test replaces Kafka."""
 
     plans: Plans
     databases: Mapping[str, WatchedDatabase]
@@ -69,7 +69,7 @@ class Tocsin:
     async def consume(
         self, service: str, topic: str, handler: Handler, records: Sequence[Record]
     ) -> None:
-        """One batch as the service's consumption works on it."""
+        """Process one batch as the service's consumption does."""
         database, place = self.databases[service], Place(topic, _PARTITION)
         async with database.connection() as connection:
             row = (await offsets.load_positions(connection, [place])).get(place)
@@ -80,10 +80,11 @@ class Tocsin:
             work = Worker(database, {topic: handler}, service, self.clock)
             await work.work([Slice(partition, start, start + len(records), placed)])
 
-    async def told(self, topic: str) -> list[Record]:
-        """What the owner of a topic has written to it since."""
-        taken = f"DELETE FROM {topic.split('.')[1]}.outbox WHERE topic = $1 RETURNING id, key, value, headers"
-        rows = await self.admin_rows(taken, topic)
+    async def take_outbox(self, topic: str) -> list[Record]:
+        """Take the records that the producer of a topic has written to its outbox."""
+        outbox_table = f"{topic.split('.')[1]}.outbox"
+        statement = f"DELETE FROM {outbox_table} WHERE topic = $1 RETURNING id, key, value, headers"
+        rows = await self.admin_rows(statement, topic)
         return [
             Record(
                 *(topic, 0, 0, self.clock(), row["key"], row["value"]),
@@ -114,17 +115,19 @@ async def tocsin(year: str) -> AsyncIterator[Tocsin]:
             await database.close()
 
 
-async def work_for_a_day(system: Tocsin) -> None:
-    """Every function that has SQL runs at least once."""
+async def run_all_sql(system: Tocsin) -> None:
+    """Run every function that has SQL at least once."""
     for topic in (intake.TOPIC, triage.TOPIC, escalation.TOPIC):
-        await system.told(topic)  # what another day has left
-    told = {intake.TOPIC: await _intake_works(system)}
-    await _triage_works(system, told[intake.TOPIC])
-    told[triage.TOPIC] = await system.told(triage.TOPIC)
-    told[escalation.TOPIC] = await _escalation_works(system, told[triage.TOPIC])
+        await system.take_outbox(topic)  # left by an earlier day
+    records = {intake.TOPIC: await _intake_works(system)}
+    await _triage_works(system, records[intake.TOPIC])
+    records[triage.TOPIC] = await system.take_outbox(triage.TOPIC)
+    records[escalation.TOPIC] = await _escalation_works(system, records[triage.TOPIC])
     handlers = _intake_of(system)
-    await system.consume("intake", escalation.TOPIC, handlers.on_escalation, told[escalation.TOPIC])
-    await _reporting_works(system, told)
+    await system.consume(
+        "intake", escalation.TOPIC, handlers.on_escalation, records[escalation.TOPIC]
+    )
+    await _reporting_works(system, records)
     for service in many_rows.SERVICES:
         await _relay_works(system, service)
 
@@ -150,7 +153,7 @@ async def _intake_works(system: Tocsin) -> list[Record]:
     for signals in (opening, opening, joining, ending, others, [{"no": "signal"}]):
         records = [Record(SIGNALS, 0, 0, now, None, orjson.dumps(signal)) for signal in signals]
         await system.consume("intake", SIGNALS, handlers.on_signals, records)
-    told = await system.told(intake.TOPIC)
+    published = await system.take_outbox(intake.TOPIC)
     system.clock.jump(hours=2)
     await _timers_work(system, "intake", handlers.fire)
     with system.plans.during("intake forgets"):
@@ -165,7 +168,7 @@ async def _intake_works(system: Tocsin) -> list[Record]:
         async with database.transaction() as connection:
             for stored in await intake_store.list_keys(connection):
                 await intake_store.delete_key(connection, stored.key_id)
-    return told
+    return published
 
 
 async def _timers_work(system: Tocsin, service: str, fire: timers.Fire) -> None:
@@ -178,8 +181,11 @@ async def _timers_work(system: Tocsin, service: str, fire: timers.Fire) -> None:
 
 
 async def _triage_works(system: Tocsin, records: Sequence[Record]) -> None:
-    services = f"checkout: {{team: payments, tier: 1}}, {system.canary}: {{team: payments, tier: 1, synthetic: true}}"
-    catalogue = read_catalogue(f"{{default_team: platform, services: {{{services}}}}}".encode())
+    services = {
+        "checkout": {"team": "payments", "tier": 1},
+        system.canary: {"team": "payments", "tier": 1, "synthetic": True},
+    }
+    catalogue = read_catalogue(orjson.dumps({"default_team": "platform", "services": services}))
     handlers = Triage(lambda: catalogue, system.clock)
     await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
     await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
@@ -199,9 +205,11 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
         Wake(database.dsn, "escalation"),
     )
     await system.consume("escalation", triage.TOPIC, world.handlers.on_triage, records)
-    told = await system.told(escalation.TOPIC)
-    numbers = [orjson.loads(record.value or b"")["data"]["response"]["number"] for record in told]
-    incidents = list(dict.fromkeys(zip([record.key for record in told], numbers, strict=True)))
+    published = await system.take_outbox(escalation.TOPIC)
+    numbers = [
+        orjson.loads(record.value or b"")["data"]["response"]["number"] for record in published
+    ]
+    incidents = list(dict.fromkeys(zip([record.key for record in published], numbers, strict=True)))
     assert len(incidents) == BATCH, len(incidents)
     system.clock.jump(minutes=2)
     await _timers_work(system, "escalation", Steps(lambda: teams, system.clock).fire)
@@ -219,7 +227,7 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
             await escalation_store.load_view(connection, second)
     with system.plans.during("systems act"):
         await world.command(*(_order_to_resolve(incident) for incident, _ in others))
-    return told + await system.told(escalation.TOPIC)
+    return published + await system.take_outbox(escalation.TOPIC)
 
 
 def _order_to_resolve(incident: UUID) -> CloudEvent:
@@ -228,8 +236,8 @@ def _order_to_resolve(incident: UUID) -> CloudEvent:
 
 
 async def _sender_works(system: Tocsin, world: World) -> None:
-    """It finds thousands of due pages, of many receivers, whom it does not know: it gives up some
-    hundreds.
+    """Run the sender with thousands of due pages to many unknown receivers until some hundreds have
+    failed.
     """
 
     async def failed() -> int:
@@ -251,15 +259,17 @@ async def _sender_works(system: Tocsin, world: World) -> None:
                 await sender
 
 
-async def _reporting_works(system: Tocsin, told: Mapping[str, Sequence[Record]]) -> None:
+async def _reporting_works(system: Tocsin, by_topic: Mapping[str, Sequence[Record]]) -> None:
     database, handlers = system.databases["reporting"], Reporting(system.clock)
-    for topic, records in told.items():
+    for topic, records in by_topic.items():
         assert topic in PROJECTED
         for _ in ("first", "again"):
             await system.consume("reporting", topic, handlers.record_and_project, records)
     app = build_app(database, system.clock, Live(asyncio.Event(), asyncio.Event()), None)
     async with served(app) as address, aiohttp.ClientSession(address) as session:
-        for task, path in _list_pages(orjson.loads(told[intake.TOPIC][0].value or b"")["subject"]):
+        for task, path in _list_pages(
+            orjson.loads(by_topic[intake.TOPIC][0].value or b"")["subject"]
+        ):
             with system.plans.during(task):
                 async with session.get(path) as answer:
                     assert answer.status == 200, (path, await answer.text())
@@ -269,7 +279,7 @@ async def _reporting_works(system: Tocsin, told: Mapping[str, Sequence[Record]])
 
 
 def _list_pages(incident: str) -> Iterator[tuple[str, str]]:
-    """All that reporting can be asked for, by what it is."""
+    """Every page and API path of reporting, with the task that it belongs to."""
     teams = ("", many_rows.RARE_TEAM, "team-7", "nobody")
     yield from (("board", f"/?team={team}") for team in teams)
     yield from (

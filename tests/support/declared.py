@@ -1,4 +1,4 @@
-"""What left a service beside what is declared: each function says in words what is wrong."""
+"""Compares what services export with what is declared; each function describes the differences."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -17,12 +17,12 @@ _FAMILIES = {"observable counter": "counter", "updowncounter": "gauge"}
 
 
 def metrics_of(service: str) -> set[Metric]:
-    """Those that it has."""
+    """The metrics that a service declares."""
     return set(declarations_of(service).metrics)
 
 
 def declaration_of(span: Exported) -> Span | None:
-    """What it was made from."""
+    """The declaration of a span."""
     of_service = OUR_SPANS[span.service.removeprefix("tocsin-")]
     return next(
         (it for it in of_service if it.name == span.name or _varied(it, span) == span.name), None
@@ -38,7 +38,7 @@ def _varied(declared: Span, span: Exported) -> str:
 
 
 def undeclared_spans(spans: Iterable[Exported]) -> Iterator[str]:
-    """Spans and attributes that stand nowhere."""
+    """Spans and attributes that are not declared."""
     for span in spans:
         declared = declaration_of(span)
         if declared is None:
@@ -51,7 +51,7 @@ def undeclared_spans(spans: Iterable[Exported]) -> Iterator[str]:
 
 
 def missing_spans(spans: Iterable[Exported]) -> set[str]:
-    """Spans that are declared and never came, and attributes that no span of theirs had."""
+    """Declared spans that never came, and declared attributes that none of their spans had."""
     came: dict[Span, set[str]] = {}
     for span in spans:
         if declared := declaration_of(span):
@@ -65,7 +65,7 @@ def missing_spans(spans: Iterable[Exported]) -> set[str]:
 
 
 def undeclared_points(service: str, points: Iterable[Point]) -> Iterator[str]:
-    """Metrics, attributes and values that stand nowhere."""
+    """Metrics, attributes and values that are not declared."""
     declared = {metric.name: metric for metric in metrics_of(service)}
     for point in points:
         metric = declared.get(point.name)
@@ -82,8 +82,8 @@ def undeclared_points(service: str, points: Iterable[Point]) -> Iterator[str]:
 
 
 def missing_metrics(points: Mapping[str, Sequence[Point]]) -> set[str]:
-    """Metrics that a service has by its declaration and never told; counters that never rose at
-    any; attributes that no point of theirs had, but those that tell of a failure.
+    """Declared metrics that a service never exported, counters that never increased anywhere, and
+    declared attributes that no point had (except those of failures).
     """
     ours = {metric for service in SERVICES for metric in metrics_of(service)}
     of = {service: points.get(f"tocsin-{service}", []) for service in SERVICES}
@@ -108,7 +108,7 @@ def missing_metrics(points: Mapping[str, Sequence[Point]]) -> set[str]:
 
 
 def families_of(service: str) -> dict[str, str]:
-    """Names and types of what Prometheus is to find."""
+    """Names and types that Prometheus must find."""
     return {
         metric.prometheus: _FAMILIES.get(metric.instrument, metric.instrument)
         for metric in metrics_of(service)
@@ -116,7 +116,7 @@ def families_of(service: str) -> dict[str, str]:
 
 
 def undeclared_labels(families: Iterable[Family]) -> set[str]:
-    """Labels that stand nowhere, as `metric label`."""
+    """Labels that are not declared, as `metric label`."""
     allowed = {
         metric.prometheus: {
             "le",

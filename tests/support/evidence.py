@@ -1,6 +1,4 @@
-"""What can be seen of a Tocsin from outside once it has come to rest: topics, tables, and what the
-receiver got.
-"""
+"""What is observable of a Tocsin once it is idle: topics, tables, and the pages that arrived."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,7 +27,8 @@ SUBSCRIPTIONS = {
 }
 _TABLES = {
     "signals": "SELECT origin, signal_id, decision, subject::text FROM intake.signals",
-    "intake": "SELECT incident_id::text AS id, status, sequence, signal_count FROM intake.incidents",
+    "intake": "SELECT incident_id::text AS id, status, sequence, signal_count"
+    " FROM intake.incidents",
     "triage": "SELECT incident_id::text AS id, sequence, intake_sequence FROM triage.incidents",
     "escalation": "SELECT id::text, status, sequence, state FROM escalation.incidents",
     "deliveries": "SELECT *, incident_id::text AS incident FROM escalation.deliveries",
@@ -38,14 +37,21 @@ _TABLES = {
     "timeline": "SELECT incident_id::text AS id, producer, sequence FROM reporting.timeline",
     "audit": 'SELECT topic, "partition", "offset", value FROM reporting.audit',
 }
+_DUE = {
+    "pending updates": "SELECT count(*) FROM intake.incidents"
+    " WHERE held_back AND status = 'open' AND $1 > told_at",
+    "pages": "SELECT count(*) FROM escalation.deliveries"
+    " WHERE status ~ 'pending|sending' AND due_at < $1",
+    "timers": "SELECT count(*) FROM escalation.timers WHERE due_at < $1",
+}
 Row = Any
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that can be seen when nothing moves any more. `records` are by topic without prefix,
-    repeats included.
+    """Everything observable once the system is idle. `records` are by topic without prefix, repeats
+    included.
     """
 
     records: dict[str, list[Record]]
@@ -55,7 +61,7 @@ class Evidence:
     pages: Sequence[Received]
 
     def events(self, topic: str) -> list[dict[str, Any]]:
-        """The events of a topic, each once however often it was published."""
+        """The events of a topic, each once, however often it was published."""
         return list(
             {
                 event["id"]: event
@@ -69,7 +75,7 @@ class Evidence:
 
 
 class Checker:
-    """Looks at one installation."""
+    """Observes one installation."""
 
     def __init__(
         self, consumer: AIOKafkaConsumer, connection: Connection, database: str, prefix: str
@@ -81,7 +87,7 @@ class Checker:
         self._records: dict[str, list[Record]] = {topic.name: [] for topic in TOPICS}
 
     async def settled(self) -> Truth:
-        """Whether nothing moves: all is published, read by everybody, and no page or timer is due
+        """Whether the system is idle: everything is published and read, and no page or timer is due
         within a minute.
         """
         await self._read()
@@ -98,11 +104,7 @@ class Checker:
             if count
         }
         soon = datetime.now(UTC) + timedelta(minutes=1)
-        for what, query in {
-            "held back": "SELECT count(*) FROM intake.incidents WHERE held_back AND status = 'open' AND $1 > told_at",
-            "pages": "SELECT count(*) FROM escalation.deliveries WHERE status ~ 'pending|sending' AND due_at < $1",
-            "timers": "SELECT count(*) FROM escalation.timers WHERE due_at < $1",
-        }.items():
+        for what, query in _DUE.items():
             if count := await self._connection.fetchval(query, soon):
                 busy[what] = count
         await self._read()
@@ -111,7 +113,7 @@ class Checker:
         return Truth(not busy, str(busy))
 
     async def evidence(self, pages: Sequence[Received]) -> Evidence:
-        """Everything, once it has settled."""
+        """Collect all evidence; call it once the system has settled."""
         await self._read()
         tables = {name: await self._connection.fetch(query) for name, query in _TABLES.items()}
         return Evidence(

@@ -1,4 +1,4 @@
-"""Applications served for real on loopback, inside the test's own loop."""
+"""Applications served on loopback in the test's own event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from shared.http.protocol import BoundedHttp
 
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[str]:
-    """Base address of the application, for as long as the block lasts."""
+    """Serve an application inside the block; yields its base URL."""
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -42,8 +42,8 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def listening(app: web.Application) -> AsyncIterator[str]:
-    """Base address of the other side: receivers and backends that services call, on a port of their
-    own.
+    """Serve the remote side inside the block (receivers and backends that services call); yields
+    its base URL.
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

@@ -1,4 +1,4 @@
-"""A real trace backend: Jaeger with its spans in memory, listening on loopback alone."""
+"""A real trace backend: Jaeger with spans in memory, listening on loopback only."""
 
 import hashlib
 import os
@@ -46,7 +46,9 @@ Json = dict[str, Any]
 
 
 def executable() -> Path | None:
-    """What TOCSIN_TEST_JAEGER names, what `tests/jaeger/build` built, or the `jaeger` on PATH."""
+    """The path in TOCSIN_TEST_JAEGER, the one built by `tests/jaeger/build`, or `jaeger` on
+    PATH.
+    """
     if given := os.environ.get("TOCSIN_TEST_JAEGER"):
         return Path(given)
     version = hashlib.sha256((_CHECKOUT / "tests/jaeger/go.sum").read_bytes()).hexdigest()[:16]
@@ -57,21 +59,21 @@ def executable() -> Path | None:
 
 @dataclass
 class Jaeger:
-    """A backend that runs. `otlp` is for OTEL_EXPORTER_OTLP_ENDPOINT, `query` the base of its query
-    API.
+    """A running backend. `otlp` is for OTEL_EXPORTER_OTLP_ENDPOINT, `query` the base URL of its
+    query API.
     """
 
     otlp: str
     query: str
     http: aiohttp.ClientSession
 
-    async def trace(self, trace_id: str) -> list["Told"]:
-        """The spans of a trace as they are there now."""
+    async def trace(self, trace_id: str) -> list["JaegerSpan"]:
+        """The spans of a trace that have arrived."""
         async with self.http.get(f"{self.query}/api/traces/{trace_id}") as answer:
             return _read(await answer.json()) if answer.status == 200 else []
 
-    async def find(self, service: str, name: str) -> list["Told"]:
-        """The spans of that name, and all others of their traces."""
+    async def find(self, service: str, name: str) -> list["JaegerSpan"]:
+        """The spans with this name, and all other spans of their traces."""
         wanted = {"service": service, "operation": name, "limit": "1000", "lookback": "1h"}
         async with self.http.get(f"{self.query}/api/traces", params=wanted) as answer:
             assert answer.status == 200, await answer.text()
@@ -80,7 +82,7 @@ class Jaeger:
             ]
 
     async def answers(self) -> bool:
-        """Whether its query API does."""
+        """Whether its query API answers."""
         try:
             async with self.http.get(f"{self.query}/api/services") as answer:
                 return answer.status == 200
@@ -89,8 +91,8 @@ class Jaeger:
 
 
 @dataclass(frozen=True)
-class Told:
-    """One span; `links` are trace ids, `start` is in seconds since 1970."""
+class JaegerSpan:
+    """A span as Jaeger returns it; `links` are trace ids, `start` is in seconds since 1970."""
 
     label: str
     trace_id: str
@@ -100,18 +102,18 @@ class Told:
     start: float
 
 
-def _read(answer: Json) -> list[Told]:
+def _read(answer: Json) -> list[JaegerSpan]:
     return [_tell(span, trace["processes"]) for trace in answer["data"] for span in trace["spans"]]
 
 
-def _tell(span: Json, processes: Json) -> Told:
+def _tell(span: Json, processes: Json) -> JaegerSpan:
     references = span["references"]
     parents = [
         r["spanID"]
         for r in references
         if r["refType"] == "CHILD_OF" and r["traceID"] == span["traceID"]
     ]
-    return Told(
+    return JaegerSpan(
         label=f"{processes[span['processID']]['serviceName']}:{span['operationName']}",
         trace_id=span["traceID"],
         span_id=span["spanID"],
@@ -121,9 +123,9 @@ def _tell(span: Json, processes: Json) -> Told:
     )
 
 
-def edges(spans: list[Told]) -> set[tuple[str, str]]:
-    """Which span hangs from which, by label; from "" the one that begins, from "?" one whose parent
-    is not there.
+def edges(spans: list[JaegerSpan]) -> set[tuple[str, str]]:
+    """The edges (parent, child) of a trace by label: parent "" for a root, "?" when the parent is
+    missing.
     """
     labels = {"": ""} | {span.span_id: span.label for span in spans}
     return {(labels.get(span.parent_id, "?"), span.label) for span in spans}
@@ -131,11 +133,11 @@ def edges(spans: list[Told]) -> set[tuple[str, str]]:
 
 @asynccontextmanager
 async def jaeger(folder: Path) -> AsyncIterator[Jaeger]:
-    """A fresh backend; skips the test where there is none to run, if none was asked for."""
+    """A new backend. Skips the test when there is no executable, unless one was required."""
     program = executable()
     if program is None:
         pytest.skip(
-            "no jaeger: build it with tests/jaeger/build (needs Go), or have `jaeger`, version 2, on PATH"
+            "no jaeger: build it with tests/jaeger/build (needs Go) or put `jaeger` 2 on PATH"
         )
     query, grpc, otlp = choose(3)
     config = folder / "jaeger.yaml"
@@ -159,7 +161,7 @@ async def jaeger(folder: Path) -> AsyncIterator[Jaeger]:
 
 @contextmanager
 def publishing(otlp: str, service: str, name: str) -> Iterator[str]:
-    """A span of another system, exported when the block ends; gives its traceparent."""
+    """A span of another system, exported when the block ends; yields its traceparent."""
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     provider.add_span_processor(
         SimpleSpanProcessor(OTLPSpanExporter(f"{otlp}/v1/traces", timeout=10))

@@ -1,6 +1,4 @@
-"""A local stack in a folder of its own, used as a newcomer does: by its command line and its
-addresses.
-"""
+"""A local stack in its own folder, used as a newcomer does: by its commands and addresses."""
 
 import json
 import os
@@ -16,31 +14,46 @@ from typing import Any
 
 import pytest
 
+from deploy.local.paths import CHECKOUT
 from deploy.local.postgres import Postgres, lasting_home
 
 
 class Stack:
-    """A stack in a folder of its own, used by its command line and its addresses."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
         self.env = {**kept, "TOCSIN_LOCAL_DIR": str(folder), "COLUMNS": "200"}
 
+    def shell(self, commands: str) -> str:
+        """What commands print, run in the checkout. The last one must succeed."""
+        finished = subprocess.run(
+            ["bash", "-c", commands],
+            cwd=CHECKOUT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert finished.returncode == 0, f"{finished.stdout}{finished.stderr}"
+        return finished.stdout
+
     def tocsin(self, *arguments: str, code: int | None = 0) -> str:
-        """What a command prints. It must end with `code`; None takes any. It finds the stack by
-        itself.
+        """What a command prints. It must exit with `code`; None accepts any. It finds the stack
+        by itself.
         """
         command = [sys.executable, "-m", "shared.runtime.cli", *arguments]
-        done = subprocess.run(
-            command, env=self.env, capture_output=True, text=True, timeout=120, check=False
+        finished = subprocess.run(
+            command, env=self.env, capture_output=True, text=True, timeout=300, check=False
         )
-        assert code in (None, done.returncode), f"{arguments}: {done.stdout}{done.stderr}"
-        return done.stdout
+        assert code in (None, finished.returncode), (
+            f"{arguments}: {finished.stdout}{finished.stderr}"
+        )
+        return finished.stdout
 
     @property
     def variables(self) -> dict[str, str]:
-        """What `set -a; . .local/env` brings."""
+        """The variables of `.local/env`."""
         file = self.folder / "env"
         return (
             dict(word.split("=", 1) for word in shlex.split(file.read_text()))
@@ -89,7 +102,7 @@ class Stack:
 
 @contextmanager
 def own_stack(folder: Path) -> Iterator[Stack]:
-    """A stack that nothing was started of yet; whatever was is stopped and removed after the block."""
+    """A stack that was never started; it is stopped and removed after the block."""
     stack = Stack(folder / "local")
     try:
         yield stack

@@ -1,5 +1,5 @@
-"""Receivers that do what no receiver should: bare sockets that hang, drip, break off or talk
-nonsense.
+"""Receivers that misbehave: bare sockets that hang, send byte by byte, close early or send
+garbage.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ _ID = re.compile(rb"webhook-id: *(\S+)", re.I)
 _PAUSE_SECONDS = 0.05
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
-"""What a receiver does once it has read a request; the connection is cut when it returns."""
+"""What a receiver does after it has read a request; the connection is closed when it returns."""
 
 
 @dataclass
 class Misbehaving:
-    """A receiver of webhooks. `keys` are the webhook ids that have reached it, `open` how many
-    requests it holds. One that does not read behaves at once, as protocols want it in which the
-    server speaks first.
+    """A misbehaving webhook receiver. `keys` are the webhook ids that have arrived, `open` the
+    number of open requests. If it does not read, it acts at once, as in protocols where the server
+    speaks first.
     """
 
     behaviour: Behaviour
@@ -33,7 +33,7 @@ class Misbehaving:
     most_open: int = 0
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Handle one connection."""
         with suppress(OSError, asyncio.IncompleteReadError):
             if self.reads:
                 await self._read(reader)
@@ -61,7 +61,7 @@ class Misbehaving:
 async def misbehaving(
     behaviour: Behaviour, tls: ssl.SSLContext | None = None, *, reads: bool = True
 ) -> AsyncIterator[Misbehaving]:
-    """Listens on loopback inside the block."""
+    """Listen on loopback inside the block."""
     receiver = Misbehaving(behaviour, reads)
     connections: set[asyncio.Task[None]] = set()
 
@@ -70,7 +70,7 @@ async def misbehaving(
         assert task
         connections.add(task)
         task.add_done_callback(connections.discard)
-        with suppress(asyncio.CancelledError):  # told to stop by the block alone
+        with suppress(asyncio.CancelledError):  # cancelled only by the end of the block
             await receiver.take(reader, writer)
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
@@ -86,16 +86,16 @@ async def misbehaving(
 
 
 async def hang(_: asyncio.StreamWriter) -> None:
-    """Say nothing, for ever."""
+    """Never answer."""
     await asyncio.Event().wait()
 
 
-async def cut(_: asyncio.StreamWriter) -> None:
-    """Break off at once."""
+async def disconnect(_: asyncio.StreamWriter) -> None:
+    """Close the connection at once."""
 
 
 def says(*parts: bytes) -> Behaviour:
-    """Write this, then break off."""
+    """Write these bytes, then close."""
 
     async def say(writer: asyncio.StreamWriter) -> None:
         for part in parts:
@@ -106,7 +106,7 @@ def says(*parts: bytes) -> Behaviour:
 
 
 def drips(text: bytes) -> Behaviour:
-    """Write a byte at a time, so slowly that it never ends."""
+    """Write these bytes one at a time, so slowly that it never ends."""
 
     async def drip(writer: asyncio.StreamWriter) -> None:
         for byte in text:
@@ -119,7 +119,7 @@ def drips(text: bytes) -> Behaviour:
 
 
 def then_drips(head: bytes) -> Behaviour:
-    """Write the head at once and a body that never ends, a byte at a time."""
+    """Write the head at once, and an endless body one byte at a time."""
 
     async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -132,7 +132,7 @@ def then_drips(head: bytes) -> Behaviour:
 
 
 def floods(head: bytes, chunk: bytes) -> Behaviour:
-    """Write the head, then the chunk for as long as anybody takes it."""
+    """Write the head, then the chunk for as long as the client reads."""
 
     async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(head)

@@ -1,4 +1,4 @@
-"""A telemetry backend inside the test: takes OTLP over HTTP, and tells which span hangs from which."""
+"""A telemetry backend inside the test: accepts OTLP over HTTP and returns edges between spans."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ _KIND = len("SPAN_KIND_")
 
 @dataclass(frozen=True)
 class Exported:
-    """One span as it left its process. Ids are hexadecimal; `links` are (trace id, span id)."""
+    """A span as exported. Ids are hexadecimal; `links` are (trace id, span id)."""
 
     service: str
     name: str
@@ -33,13 +33,13 @@ class Exported:
 
     @property
     def label(self) -> str:
-        """`service:name`, as edges name it."""
+        """`service:name`, as `edges` returns it."""
         return f"{self.service}:{self.name}"
 
 
 @dataclass(frozen=True)
 class Point:
-    """One series of a metric, as it left its process last; the value of a histogram is its count."""
+    """The last exported point of one series; the value of a histogram is its count."""
 
     service: str
     name: str
@@ -51,9 +51,9 @@ class Point:
 
 @dataclass
 class Backend:
-    """What arrived so far; of each service's metrics what came last.
+    """All spans that arrived, and the newest points of each service's metrics.
 
-    `bodies` are the requests' exact bytes, for whoever looks for what must not be in them.
+    `bodies` are the requests' bytes, to search for data that must not be in them.
     """
 
     spans: list[Exported] = field(default_factory=list)
@@ -66,9 +66,8 @@ class Backend:
         return [span for span in self.spans if span.trace_id == trace_id]
 
     def edges(self, trace_id: str, outside: Mapping[str, str]) -> set[tuple[str, str]]:
-        """Which span hangs from which, by label. `outside` gives the names of spans that others
-        made, by their ids. A span without a parent hangs from "", one whose parent never arrived
-        from "?".
+        """The edges (parent, child) of a trace by label. `outside` names spans of other systems by
+        their ids. The parent is "" for a root and "?" when it never arrived.
         """
         spans = self.trace(trace_id)
         labels = {"": ""} | {span.span_id: span.label for span in spans} | dict(outside)
@@ -122,7 +121,7 @@ def _read_metrics(group: ResourceMetrics) -> Iterator[Point]:
 
 
 def _data(metric: Metric) -> tuple[str, Any]:
-    """The kind, as OTLP has it, with sums told apart."""
+    """The points of a metric and its instrument; counters and other sums are distinguished."""
     kind = metric.WhichOneof("data") or ""
     data = getattr(metric, kind)
     return ("counter" if data.is_monotonic else "updowncounter") if kind == "sum" else kind, data

@@ -1,6 +1,4 @@
-"""The facts of one outage, as intake, triage and escalation tell it. For readers of facts; nothing
-here decides.
-"""
+"""The facts of one outage, as intake, triage and escalation publish them, for tests of readers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,8 +16,8 @@ OPENED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 
 @dataclass
 class Outage:
-    """An incident of a service, opened at `opened`. Each method is one fact, told `minutes` after
-    that.
+    """An incident of a service, opened at `opened`. Each method is one fact, published `minutes`
+    later.
     """
 
     number: int = 1042
@@ -38,32 +36,32 @@ class Outage:
     _response: dict[str, Any] = field(default_factory=dict)
 
     def reported(self, minutes: float = 0) -> Event:
-        """A signal opened it."""
+        """A signal opened the incident."""
         return self._event(intake.IncidentReported(incident=self._incident()), minutes)
 
     def updated(self, minutes: float, signals: int = 40) -> Event:
-        """More signals came."""
+        """More signals joined."""
         self._signals = signals
         return self._event(
             intake.IncidentUpdated(incident=self._incident(), changed=["signal_count"]), minutes
         )
 
     def cleared(self, minutes: float) -> Event:
-        """The source says that it is over."""
+        """The alert has resolved at its source."""
         self._cleared = self.opened + timedelta(minutes=minutes)
         fact = intake.IncidentCleared(incident=self._incident(), reason="resolved at the source")
         return self._event(fact, minutes)
 
     def triaged(self, minutes: float = 0.01) -> Event:
-        """It has a priority and an owner."""
+        """Triage assigned a priority and an owner."""
         return self._event(triage.IncidentTriaged(triage=self._triage()), minutes)
 
     def confirmed(self, minutes: float) -> Event:
-        """Triage looked again."""
+        """Triage was repeated with the same result."""
         return self._event(triage.TriageConfirmed(triage=self._triage()), minutes)
 
     def started(self, minutes: float = 0.02) -> Event:
-        """Somebody has to act."""
+        """The response started."""
         plan = [
             "step 1: schedule payments-primary; then 15 s to acknowledge",
             "step 2: user ben; then 15 s",
@@ -73,7 +71,7 @@ class Outage:
         )
 
     def escalated(self, minutes: float, step: int, user: str) -> Event:
-        """A step of the policy began."""
+        """A step of the policy started."""
         waiting = (
             f"{user} to acknowledge; step {step + 1} of round 1 begins at 2026-03-03 10:15:00Z"
         )
@@ -85,7 +83,7 @@ class Outage:
     def paged(
         self, minutes: float, user: str = "ana", method: str = "webhook", step: int = 1
     ) -> Event:
-        """The page arrived."""
+        """A page was delivered."""
         sent_at = self.opened + timedelta(minutes=minutes)
         page = self._page(user, method, step)
         return self._event(
@@ -95,7 +93,7 @@ class Outage:
     def page_failed(
         self, minutes: float, user: str = "ana", method: str = "webhook", final: bool = False
     ) -> Event:
-        """The page did not arrive."""
+        """A page failed."""
         page = self._page(user, method, 1)
         fact = escalation.PageFailed(
             response=self._state(), page=page, error="HTTP 500", final=final
@@ -103,7 +101,7 @@ class Outage:
         return self._event(fact, minutes)
 
     def acknowledged(self, minutes: float, by: str = "Ana") -> Event:
-        """A responder took it."""
+        """A responder acknowledged."""
         at = self.opened + timedelta(minutes=minutes)
         response = self._state(
             status="acknowledged", acknowledged_at=at, acknowledged_by=by, waiting_on=by
@@ -201,7 +199,8 @@ class Outage:
                 "round": 1,
                 "attempts": 1,
                 "why": [
-                    f"step {step} of policy payments, round 1: schedule payments-primary, on call Tue 09:00 - Wed 09:00"
+                    f"step {step} of policy payments, round 1: "
+                    "schedule payments-primary, on call Tue 09:00 - Wed 09:00"
                 ],
             }
         )

@@ -1,5 +1,5 @@
-"""The plans by which a service's statements really run: Postgres tells them, with what each node
-read.
+"""The plans with which a service's statements really run, as Postgres reports them (auto_explain),
+with the rows that each node read.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from shared.postgres.database import Database
 from tests.support.stack import name_of
 
 BIG = 10_000
-"""Rows of a table that may not be read from end to end, and of a set that may not be sorted."""
+"""Rows from which a table must not be scanned and a set must not be sorted."""
 
 _SETTINGS = {
     "session_preload_libraries": "auto_explain",
@@ -31,8 +31,8 @@ _SETTINGS = {
 }
 
 
-async def tell_plans(admin_dsn: str, plan_cache_mode: str) -> None:
-    """Let every new session of the database tell its plans, made in the given way. Needs a
+async def report_plans(admin_dsn: str, plan_cache_mode: str) -> None:
+    """Make every new session of the database report its plans, in this plan cache mode. Needs a
     superuser's DSN.
     """
     connection: Connection = await asyncpg.connect(admin_dsn)
@@ -44,11 +44,12 @@ async def tell_plans(admin_dsn: str, plan_cache_mode: str) -> None:
 
 
 async def list_big_tables(admin_dsn: str) -> set[tuple[str, str]]:
-    """(schema, table) of those that hold more than BIG rows."""
+    """(schema, table) of tables with more than BIG rows."""
     connection: Connection = await asyncpg.connect(admin_dsn)
     try:
         rows = await connection.fetch(
-            "SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind = 'r' AND reltuples > $1",
+            "SELECT relnamespace::regnamespace::text, relname FROM pg_class"
+            " WHERE relkind = 'r' AND reltuples > $1",
             BIG,
         )
         return {(row[0], row[1]) for row in rows}
@@ -58,7 +59,7 @@ async def list_big_tables(admin_dsn: str) -> set[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one statement ran. `task` is what the test did then."""
+    """How one statement ran; `task` is what the test was doing."""
 
     task: str
     statement: str
@@ -74,13 +75,13 @@ class Plan:
             waiting += node.get("Plans", [])
 
     def scanned(self) -> set[str]:
-        """The tables that were read from end to end, or would have been."""
+        """Tables that were scanned sequentially, or would have been."""
         return {
             node["Relation Name"] for node in self.nodes() if node["Node Type"].endswith("Seq Scan")
         }
 
     def rows_read(self) -> int:
-        """Rows that were looked at in tables and indexes, those that were looked at in vain too."""
+        """Rows read from tables and indexes, including those that were filtered out."""
         return sum(
             _looked_at(node)
             for node in self.nodes()
@@ -109,30 +110,30 @@ def _looked_at(node: dict[str, Any]) -> int:
 
 @dataclass
 class Plans:
-    """What was heard of any number of databases."""
+    """The plans of any number of databases."""
 
-    heard: list[Plan] = field(default_factory=list)
+    collected: list[Plan] = field(default_factory=list)
     task: str = ""
 
     @contextmanager
     def during(self, task: str) -> Iterator[None]:
-        """Name what is done in the block."""
+        """Label the plans of the block with this task."""
         self.task = task
         yield
 
-    def hear(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
-        """Take a message of a session, if it is a plan."""
+    def collect(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
+        """Add a server message if it is a plan."""
         head, _, document = message.as_dict()["message"].partition("plan:\n")
         if document:
             plan = orjson.loads(document)
             milliseconds = float(head.split()[1])
-            self.heard.append(
+            self.collected.append(
                 Plan(self.task, " ".join(plan["Query Text"].split()), plan["Plan"], milliseconds)
             )
 
 
 class WatchedDatabase(Database):
-    """A database whose statements are heard."""
+    """A database whose plans are collected."""
 
     def __init__(self, dsn: str, plans: Plans) -> None:
         super().__init__(dsn)
@@ -140,19 +141,19 @@ class WatchedDatabase(Database):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A pooled connection that is listened to."""
+        """A pooled connection whose plans are collected."""
         async with super().connection() as connection:
-            connection.add_log_listener(self._plans.hear)
+            connection.add_log_listener(self._plans.collect)
             try:
                 yield connection
             finally:
                 await asyncio.sleep(0)  # listeners are called by the loop, not by the connection
-                connection.remove_log_listener(self._plans.hear)
+                connection.remove_log_listener(self._plans.collect)
 
 
 @contextmanager
-def calls_noted(wanted: Sequence[CodeType]) -> Iterator[set[CodeType]]:
-    """Which of the functions are called inside the block."""
+def recorded_calls(wanted: Sequence[CodeType]) -> Iterator[set[CodeType]]:
+    """The functions among these that are called inside the block."""
     seen: set[CodeType] = set()
     looked_for = set(wanted)
 

@@ -1,4 +1,6 @@
-"""Reads PromQL: what an expression names that Tocsin does not expose, and which series it takes."""
+"""Analyses PromQL: names in an expression that Tocsin does not expose, and the series that it
+selects.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -30,10 +32,7 @@ from shared.telemetry.metrics import Metric
 
 SCRAPED = tuple(declared.service for declared in all_declarations())
 LATE_ONLY = _LATE_ONLY
-_ON_TARGETS = {
-    "job",
-    "instance",
-}  # Prometheus puts them on all that it scrapes, and on `up`, which is its own
+_ON_TARGETS = {"job", "instance"}  # added by Prometheus to all that it scrapes, and to `up`
 _NONE: set[str] = set()
 _SERIES = {
     "counter": {"_total": _NONE},
@@ -66,13 +65,13 @@ def _values() -> dict[str, set[str]]:
 LABELS = {"up": _ON_TARGETS} | {
     name: labels for metric in declared_metrics() for name, labels in _labels(metric).items()
 }
-"""By the names that Prometheus finds."""
+"""Labels by the name of the series in Prometheus."""
 VALUES = _values()
-"""What labels can be, those that an expression may ask for."""
+"""Possible values of labels."""
 
 
 class Sample(NamedTuple):
-    """As Prometheus stores it."""
+    """A sample as Prometheus stores it."""
 
     name: str
     labels: dict[str, str]
@@ -80,22 +79,22 @@ class Sample(NamedTuple):
 
 
 def selectors(node: Expr) -> list[VectorSelector]:
-    """All that stand in it."""
+    """All vector selectors of an expression."""
     found: list[VectorSelector] = []
 
-    def look(part: Expr) -> None:
+    def visit(part: Expr) -> None:
         if isinstance(part, VectorSelector):
             found.append(part)
 
-    walk(node, look)
+    walk(node, visit)
     return found
 
 
 def unknown(text: str) -> list[str]:
-    """What an expression names and nobody exposes, in words. ValueError when it is no PromQL."""
+    """Descriptions of names that nobody exposes. ValueError when the text is no PromQL."""
     wrong: list[str] = []
 
-    def look(part: Expr) -> None:
+    def visit(part: Expr) -> None:
         if isinstance(part, VectorSelector):
             wrong.extend(_not_exposed(part))
         elif isinstance(part, AggregateExpr) and part.modifier:
@@ -103,7 +102,7 @@ def unknown(text: str) -> list[str]:
         elif isinstance(part, BinaryExpr) and part.modifier and part.modifier.matching:
             wrong.extend(_not_had(part, part.modifier.matching.labels))
 
-    walk(parse(text), look)
+    walk(parse(text), visit)
     return wrong
 
 
@@ -126,7 +125,7 @@ def _not_had(node: Expr, labels: Iterable[str]) -> Iterator[str]:
 
 
 def _alternatives(matcher: Matcher) -> list[str]:
-    """Patterns, each of which has to be good for something: `a|b`, and `x(a|b)`."""
+    """The alternatives of a pattern, each of which must match something: `a|b`, and `x(a|b)`."""
     if matcher.op in (MatchOp.Equal, MatchOp.NotEqual):
         return [re.escape(matcher.value)]
     if grouped := re.fullmatch(r"(.*)\((.*)\)", matcher.value):
@@ -139,7 +138,7 @@ def _ever(label: str, pattern: str) -> bool:
 
 
 def labels_left(node: Expr) -> set[str]:
-    """Those that the result of an expression has."""
+    """The labels of an expression's result."""
     match node:
         case AggregateExpr(modifier=None):
             return set()
@@ -167,7 +166,7 @@ def labels_left(node: Expr) -> set[str]:
 
 
 def taken(selector: VectorSelector, samples: Iterable[Sample]) -> list[float]:
-    """Values of the series that a selector takes."""
+    """Values of the series that a selector selects."""
     of_name = (sample for sample in samples if sample.name == selector.name)
     return [
         sample.value

@@ -1,4 +1,4 @@
-"""What intake hears from escalation."""
+"""Resolutions as intake reads them from escalation."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from shared.kafka.record import Record
 
 
 def resolution(incident_id: UUID, number: int, seen: int, at: datetime) -> Record:
-    """A person resolved the incident, having seen event `seen` of it."""
+    """A person resolved the incident, having seen intake's event `seen`."""
     response = Response(
         incident_id=incident_id,
         number=number,

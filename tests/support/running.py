@@ -19,7 +19,7 @@ from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
 from tests.support.http import listening
 from tests.support.settings import service_settings, write_policy
-from tests.support.stack import runtime_dsn
+from tests.support.stack import PATIENCE_SECONDS, runtime_dsn
 from tests.support.version import THIS, Version, inherited
 
 SERVICES = ("intake", "triage", "escalation", "reporting")
@@ -32,7 +32,9 @@ _SECRETS = {
 }
 
 
-async def eventually(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
+async def eventually(
+    what: str, check: Callable[[], Awaitable[Any]], seconds: float = PATIENCE_SECONDS
+) -> Any:
     """The first truthy result of `check`; fails with `what` when there is none in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
@@ -140,7 +142,7 @@ class Running:
     async def ready(self, *services: str) -> None:
         """Wait until services say that they are ready."""
         for service in services or SERVICES:
-            await eventually(f"{service} ready", partial(self._is_ready, service), 60)
+            await eventually(f"{service} ready", partial(self._is_ready, service))
 
     async def _is_ready(self, service: str) -> Truth:
         log = self.logs / f"{service}.log"

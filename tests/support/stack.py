@@ -1,5 +1,5 @@
-"""One real Kafka and one real PostgreSQL for the whole test run, or those that the environment
-points at.
+"""One Kafka and one PostgreSQL server for the whole test run, or those that the environment
+names.
 """
 
 import asyncio
@@ -23,18 +23,23 @@ from deploy.local.paths import JARS
 from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
 from shared.postgres.migrate import migrate
 
+PATIENCE_SECONDS = 120.0
+"""How long tests wait for a condition: long enough for a busy machine, free for tests that pass."""
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Return as soon as the condition holds; fail the test when it does not come to pass."""
+
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Return when the condition holds; fail the test when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert time.monotonic() < deadline, f"condition not met within {seconds:g} s"
         time.sleep(0.02)
 
 
 @contextmanager
 def kafka_server() -> Iterator[str]:
-    """Bootstrap address of a broker: TOCSIN_TEST_KAFKA, or a fresh one that ends with the block."""
+    """Bootstrap address of a broker: TOCSIN_TEST_KAFKA, or a new one that is stopped after the
+    block.
+    """
     if given := os.environ.get("TOCSIN_TEST_KAFKA"):
         yield given
         return
@@ -50,8 +55,8 @@ def kafka_server() -> Iterator[str]:
 
 @contextmanager
 def postgres_server(settings: Mapping[str, str] = THROWAWAY) -> Iterator[str]:
-    """Admin DSN of a server: TOCSIN_TEST_POSTGRES (a superuser's), or a fresh one that ends with
-    the block.
+    """Admin DSN of a server: TOCSIN_TEST_POSTGRES (a superuser's), or a new one that is stopped
+    after the block.
     """
     if given := os.environ.get("TOCSIN_TEST_POSTGRES"):
         yield given
@@ -96,7 +101,7 @@ async def new_database(admin_dsn: str, options: str = "") -> str:
 
 
 async def drop_database(admin_dsn: str, name: str) -> None:
-    """Remove a database, whoever still uses it."""
+    """Drop a database, closing its connections."""
     await _execute(admin_dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
@@ -106,7 +111,7 @@ def on_database(dsn: str, name: str) -> str:
 
 
 def runtime_dsn(admin_dsn: str, service: str) -> str:
-    """The DSN of a service's runtime role for the same database. Tests' servers ask for no
+    """The DSN of a service's runtime role for the same database. The servers of tests need no
     password.
     """
     parts = urlsplit(admin_dsn)
@@ -115,7 +120,7 @@ def runtime_dsn(admin_dsn: str, service: str) -> str:
 
 
 def name_of(dsn: str) -> str:
-    """The database that a DSN names."""
+    """The name of the database in a DSN."""
     return urlsplit(dsn).path.removeprefix("/")
 
 

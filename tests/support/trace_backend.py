@@ -1,4 +1,4 @@
-"""Query APIs as Jaeger has them, that answer what a test says."""
+"""Fake trace backends with Jaeger's query API."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,8 +15,8 @@ Json = dict[str, Any]
 
 @dataclass
 class TraceBackend:
-    """Tells `answer` of every trace: a document, or a handler. `asked` has the ids of the traces
-    that were wanted.
+    """Returns `answer` (a document or a handler) for every trace. `asked` are the trace ids of the
+    requests.
     """
 
     answer: Json | web.Response | Any = None
@@ -42,16 +42,16 @@ async def trace_backend() -> AsyncIterator[TraceBackend]:
 
 
 def trace_document(*spans: Json) -> Json:
-    """The answer for one trace. Every span names its `service`."""
+    """The response for one trace. Every span names its `service`."""
     services = list(dict.fromkeys(span["service"] for span in spans))
-    told = [{key: value for key, value in span.items() if key != "service"} for span in spans]
-    for span, one in zip(spans, told, strict=True):
+    listed = [{key: value for key, value in span.items() if key != "service"} for span in spans]
+    for span, one in zip(spans, listed, strict=True):
         one["processID"] = f"p{services.index(span['service'])}"
     processes = {
         f"p{number}": {"serviceName": name, "tags": []} for number, name in enumerate(services)
     }
     return {
-        "data": [{"traceID": "4" * 32, "spans": told, "processes": processes, "warnings": None}]
+        "data": [{"traceID": "4" * 32, "spans": listed, "processes": processes, "warnings": None}]
     }
 
 
@@ -64,7 +64,7 @@ def span_document(
     length: int,
     tags: Mapping[str, Any] | None = None,
 ) -> Json:
-    """A span as Jaeger tells it; `start` and `length` in microseconds."""
+    """A span as Jaeger returns it; `start` and `length` in microseconds."""
     references = (
         [{"refType": "CHILD_OF", "traceID": "4" * 32, "spanID": f"{parent:016x}"}] if parent else []
     )

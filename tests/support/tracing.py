@@ -1,6 +1,4 @@
-"""Incidents whose traces are followed: the policy they page by, those who publish them, and what
-came of them.
-"""
+"""Incidents whose traces are checked: their policy, their publishers and their pages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -39,8 +37,8 @@ CLEARED = {
 async def tocsin(
     kafka: str, database: str, prefix: str, folder: Path, pages: Receiver, **environment: str
 ) -> AsyncIterator[Running]:
-    """Four services that page Anastasia, then Benedict, at `pages`; the time between them is for a
-    test to let pass.
+    """Four services that page Anastasia and then Benedict at `pages`. Steps wait an hour;
+    `let_time_pass` makes them due.
     """
     steps = '{targets: ["user:anastasia"], wait: 1h}', '{targets: ["user:benedict"], wait: 1h}'
     policy = policy_files(pages.url, *steps, update_interval="0s")
@@ -51,7 +49,7 @@ async def tocsin(
 
 
 async def let_time_pass(database: str) -> None:
-    """All that waits for its time is due now, or when escalation runs again."""
+    """Make all timers of escalation due now, or when it runs again."""
     connection = await asyncpg.connect(database)
     try:
         await connection.execute("UPDATE escalation.timers SET due_at = now()")
@@ -68,12 +66,12 @@ class Publisher:
         self._prefix = prefix
 
     async def structured(self, event: dict[str, Any], topic: str = "tocsin.signals.v1") -> None:
-        """All of the event in the value; a trace, if any, as CloudEvents extension."""
+        """Publish in structured mode: a trace, if any, is a CloudEvents extension."""
         await self._producer.send_and_wait(self._prefix + topic, orjson.dumps(event))
 
     async def binary(self, *events: dict[str, Any], traces: list[TraceContext]) -> None:
-        """Attributes in headers, the trace in Kafka's `traceparent`; all in one partition, as fast
-        as it goes.
+        """Publish in binary mode with the trace in Kafka's `traceparent` header; all in one
+        partition, without waiting in between.
         """
         sent = []
         for event, trace in zip(events, traces, strict=True):
@@ -94,7 +92,7 @@ class Publisher:
 
 
 def fault(signal_id: str, key: str, **data: Any) -> dict[str, Any]:
-    """An alert; `key` says which incident it belongs to."""
+    """An alert; alerts with the same `key` belong to one incident."""
     return alert(signal_id, key, summary=SUMMARY, **data)
 
 
@@ -104,7 +102,7 @@ def span_id(position: TraceContext) -> str:
 
 
 async def paged(pages: Receiver, user: str, matches: Callable[[Received], bool]) -> Received:
-    """The first such page to a user, waiting for it."""
+    """Wait for the first matching page to a user."""
 
     async def find() -> Received | None:
         return next((p for p in pages.received if f".{user}." in p.webhook_id and matches(p)), None)
@@ -114,17 +112,17 @@ async def paged(pages: Receiver, user: str, matches: Callable[[Received], bool])
 
 
 def about(incident: str) -> Callable[[Received], bool]:
-    """Pages for an incident."""
+    """Matches pages about an incident."""
     return lambda page: page.webhook_id.startswith(incident)
 
 
 def in_trace(trace_id: str) -> Callable[[Received], bool]:
-    """Pages whose attempt was a span of this trace."""
+    """Matches pages whose attempt is a span of this trace."""
     return lambda page: page.headers["traceparent"][3:35] == trace_id
 
 
 async def resolved(tocsin: Running, incident: str) -> dict[str, Any]:
-    """The incident as reporting tells it, once it is resolved there."""
+    """Wait until reporting shows the incident as resolved; returns it."""
 
     async def check() -> dict[str, Any] | None:
         found = await tocsin.incident(incident)

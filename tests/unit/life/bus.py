@@ -1,6 +1,4 @@
-"""Topics in memory: each reader is at its own place of each topic, as its offset rows would have
-it.
-"""
+"""Topics in memory, with a position of each reader in each topic, as its offset rows would have."""
 
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -19,11 +17,11 @@ START = datetime(2024, 10, 25, 12, tzinfo=UTC)  # a Friday; the clocks change on
 
 
 class Bus:
-    """What was published stays, as after a trip over the wire."""
+    """Keeps everything that was published, serialised and parsed as on the wire."""
 
     def __init__(self) -> None:
         self.topics: dict[str, list[Event]] = {topic: [] for topic in READS["reporting"]}
-        self.places: dict[tuple[str, str], int] = defaultdict(int)
+        self.positions: dict[tuple[str, str], int] = defaultdict(int)
 
     def publish(self, event: Event) -> None:
         message = event_message(event)
@@ -36,15 +34,17 @@ class Bus:
         topic.append(event)
 
     def take(self, reader: str, topic: str, count: int) -> list[Event]:
-        """The reader's next events, of which it is told once."""
-        place = self.places[reader, topic]
-        events = self.topics[topic][place : place + count]
-        self.places[reader, topic] += len(events)
+        """The reader's next events; its position advances."""
+        position = self.positions[reader, topic]
+        events = self.topics[topic][position : position + count]
+        self.positions[reader, topic] += len(events)
         return events
 
     def read_before(self, reader: str, topic: str) -> list[Event]:
-        """What the reader has been told: a lost offset brings any of it again."""
-        return self.topics[topic][: self.places[reader, topic]]
+        """Events that the reader has already read: after a lost offset, any of them may come
+        again.
+        """
+        return self.topics[topic][: self.positions[reader, topic]]
 
     def waiting(self, reader: str, topic: str) -> int:
-        return len(self.topics[topic]) - self.places[reader, topic]
+        return len(self.topics[topic]) - self.positions[reader, topic]

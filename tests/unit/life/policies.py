@@ -1,4 +1,6 @@
-"""The policies that the search switches between: the same names mean other people, steps and tiers."""
+"""The policies between which the search switches: the same names with other people, steps and
+tiers.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -13,15 +15,18 @@ _TEAMS = """
 default_policy: payments
 users:
   ana: {name: Ana, email: ana@example.com, webhook: "https://hooks.example.com/ana"}
-  ben: {name: Ben, email: ben@example.com, webhook: "https://hooks.example.com/ben", methods: [email, webhook]}
+  ben: {name: Ben, email: ben@example.com, webhook: "https://hooks.example.com/ben",
+        methods: [email, webhook]}
 teams:
   payments: {policy: payments}
   search: {policy: days}
 schedules:
-  nights: {time_zone: Europe/Berlin, rotation: daily, handoff: "02:30", start: 2024-10-20, users: [ana, ben]}
+  nights:
+    {time_zone: Europe/Berlin, rotation: daily, handoff: "02:30", start: 2024-10-20,
+     users: [ana, ben]}
   days:
-    {time_zone: America/New_York, rotation: weekly, handoff: Fri 09:00, start: 2024-10-25, users: [ben],
-     hours: {from: "09:00", to: "17:00", weekdays: [mon, tue, wed, thu, fri]}}
+    {time_zone: America/New_York, rotation: weekly, handoff: Fri 09:00, start: 2024-10-25,
+     users: [ben], hours: {from: "09:00", to: "17:00", weekdays: [mon, tue, wed, thu, fri]}}
 policies:
   payments:
     rounds: 1
@@ -31,14 +36,16 @@ policies:
   days:
     steps:
       - {targets: ["schedule:days"], wait: 10m}
-      - {targets: ["user:ben"], wait: 10m, hours: {from: "08:00", to: "18:00", time_zone: Asia/Kathmandu}}
+      - targets: ["user:ben"]
+        wait: 10m
+        hours: {from: "08:00", to: "18:00", time_zone: Asia/Kathmandu}
 """
 
 TEAMS: list[PolicyFile[Teams]] = [
     read_teams(text.encode())
     for text in (
         _TEAMS,
-        # Ben left, and with him the last who was on call by day.
+        # Ben has left, and with him the last person on call by day.
         _TEAMS.replace("users: [ana, ben]", "users: [ana]")
         .replace("users: [ben]", "users: [cleo]")
         .replace("user:ben", "user:cleo")
@@ -46,7 +53,7 @@ TEAMS: list[PolicyFile[Teams]] = [
             "  ben: {name: Ben, email: ben@example.com",
             "  cleo: {name: Cleo, email: cleo@example.com",
         ),
-        # Ana prefers mail, and the policies have changed places.
+        # Ana prefers mail, and the policies are swapped.
         _TEAMS.replace('hooks.example.com/ana"}', 'hooks.example.com/ana", methods: [email]}')
         .replace("payments: {policy: payments}", "payments: {policy: days}")
         .replace("search: {policy: days}", "search: {policy: payments}"),

@@ -1,6 +1,4 @@
-"""Escalation in memory: the real decisions about responses and their pages, with the ledger as a
-dict.
-"""
+"""Escalation in memory: the real decisions about responses and pages; the ledger is a dict."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +51,7 @@ class Escalation:
             self._apply(timer.subject, decision, now)
 
     def choose(self, place: int) -> UUID:
-        """An incident to act on: of those that are not over, if any is not."""
+        """Choose an incident to act on; an unresolved one if there is any."""
         going = [
             key
             for key, incident in self.incidents.items()
@@ -75,7 +73,7 @@ class Escalation:
         )
 
     def claimable(self, now: datetime) -> list[Delivery]:
-        """Pages that are due, of incidents that nobody has taken."""
+        """Due pages of incidents that nobody has acknowledged."""
         rows = [
             row for row in self.ledger.values() if row.status == "pending" and row.due_at <= now
         ]
@@ -94,7 +92,7 @@ class Escalation:
         )
 
     def record(self, claim: Claim, failure: Failure | None, now: datetime) -> None:
-        """What came of a claimed page; its incident may have moved on since."""
+        """Settle a claimed page; its incident may have changed since."""
         self.claims.remove(claim)
         key = claim.order.incident_id
         settled, decision = settle(

@@ -1,8 +1,7 @@
-"""The services in memory: the real decisions; dicts stand for tables, lists for timers. Each method
-is a transaction.
+"""The services in memory: the real decisions, with dicts for tables and lists for timers. Each
+method is a transaction.
 
-What is done around a decision (which rows it is given, what is saved of it) is done as the handlers
-do it.
+The code around a decision (which rows it gets, what is saved) follows the handlers.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +43,7 @@ class Intake:
         return [incident for incident in self.incidents.values() if incident.status == "open"]
 
     def take(self, alerts: Sequence[Alert], now: datetime) -> list[tuple[Alert, str, UUID | None]]:
-        """What became of each alert that is no repeat."""
+        """The decision on each alert that is no repeat."""
         fresh = list({a.signal.signal_id: a for a in alerts if not self._is_known(a)}.values())
         opened = {incident.fingerprint: incident for incident in self.open()}
         wanted = {
@@ -167,7 +166,7 @@ class Reporting:
 
 
 def due(timers: list[Timer], now: datetime, limit: int) -> list[Timer]:
-    """Take the timers that are due, earliest first."""
+    """Take due timers, earliest first."""
     taken = sorted(
         (timer for timer in timers if timer.due_at <= now), key=lambda timer: timer.due_at
     )[:limit]

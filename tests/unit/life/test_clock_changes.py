@@ -1,4 +1,4 @@
-"""Who is on call around the instants at which clocks change, in every time zone there is."""
+"""Who is on call around changes of the clocks, in every time zone."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -12,12 +12,12 @@ from services.escalation.oncall.policy import HandoffTime, Hours, Schedule
 
 _ZONES = sorted(available_timezones())
 _HOUR = timedelta(hours=1)
-_DATE_LINE = timedelta(hours=12)  # islands that left out a whole day did so in the past
+_DATE_LINE = timedelta(hours=12)  # some islands have skipped a whole day, in the past
 
 
 @cache
 def changes(zone: str, year: int) -> list[datetime]:
-    """The instants of a year at which the zone's offset from UTC becomes another."""
+    """The instants of a year at which the zone's offset from UTC changes."""
 
     def offset(at: datetime) -> timedelta:
         return at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
@@ -39,7 +39,7 @@ def changes(zone: str, year: int) -> list[datetime]:
 
 @st.composite
 def near_changes(draw: st.DrawFn) -> tuple[str, datetime]:
-    """A zone and an instant within some hours of a change of its clocks, if it has any."""
+    """A zone and an instant within some hours of a change of its clocks, if there is one."""
     zone, year = draw(st.sampled_from(_ZONES)), draw(st.sampled_from(range(1985, 2036, 5)))
     change = draw(st.sampled_from(changes(zone, year) or [datetime(year, 3, 1, tzinfo=UTC)]))
     return zone, change + draw(st.sampled_from(range(-8, 9))) * _HOUR / 2 + timedelta(
@@ -52,7 +52,7 @@ times = st.builds(time, st.sampled_from([0, 1, 2, 3, 4, 9, 22, 23]), st.sampled_
 
 @given(near_changes(), times, st.integers(-40, 3))
 @settings(max_examples=150, derandomize=True, deadline=None)
-def test_somebody_is_on_call_and_hands_over_to_the_next_as_the_clocks_change(
+def test_one_person_is_on_call_and_hands_over_to_the_next_around_a_change(
     where: tuple[str, datetime], handoff: time, start: int
 ) -> None:
     zone, at = where
@@ -76,21 +76,21 @@ def test_somebody_is_on_call_and_hands_over_to_the_next_as_the_clocks_change(
 
 @given(near_changes(), times, times)
 @settings(max_examples=150, derandomize=True, deadline=None)
-def test_day_and_night_leave_no_instant_out_and_share_none(
+def test_day_and_night_hours_cover_every_instant_once(
     where: tuple[str, datetime], dawn: time, dusk: time
 ) -> None:
     zone, at = where
     day, night = Hours(from_=dawn, to=dusk), Hours(from_=dusk, to=dawn)
     opened = [window for hours in (day, night) if (window := window_at(hours, zone, at))]
     assert len(opened) == (1 if dawn != dusk else 2), (
-        "both are the whole day when they begin together"
+        "each is a whole day when both begin at the same time"
     )
     assert all(begins <= at < ends for begins, ends in opened)
 
 
 @given(near_changes(), times, times)
 @settings(max_examples=100, derandomize=True, deadline=None)
-def test_who_is_on_call_in_hours_is_who_has_the_turn_then_and_nobody_is_outside(
+def test_within_hours_the_user_of_the_turn_is_on_call_and_outside_nobody(
     where: tuple[str, datetime], opens: time, closes: time
 ) -> None:
     zone, at = where

@@ -1,4 +1,4 @@
-"""What belongs together has one fingerprint, and nothing else has it."""
+"""Alerts about the same fault have one fingerprint, all others have different ones."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ labels = st.dictionaries(names, st.text("ab\x1f ,", max_size=3), max_size=3)
 identities = st.fixed_dictionaries(
     {"key": st.none() | names, "service": st.none() | names, "labels": labels, "summary": names}
 )
-passing = st.fixed_dictionaries(
+incidental = st.fixed_dictionaries(
     {
         "status": st.sampled_from(["firing", "resolved"]),
         "severity": st.none() | st.sampled_from(["critical", "info", "page"]),
@@ -25,15 +25,15 @@ search = settings(max_examples=200, derandomize=True, deadline=None)
 
 
 def meant(origin: str, identity: dict[str, Any]) -> tuple[Any, ...]:
-    """What the alert is about, as the sender's contract says."""
+    """What an alert is about, according to the contract with senders."""
     if identity["key"]:
         return origin, identity["key"]
     return origin, identity["service"], frozenset(identity["labels"].items()) or identity["summary"]
 
 
-@given(identities, passing, passing)
+@given(identities, incidental, incidental)
 @search
-def test_an_alert_and_its_end_have_one_fingerprint(
+def test_a_firing_alert_and_its_resolution_have_one_fingerprint(
     identity: dict[str, Any], begin: dict[str, Any], end: dict[str, Any]
 ) -> None:
     assert fingerprint("probe", AlertData(**identity, **begin)) == fingerprint(

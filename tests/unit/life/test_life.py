@@ -1,5 +1,5 @@
-"""The life of incidents under search: whatever comes, in any order, nobody is forgotten and nothing
-is told twice.
+"""The life of incidents under a stateful search: whatever happens, in any order, nobody is
+forgotten and nothing is published twice.
 """
 
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ _FAILURES = [
     Failure("HTTP 404", final=True),
 ]
 
-said = st.fixed_dictionaries(
+alert_fields = st.fixed_dictionaries(
     {
         "key": st.sampled_from(["disk", "network"]),
         "alert": st.sampled_from([None, "a", "b"]),
@@ -44,7 +44,7 @@ said = st.fixed_dictionaries(
         "ends_in": st.sampled_from(_ENDS),
     }
 )
-# Reporting listens in at the end: in any order of reading it has to come to the same.
+# Reporting reads at the end; the order of reading must not matter to it.
 paths = st.sampled_from(
     [(reader, READS[reader][0]) for reader in ("intake", "triage", "escalation")]
 )
@@ -54,7 +54,7 @@ versions = st.integers(0, 2)
 
 
 class Life(RuleBasedStateMachine):
-    """Every rule is something that the world does to us."""
+    """Every rule is something that happens to the system."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,18 +62,18 @@ class Life(RuleBasedStateMachine):
         self.witness = Witness()
         self.ids = count(1)
 
-    @initialize(what=said, known=st.booleans())
-    def it_begins(self, what: dict[str, Any], known: bool) -> None:
+    @initialize(what=alert_fields, known=st.booleans())
+    def start(self, what: dict[str, Any], known: bool) -> None:
         self.world.send([self.alert({**what, "status": "firing"})])
         if known:
-            self.it_becomes_quiet()
+            self.the_system_becomes_idle()
 
-    @rule(what=st.lists(said, min_size=1, max_size=4))
-    def signals_come(self, what: list[dict[str, Any]]) -> None:
+    @rule(what=st.lists(alert_fields, min_size=1, max_size=4))
+    def signals_arrive(self, what: list[dict[str, Any]]) -> None:
         self.world.send([self.alert(one) for one in what])
 
     @rule(place=picks, how_many=st.integers(1, 3))
-    def a_sender_repeats_itself(self, place: int, how_many: int) -> None:
+    def a_sender_repeats_signals(self, place: int, how_many: int) -> None:
         sent = [alert for alerts in self.world.signals for alert in alerts]
         self.world.send([sent[(place + more) % len(sent)] for more in range(how_many)])
 
@@ -86,7 +86,7 @@ class Life(RuleBasedStateMachine):
         self.world.deliver(*path, how_many)
 
     @rule()
-    def news_travels_to_escalation(self) -> None:
+    def facts_reach_escalation(self) -> None:
         for reader in ("triage", "escalation"):
             for topic in READS[reader]:
                 self.world.deliver(reader, topic)
@@ -117,13 +117,13 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.escalation.claimable(self.world.now))
     @rule(place=picks)
-    def a_page_leaves(self, place: int) -> None:
+    def a_page_is_claimed(self, place: int) -> None:
         rows = self.world.escalation.claimable(self.world.now)
         self.world.escalation.claim(rows[place % len(rows)], self.world.now)
 
     @precondition(lambda self: self.world.escalation.claims)
     @rule(place=picks, failure=st.sampled_from(_FAILURES))
-    def a_page_is_answered(self, place: int, failure: Failure | None) -> None:
+    def a_page_is_settled(self, place: int, failure: Failure | None) -> None:
         claims = self.world.escalation.claims
         self.world.escalation.record(claims[place % len(claims)], failure, self.world.now)
 
@@ -138,13 +138,13 @@ class Life(RuleBasedStateMachine):
         getattr(self.world, service).epoch += 1
 
     @rule(service=services)
-    def a_database_is_saved(self, service: str) -> None:
+    def a_database_is_backed_up(self, service: str) -> None:
         self.world.back_up(service)
 
     @rule(service=services)
-    def a_database_is_put_back(self, service: str) -> None:
-        self.listen()
-        self.world.put_back(service)
+    def a_database_is_restored(self, service: str) -> None:
+        self.read_all()
+        self.world.restore(service)
         self.witness.forget(service)
 
     @rule(how_many=st.integers(1, 3))
@@ -152,34 +152,34 @@ class Life(RuleBasedStateMachine):
         self.world.read_signals(how_many)
 
     @rule()
-    def it_becomes_quiet(self) -> None:
+    def the_system_becomes_idle(self) -> None:
         self.world.quieten()
-        self.listen()
+        self.read_all()
         check_quiet(self.world)
 
     @invariant()
-    def what_always_holds(self) -> None:
-        self.listen()
+    def invariants_hold(self) -> None:
+        self.read_all()
         check_always(self.world)
 
-    def listen(self) -> None:
+    def read_all(self) -> None:
         for topic in self.world.bus.topics:
             for event in self.world.bus.take("witness", topic, 1_000_000):
-                self.witness.hear(event)
+                self.witness.read(event)
 
     def teardown(self) -> None:
-        self.it_becomes_quiet()
+        self.the_system_becomes_idle()
         self.world.pass_time(timedelta(days=2))
-        self.it_becomes_quiet()
-        self.all_orders_tell_one_story()
+        self.the_system_becomes_idle()
+        self.all_orders_of_reading_show_the_same()
 
-    def all_orders_tell_one_story(self) -> None:
+    def all_orders_of_reading_show_the_same(self) -> None:
         topics = self.world.bus.topics.values()
         backwards = [event for topic in topics for event in (*topic[::-1], *topic[::2])]
         for key, incident in self.world.reporting.incidents.items():
             own = [event for event in backwards if event.subject == key]
             assert reduce(absorb, own, Incident(key)) == incident, (
-                "no order of reading changes what is shown"
+                "the order of reading changes nothing"
             )
 
     def alert(self, what: dict[str, Any]) -> Alert:
@@ -193,8 +193,8 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-# Without Phase.explain, and for one fault at a time: a failure has to be told before the run's own
-# time-out.
+# Without Phase.explain and with one failure at a time, so that a failure is reported before the
+# test run times out.
 TestLife.settings = settings(
     max_examples=300,
     stateful_step_count=40,

@@ -1,4 +1,4 @@
-"""Nothing that is worse is treated as less urgent."""
+"""A worse situation is never treated as less urgent."""
 
 from itertools import product
 
@@ -21,7 +21,7 @@ def priority(severity: Severity, tier: int | None) -> Priority:
 
 
 @pytest.mark.parametrize(("tier", "severity"), list(product([1, 2, 3, 4, None], Severity)))
-def test_a_worse_severity_or_a_weightier_service_never_lowers_priority(
+def test_a_worse_severity_or_a_more_critical_tier_never_lowers_the_priority(
     tier: int | None, severity: Severity
 ) -> None:
     milder = list(Severity)[list(Severity).index(severity) :]

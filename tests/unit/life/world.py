@@ -1,4 +1,4 @@
-"""All of Tocsin in memory, with one clock that only the search moves."""
+"""All of Tocsin in memory, with one clock that only the search advances."""
 
 from collections import Counter
 from copy import copy
@@ -21,12 +21,14 @@ _TABLES = (dict, set, list)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A firing alert, the incident it went into, and how much intake had said before."""
+    """A firing alert, the incident that it went into, and how many events intake had published
+    before.
+    """
 
     alert: Alert
     incident_id: UUID
     at: datetime
-    said_before: int
+    published_before: int
 
 
 class World:
@@ -55,16 +57,16 @@ class World:
 
     def _take(self, alerts: list[Alert]) -> None:
         self.pass_time(timedelta(milliseconds=1))
-        said = len(self.bus.topics[intake.TOPIC])
+        published = len(self.bus.topics[intake.TOPIC])
         for alert, decision, incident_id in self.intake.take(alerts, self.now):
-            place = (alert.fingerprint, alert.alert_key)
+            identity = (alert.fingerprint, alert.alert_key)
             if alert.data.status == "resolved":
-                self.firing.pop(place, None)
+                self.firing.pop(identity, None)
                 continue
             assert decision in ("opened", "joined")
             assert incident_id is not None
             self.joined[incident_id] += 1
-            self.firing[place] = Accepted(alert, incident_id, self.now, said)
+            self.firing[identity] = Accepted(alert, incident_id, self.now, published)
 
     def _copy(self, service: str) -> dict[str, Any]:
         rows = {
@@ -72,14 +74,14 @@ class World:
             for name, rows in vars(getattr(self, service)).items()
             if isinstance(rows, _TABLES)
         }
-        places = {
-            (reader, topic): self.bus.places[reader, topic]
-            for reader, topic in self.bus.places
+        positions = {
+            (reader, topic): self.bus.positions[reader, topic]
+            for reader, topic in self.bus.positions
             if reader == service
         }
         return {
             "rows": rows,
-            "places": places,
+            "positions": positions,
             "read": self.read,
             "joined": copy(self.joined),
             "firing": copy(self.firing),
@@ -88,20 +90,20 @@ class World:
     def back_up(self, service: str) -> None:
         self._copies[service] = self._copy(service)
 
-    def put_back(self, service: str) -> None:
-        """The database as it was at its last copy; it is noticed, and the epoch raised."""
-        kept, room = self._copies[service], getattr(self, service)
-        for name, rows in kept["rows"].items():
-            setattr(room, name, copy(rows))
-        for reader, topic in list(self.bus.places):
+    def restore(self, service: str) -> None:
+        """Restore a database from its last copy; the service notices and raises its epoch."""
+        saved, restored = self._copies[service], getattr(self, service)
+        for name, rows in saved["rows"].items():
+            setattr(restored, name, copy(rows))
+        for reader, topic in list(self.bus.positions):
             if reader == service:
-                self.bus.places[reader, topic] = kept["places"].get((reader, topic), 0)
-        room.epoch += 1
+                self.bus.positions[reader, topic] = saved["positions"].get((reader, topic), 0)
+        restored.epoch += 1
         if service == "intake":
             self.read, self.joined, self.firing = (
-                kept["read"],
-                copy(kept["joined"]),
-                copy(kept["firing"]),
+                saved["read"],
+                copy(saved["joined"]),
+                copy(saved["firing"]),
             )
 
     def deliver(self, reader: str, topic: str, count: int = _ALL) -> None:
@@ -120,14 +122,14 @@ class World:
                 self.reporting.on_events(events)
 
     def fire(self, service: str, limit: int = _ALL) -> None:
-        room = self.intake if service == "intake" else self.escalation
-        room.fire(due(room.timers, self.now, limit), self.now)
+        target = self.intake if service == "intake" else self.escalation
+        target.fire(due(target.timers, self.now, limit), self.now)
 
     def pass_time(self, span: timedelta) -> None:
         self.now += span
 
     def quieten(self) -> None:
-        """Deliver all that is on its way and do all that is due, until nothing more comes of it."""
+        """Deliver everything and fire all due timers until the system is idle."""
         while self._busy():
             self.read_signals()
             for reader, topics in READS.items():

@@ -1,24 +1,27 @@
-"""JSON Schemas (2020-12) of the envelopes and of the data of every event, from the models."""
+"""JSON Schemas (2020-12) of the envelopes and of every event's data, generated from the models."""
 
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from tests.contract.kinds import EVENTS
+from deploy.contracts.event_types import EVENTS
 
 
-class _Plain(GenerateJsonSchema):
-    """Without titles that only repeat a field's name."""
+class _Untitled(GenerateJsonSchema):
+    """Omits titles that only repeat a field's name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Never."""
+        """No field gets a generated title."""
         return False
 
 
 def data_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of one model, standing by itself."""
-    return {"$schema": _Plain.schema_dialect, **model.model_json_schema(schema_generator=_Plain)}
+    """A self-contained schema of one model."""
+    return {
+        "$schema": _Untitled.schema_dialect,
+        **model.model_json_schema(schema_generator=_Untitled),
+    }
 
 
 def data_schemas() -> dict[str, dict[str, Any]]:
@@ -40,17 +43,20 @@ _REQUIRED = ("specversion", "id", "source", "type")
 
 def _fact_envelope() -> dict[str, Any]:
     written = _envelope(*_REQUIRED, "subject", "time", "datacontenttype", "sequence", "data")
-    written["description"] = "The CloudEvents envelope of what Tocsin writes, in structured mode."
+    written["description"] = (
+        "The CloudEvents envelope of events that Tocsin writes, in structured mode."
+    )
     written["properties"] |= {
         "subject": {
             "type": "string",
             "format": "uuid",
-            "description": "what it is about; also the record's key",
+            "description": "what the event is about; also the record's key",
         },
         "sequence": {
             "type": "string",
             "pattern": "^[0-9]{20}$",
-            "description": "rises with every event of this source about this subject; the highest is the newest",
+            "description": "increases with every event of this source about this subject; "
+            "the highest is the newest",
         },
     }
     return written
@@ -58,9 +64,9 @@ def _fact_envelope() -> dict[str, Any]:
 
 def _envelope(*required: str) -> dict[str, Any]:
     return {
-        "$schema": _Plain.schema_dialect,
-        "description": "The CloudEvents envelope that Tocsin takes, in structured mode. "
-        "`source` and `id` tell an event from every other: what comes again with both is a repeat.",
+        "$schema": _Untitled.schema_dialect,
+        "description": "The CloudEvents envelope that Tocsin accepts, in structured mode. "
+        "`source` and `id` identify an event: another event with the same two is a repeat.",
         "type": "object",
         "properties": {
             "specversion": {"type": "string", "const": "1.0"},

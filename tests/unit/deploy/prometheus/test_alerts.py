@@ -1,9 +1,8 @@
-"""The alerting rules name nothing but what Tocsin exposes, and say what to do."""
+"""Alerting rules use only exposed metrics, and say what to do."""
 
 import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import jsonschema
@@ -13,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from promql_parser import AggregateExpr, BinaryExpr, NumberLiteral, VectorSelector, parse
 
 from deploy.canary import metrics as canary
+from deploy.contracts.telemetry import document
+from deploy.local.paths import CHECKOUT
 from services.escalation import metrics as escalation
 from shared.telemetry import (
     Level,
@@ -24,7 +25,6 @@ from shared.telemetry import (
 )
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
-from tests.contract.telemetry import document
 from tests.support.promql import (
     LABELS,
     LATE_ONLY,
@@ -36,8 +36,7 @@ from tests.support.promql import (
     unknown,
 )
 
-ROOT = Path(__file__).parents[2]
-RULE_FILE = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text())
+RULE_FILE = yaml.safe_load((CHECKOUT / "deploy" / "prometheus" / "alerts.yaml").read_text())
 RULES: dict[str, dict[str, Any]] = {
     rule["alert"]: rule for group in RULE_FILE["groups"] for rule in group["rules"]
 }
@@ -54,7 +53,7 @@ Scrape: TypeAlias = Callable[[Callable[[], None]], list[Sample]]
 
 
 def exactly(required: str, **properties: Any) -> dict[str, Any]:
-    """Of a JSON schema: an object with these keys and no others."""
+    """A JSON schema of an object with exactly these keys."""
     keys = required.split()
     return {
         "type": "object",
@@ -78,39 +77,39 @@ RULE = exactly(
 )
 GROUP = exactly("name rules", name=TEXT, rules={"type": "array", "minItems": 1, "items": RULE})
 SCHEMA = exactly("groups", groups={"type": "array", "minItems": 1, "items": GROUP})
-"""What we use of Prometheus' rule files, and all that each rule of ours has to have."""
+"""The subset of Prometheus' rule files that is used here; every key is required."""
 
 
 def anchors(page: str) -> set[str]:
-    """Of a page's headings."""
+    """The anchors of a page's headings."""
     headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
     return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_file_is_one_of_rules() -> None:
+def test_the_file_is_valid() -> None:
     jsonschema.validate(RULE_FILE, SCHEMA)
     groups = [group["name"] for group in RULE_FILE["groups"]]
     assert len(set(groups)) == len(groups)
     assert len(RULES) == sum(len(group["rules"]) for group in RULE_FILE["groups"]), (
-        "each has a name of its own"
+        "names are unique"
     )
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_names_what_is_exposed(name: str) -> None:
+def test_a_rule_uses_exposed_metrics_only(name: str) -> None:
     assert unknown(RULES[name]["expr"]) == []
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_labels_that_a_rule_tells_of_are_left_when_it_fires(name: str) -> None:
-    told = set(re.findall(r"\$labels\.(\w+)", " ".join(RULES[name]["annotations"].values())))
-    assert told <= labels_left(parse(RULES[name]["expr"]))
+def test_labels_in_texts_exist_when_the_rule_fires(name: str) -> None:
+    used = set(re.findall(r"\$labels\.(\w+)", " ".join(RULES[name]["annotations"].values())))
+    assert used <= labels_left(parse(RULES[name]["expr"]))
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_leads_to_a_section_that_there_is(name: str) -> None:
+def test_the_runbook_of_a_rule_exists(name: str) -> None:
     path, _, section = RULES[name]["annotations"]["runbook"].partition("#")
-    assert section in anchors((ROOT / path).read_text())
+    assert section in anchors((CHECKOUT / path).read_text())
 
 
 @pytest.mark.parametrize(
@@ -131,19 +130,19 @@ def test_a_rule_leads_to_a_section_that_there_is(name: str) -> None:
         ),
     ],
 )
-def test_what_nobody_exposes_is_found(expression: str, wrong: str) -> None:
+def test_names_that_are_not_exposed_are_found(expression: str, wrong: str) -> None:
     assert unknown(expression) == [wrong]
 
 
-def test_names_are_those_of_the_documentation() -> None:
+def test_names_are_documented() -> None:
     page = document()
     assert [
         name for name in LABELS if f"`{re.sub('_(bucket|sum|count)$', '', name)}`" not in page
     ] == ["up"]
 
 
-def test_each_rule_finds_its_series_when_all_goes_wrong(scraped: Scrape) -> None:
-    samples = scraped(all_goes_wrong)
+def test_each_rule_finds_its_series_after_failures(scraped: Scrape) -> None:
+    samples = scraped(after_failures)
     asked = {
         str(selector): selector
         for rule in RULES.values()
@@ -152,15 +151,15 @@ def test_each_rule_finds_its_series_when_all_goes_wrong(scraped: Scrape) -> None
     assert [text for text, selector in asked.items() if not taken(selector, samples)] == []
 
 
-def test_rules_on_levels_fire_when_all_goes_wrong_and_not_when_all_is_well(scraped: Scrape) -> None:
-    bad, good = scraped(all_goes_wrong), scraped(all_is_well)
+def test_rules_on_levels_fire_after_failures_and_not_otherwise(scraped: Scrape) -> None:
+    bad, good = scraped(after_failures), scraped(without_failures)
     for name in ON_LEVELS:
         assert (name, fires(RULES[name]["expr"], bad)) == (name, True)
         assert (name, fires(RULES[name]["expr"], good)) == (name, False)
 
 
 def fires(text: str, samples: list[Sample]) -> bool:
-    """Whether a level is above its limit somewhere."""
+    """Whether a level exceeds its limit for some series."""
     match parse(text):
         case BinaryExpr(
             op=op, lhs=AggregateExpr(expr=VectorSelector() as level), rhs=NumberLiteral(val=limit)
@@ -170,8 +169,8 @@ def fires(text: str, samples: list[Sample]) -> bool:
     raise AssertionError(f"{text} does not compare a level with a number")
 
 
-def all_goes_wrong() -> None:
-    """Each service takes of this what it has figures for."""
+def after_failures() -> None:
+    """Failures of every kind; each service records those that it has metrics for."""
     levels(late=300, wrong=2)
     measure(escalation.PAGES, 1, "failed", "webhook")
     measure(metrics.DEAD_LETTERS, 1, "timer")
@@ -182,8 +181,8 @@ def all_goes_wrong() -> None:
     measure(canary.LATENCY, 9, "page")
 
 
-def all_is_well() -> None:
-    """But for what is only late."""
+def without_failures() -> None:
+    """No failures; some components may be late."""
     levels(late=0, wrong=0)
 
 
@@ -205,7 +204,7 @@ def levels(late: float, wrong: int) -> None:
 
 @pytest.fixture
 def scraped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scrape]:
-    """What Prometheus has of everybody, after the same happened to each."""
+    """What Prometheus scrapes from all services after the same events at each."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
     yield lambda happen: [sample for service in SCRAPED for sample in scrape(service, happen)]

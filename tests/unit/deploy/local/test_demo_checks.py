@@ -1,4 +1,4 @@
-"""The demo's expectations: all hold of a good outage, and each breach is named."""
+"""The demo's expectations: all hold for a good outage, and each violation is named."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -29,7 +29,7 @@ def page(user: str) -> dict[str, Any]:
     }
 
 
-STORY = {
+INCIDENT = {
     "priority": "P1",
     "team": "payments",
     "status": "resolved",
@@ -55,65 +55,71 @@ STORY = {
 def good() -> Evidence:
     return Evidence(
         incidents=[{}],
-        story=deepcopy(STORY),
+        incident=deepcopy(INCIDENT),
         pages=[page("ana"), page("ben")],
         link_page="<form><button>Acknowledge</button></form>",
-        story_after_look={"status": "triggered"},
+        incident_after_opening_link={"status": "triggered"},
     )
 
 
-def broken(evidence: Evidence) -> set[str]:
+def failed(evidence: Evidence) -> set[str]:
     return {check.name for check in judge(evidence, SCRIPT) if not check.holds}
 
 
-def test_a_good_outage_breaks_nothing() -> None:
-    assert broken(good()) == set()
+def test_a_good_outage_meets_every_expectation() -> None:
+    assert failed(good()) == set()
 
 
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
-        ("one incident, and one only", lambda e: e.incidents.append({})),
-        ("priority P1, owned by payments, with reasons", lambda e: e.story.update(priority="P2")),
-        ("41 alerts joined it", lambda e: e.story["timeline"][2]["detail"].update(signals=40)),
-        ("nothing else did", lambda e: e.story.update(signal_count=43)),
+        ("exactly one incident", lambda e: e.incidents.append({})),
+        (
+            "priority P1, owned by payments, with reasons",
+            lambda e: e.incident.update(priority="P2"),
+        ),
+        ("41 alerts joined it", lambda e: e.incident["timeline"][2]["detail"].update(signals=40)),
+        ("no other signals joined it", lambda e: e.incident.update(signal_count=43)),
         (
             "exactly two pages arrived: ana's, then ben's",
             lambda e: e.pages.append({**page("ben"), "id": "again"}),
         ),
-        ("both are reported", lambda e: e.story["pages"][1].update(outcome="being retried")),
-        ("each page has a webhook-id of its own", lambda e: e.pages[1].update(id="ana")),
+        (
+            "reporting shows both as sent",
+            lambda e: e.incident["pages"][1].update(outcome="being retried"),
+        ),
+        ("each page has its own webhook-id", lambda e: e.pages[1].update(id="ana")),
         ("each page's signature is valid", lambda e: e.pages[1].update(signature="invalid")),
         (
-            "looking at the link changes nothing",
-            lambda e: e.story_after_look.update(status="acknowledged"),
+            "opening the link changes nothing",
+            lambda e: e.incident_after_opening_link.update(status="acknowledged"),
         ),
         ("the link's page has one button", lambda e: setattr(e, "link_page", "")),
         (
             "acknowledged by ben, by link",
-            lambda e: e.story["timeline"][3]["detail"].update(via="api"),
+            lambda e: e.incident["timeline"][3]["detail"].update(via="api"),
         ),
         (
             "resolved by its source",
-            lambda e: e.story["timeline"][4]["detail"].update(via="link", by="ben"),
+            lambda e: e.incident["timeline"][4]["detail"].update(via="link", by="ben"),
         ),
-        ("both times are known", lambda e: e.story.update(time_to_acknowledge_seconds=None)),
+        ("both times are known", lambda e: e.incident.update(time_to_acknowledge_seconds=None)),
         (
-            "the deployment stands before the incident",
-            lambda e: e.story["timeline"][0].update(at="2026-01-06T09:01Z"),
+            "the deployment precedes the incident",
+            lambda e: e.incident["timeline"][0].update(at="2026-01-06T09:01Z"),
         ),
         (
-            "the pages carry our trace",
+            "the pages carry the trace",
             lambda e: e.pages[0]["body"]["data"].update(trace_id="f" * 32),
         ),
-        ("every event is in our trace", lambda e: e.story["timeline"][2].update(trace_id=None)),
+        ("every event is in the trace", lambda e: e.incident["timeline"][2].update(trace_id=None)),
     ],
 )
-def test_a_breach_is_named(name: str, spoil: Callable[[Evidence], None]) -> None:
+def test_a_violation_is_named(name: str, spoil: Callable[[Evidence], None]) -> None:
     evidence = good()
     spoil(evidence)
-    assert broken(evidence) == {name}
+    assert failed(evidence) == {name}
 
 
-def test_without_a_story_the_missing_incident_is_named() -> None:
-    assert broken(Evidence()) == {"one incident, and one only"}
+def test_without_an_incident_only_its_absence_is_reported() -> None:
+    assert failed(Evidence()) == {"exactly one incident"}

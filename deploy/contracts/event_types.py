@@ -1,4 +1,4 @@
-"""Every kind of event that goes over a topic, its model, and who writes and reads the topics."""
+"""Every event type, its topic and model, and which service reads and writes which topics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ FACTS: Mapping[str, type[Fact]] = dict(sorted(Fact.registry.items()))
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One CloudEvents type. What we write others rely on; what we only take others may send."""
+class EventType:
+    """A CloudEvents type. `written`: Tocsin writes it; otherwise others send it to Tocsin."""
 
     name: str
     topic: str
@@ -28,9 +28,9 @@ class Kind:
 
 
 EVENTS = (
-    *(Kind(name, SIGNALS, model, written=False) for name, model in KINDS.items()),
-    *(Kind(name, commands.TOPIC, model, written=False) for name, model in COMMANDS.items()),
-    *(Kind(name, fact.topic, fact, written=True) for name, fact in FACTS.items()),
+    *(EventType(name, SIGNALS, model, written=False) for name, model in KINDS.items()),
+    *(EventType(name, commands.TOPIC, model, written=False) for name, model in COMMANDS.items()),
+    *(EventType(name, fact.topic, fact, written=True) for name, fact in FACTS.items()),
 )
 
 SERVICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -57,4 +57,4 @@ SERVICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (reporting.TOPIC, rejections.DEAD_LETTERS),
     ),
 }
-"""Topics in and topics out of each service, as its package says."""
+"""Topics in and topics out by service; a test compares them with the service's docstring."""

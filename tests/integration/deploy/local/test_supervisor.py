@@ -1,4 +1,4 @@
-"""The supervisor of the local stack, with parts small enough to be killed in a test."""
+"""The supervisor of the local stack, with parts that a test can kill."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ from tests.support.stack import until
 
 
 class Sleeper:
-    """A part that runs until it is stopped, or only for as long as it is told."""
+    """A part that runs until it is stopped, or for a given time."""
 
     port = None
     stop_signal = signal.SIGTERM
@@ -55,59 +55,59 @@ def local_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def look_until(watched: Supervisor, enough: Callable[[], bool]) -> None:
-    def look() -> bool:
-        watched.look()
+def check_until(watched: Supervisor, enough: Callable[[], bool]) -> None:
+    def check() -> bool:
+        watched.check()
         return enough()
 
-    until(look)
+    until(check)
 
 
 @contextmanager
 def watching(part: Sleeper) -> Iterator[tuple[Supervisor, list[str]]]:
-    """A supervisor of this part, and what it says."""
-    said: list[str] = []
-    watched = Supervisor(State(), said.append)
+    """A supervisor of this part, and its reports."""
+    reported: list[str] = []
+    watched = Supervisor(State(), reported.append)
     watched.start(part)
     try:
-        yield watched, said
+        yield watched, reported
     finally:
         watched.stop()
 
 
-def test_a_part_that_dies_is_started_again_and_it_is_said(local_dir: Path) -> None:
+def test_a_part_that_ends_is_restarted_and_this_is_reported(local_dir: Path) -> None:
     triage = Sleeper("triage", local_dir)
-    with watching(triage) as (watched, said):
+    with watching(triage) as (watched, reported):
         assert triage.process
         triage.process.kill()
 
-        look_until(watched, lambda: triage.starts == 2)
+        check_until(watched, lambda: triage.starts == 2)
 
         assert triage.process.poll() is None
-    assert said[0].startswith("triage ended (-9); starting it again in 0.5 s")
+    assert reported[0].startswith("triage ended (-9); restarting it in 0.5 s")
 
 
-def test_a_part_that_dies_again_and_again_is_given_more_time_each_time(local_dir: Path) -> None:
-    with watching(Sleeper("triage", local_dir, seconds="for no time that there is")) as (
+def test_pauses_grow_for_a_part_that_ends_repeatedly(local_dir: Path) -> None:
+    with watching(Sleeper("triage", local_dir, seconds="an invalid duration")) as (
         watched,
-        said,
+        reported,
     ):
-        look_until(watched, lambda: sum("starting it again" in line for line in said) == 3)
+        check_until(watched, lambda: sum("restarting it" in line for line in reported) == 3)
 
-    pauses = [line.split(" in ")[1].split(" s.")[0] for line in said if "starting it again" in line]
+    pauses = [line.split(" in ")[1].split(" s.")[0] for line in reported if "restarting it" in line]
     assert pauses == ["0.5", "1", "2"]
 
 
-def test_a_part_that_was_told_to_end_is_started_again_at_once(local_dir: Path) -> None:
+def test_a_part_that_was_asked_to_end_is_restarted_at_once(local_dir: Path) -> None:
     triage = Sleeper("triage", local_dir)
-    with watching(triage) as (watched, said):
+    with watching(triage) as (watched, reported):
         assert triage.process
         lasted = time.monotonic() + 1.1
-        look_until(watched, lambda: time.monotonic() > lasted)
+        check_until(watched, lambda: time.monotonic() > lasted)
         stop(triage.process, signal.SIGTERM, 5)
 
-        look_until(watched, lambda: triage.starts == 2)
-    assert said == ["triage was started again"]
+        check_until(watched, lambda: triage.starts == 2)
+    assert reported == ["triage was restarted"]
 
 
 def test_services_are_stopped_before_what_they_use(local_dir: Path) -> None:
@@ -121,7 +121,9 @@ def test_services_are_stopped_before_what_they_use(local_dir: Path) -> None:
     assert stopped == ["triage", "intake", "postgres", "kafka"]
 
 
-def test_a_part_that_ends_while_starting_is_shown_with_the_end_of_its_log(local_dir: Path) -> None:
+def test_a_part_that_ends_while_starting_is_reported_with_the_end_of_its_log(
+    local_dir: Path,
+) -> None:
     triage = Sleeper("triage", local_dir, seconds="0")
     watched = Supervisor(State(), lambda line: None)
     watched.start(triage)
@@ -130,13 +132,13 @@ def test_a_part_that_ends_while_starting_is_shown_with_the_end_of_its_log(local_
         watched.wait_ready([triage], seconds=10)
 
 
-def test_what_a_killed_supervisor_left_is_ended_by_the_next_start(local_dir: Path) -> None:
+def test_the_next_start_ends_what_a_killed_supervisor_left(local_dir: Path) -> None:
     intake = Sleeper("intake", local_dir)
     Supervisor(State(), lambda line: None).start(intake)
     assert intake.process
     threading.Thread(
         target=intake.process.wait, daemon=True
-    ).start()  # a process that nobody waits for stays listed
+    ).start()  # without a wait it would stay as a zombie
     remembered = State.load()
 
     assert end_leftovers(remembered) == ["intake"]
@@ -149,7 +151,10 @@ def test_only_one_supervisor_runs_in_a_folder(
     local_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state, "LOCAL", local_dir)
-    other = "from deploy.local.state import only_supervisor\nwith only_supervisor(): print('in', flush=True); input()"
+    other = (
+        "from deploy.local.state import only_supervisor\n"
+        "with only_supervisor(): print('in', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", other],
         env={"TOCSIN_LOCAL_DIR": str(local_dir)},
@@ -166,7 +171,7 @@ def test_only_one_supervisor_runs_in_a_folder(
         pass
 
 
-def test_secrets_are_for_the_user_alone_and_last(
+def test_secrets_are_kept_and_readable_by_the_user_only(
     local_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state, "SECRETS", local_dir / "secrets.json")

@@ -1,5 +1,5 @@
-"""The folder docs/contracts, and its manifest of what may never change: samples and released
-schemas.
+"""The folder docs/contracts, and its manifest: hashes of the files that must never change (samples
+and released schemas).
 """
 
 import hashlib
@@ -13,12 +13,12 @@ SAMPLES, RELEASED = ROOT / "samples", ROOT / "released"
 
 
 def render_json(document: Any) -> str:
-    """JSON as it is committed."""
+    """JSON in the format of the committed files."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def load(path: Path) -> Any:
-    """The JSON of a file."""
+    """Parse a JSON file."""
     return json.loads(path.read_text())
 
 
@@ -28,7 +28,7 @@ def sample_files() -> list[Path]:
 
 
 def hashes() -> dict[str, str]:
-    """SHA-256 of every sample and released schema that is there, by path within docs/contracts."""
+    """SHA-256 of every sample and released schema, by path relative to docs/contracts."""
     return {
         file.relative_to(ROOT).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in [*sample_files(), *sorted(RELEASED.glob("*/*.json"))]
@@ -36,14 +36,14 @@ def hashes() -> dict[str, str]:
 
 
 def read_manifest() -> dict[str, str]:
-    """The committed hashes, by path; the lines are those of `sha256sum`."""
+    """The committed hashes, by path; the format is that of `sha256sum`."""
     lines = MANIFEST.read_text().splitlines() if MANIFEST.exists() else []
     return {path: digest for digest, path in (line.split("  ", 1) for line in lines)}
 
 
 def add_to_manifest() -> None:
-    """Enter what is new. Lines that are there stay as they are, so that a changed file is found,
-    not blessed.
+    """Add entries for new files. Existing entries are kept, so that a changed file is still
+    detected.
     """
     entries = hashes() | read_manifest()
     MANIFEST.write_text("".join(f"{digest}  {path}\n" for path, digest in sorted(entries.items())))

@@ -1,36 +1,40 @@
-"""The topics as an AsyncAPI 3.0 document: shape, messages, and which service sends and receives."""
+"""The topics as an AsyncAPI 3.0 document: messages, configuration, senders and receivers."""
 
 from datetime import timedelta
 from inspect import getdoc
 from typing import Any
 
+from deploy.contracts.event_types import EVENTS, SERVICES, EventType
 from shared.kafka.topics import TOPICS, Topic
-from tests.contract.kinds import EVENTS, SERVICES, Kind
 
 _DRAFT = "application/schema+json;version=draft-2020-12"
 _ABOUT = """\
-Every message is a CloudEvent 1.0 with JSON data. Tocsin writes structured mode; on `tocsin.signals.v1` and
-`tocsin.commands.v1` it takes structured and binary mode. Read with isolation level read_committed. Ignore types, fields
-and enumeration values that you do not know. An installation may put a prefix before all topic names.
-Operations are seen from Tocsin: what a service receives others may send, if they are allowed to.
+Every message is a CloudEvent 1.0 with JSON data. Tocsin writes structured mode; on
+`tocsin.signals.v1` and `tocsin.commands.v1` it accepts structured and binary mode. Delivery is at
+least once: drop any event whose sequence is not above the highest that you have seen for its
+subject and source. Read `tocsin.incidents.v1` with isolation level read_committed. Ignore types,
+fields and enumeration values that you do not know. An installation may put a prefix before all
+topic names. Operations are described from the point of view of Tocsin: others may send to a topic
+that a service receives from, if they are authorised.
 """
 _KEYS = {
-    "tocsin.signals.v1": "chosen by the publisher; signals with one key keep their order",
+    "tocsin.signals.v1": "chosen by the publisher; signals with the same key keep their order",
     "tocsin.commands.v1": "the incident's id",
     "tocsin.rejections.v1": "the rejection's id",
     "tocsin.dead-letters.v1": "the dead letter's id",
 }
 _NOTES = {
-    "tocsin.redrive.v1": "Records of other topics as they were, given back by operators to the service that failed on "
-    "them; the first header says which, and where they stood. It is no way in for other systems. ",
+    "tocsin.redrive.v1": "Unchanged records of other topics, redriven by operators to the service "
+    "that failed on them; the first header names the service and the original position. "
+    "Not for use by other systems. ",
 }
 _SUBJECT_KEY = (
-    "the subject: the id of the incident, request or change, whose events keep their order"
+    "the subject: id of the incident, request or change; events with the same key keep their order"
 )
 
 
 def asyncapi(version: str) -> dict[str, Any]:
-    """The whole document."""
+    """The document."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -51,7 +55,7 @@ def asyncapi(version: str) -> dict[str, Any]:
 
 
 def channel_name(topic: str) -> str:
-    """`intake` of `tocsin.intake.v1`."""
+    """`tocsin.intake.v1` -> `intake`."""
     return topic.split(".")[1]
 
 
@@ -79,7 +83,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
     }
 
 
-def _message(kind: Kind) -> dict[str, Any]:
+def _message(kind: EventType) -> dict[str, Any]:
     key = {"type": "string", "description": _KEYS.get(kind.topic, _SUBJECT_KEY)}
     if kind.written:
         key["format"] = "uuid"

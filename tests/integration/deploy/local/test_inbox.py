@@ -1,4 +1,4 @@
-"""The local inbox: a newcomer reads there what was sent, and whether its signature holds."""
+"""The local inbox shows what was sent and whether its signature is valid."""
 
 import json
 import smtplib
@@ -31,7 +31,7 @@ PAGE = {
 
 
 class Inbox:
-    """A running inbox, as senders and readers see it."""
+    """A running inbox, as senders and readers use it."""
 
     def __init__(self, http_port: int, smtp_port: int) -> None:
         self.url, self.smtp_port = ports.url(http_port), smtp_port
@@ -98,7 +98,7 @@ def test_a_signed_page_is_kept_with_its_links(inbox: Inbox) -> None:
         pytest.param("not json", {}, id="not signed at all"),
     ],
 )
-def test_a_page_whose_signature_does_not_hold_is_shown_as_such(
+def test_a_page_with_an_invalid_signature_is_marked(
     inbox: Inbox, body: str, headers: dict[str, str]
 ) -> None:
     assert inbox.post("/pages/ben", body, headers) == 401
@@ -119,5 +119,5 @@ def test_a_mail_is_kept(inbox: Inbox) -> None:
     assert message["links"] == {"acknowledge": "http://127.0.0.1/ack"}
 
 
-def test_a_page_that_is_too_big_is_refused(inbox: Inbox) -> None:
+def test_a_page_that_is_too_large_is_refused(inbox: Inbox) -> None:
     assert inbox.post("/pages/ana", "x" * 300_000, {}) == 413

@@ -1,8 +1,8 @@
-"""`python -m tests.contract.generate`: write what follows from the code into docs, and enter new
-samples.
+"""`python -m deploy.contracts.generate`: write the generated documents and add new samples to the
+manifest.
 
-`--release` keeps the schemas of now as those of the project's version: from then on nothing in them
-may be broken.
+`--release` also saves the current schemas as those of the project's version; later schemas must
+stay compatible with them.
 """
 
 import shutil
@@ -13,20 +13,20 @@ from typing import Any
 
 import yaml
 
+from deploy.contracts import telemetry
+from deploy.contracts.asyncapi import asyncapi
+from deploy.contracts.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_manifest, render_json
+from deploy.contracts.schemas import schemas
 from services.escalation.response.http import make_router
 from services.intake.gateways.http import create_api
 from services.reporting.timeline.http import api
 from shared.http.app import create_app
-from tests.contract import telemetry
-from tests.contract.asyncapi import asyncapi
-from tests.contract.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_manifest, render_json
-from tests.contract.schemas import schemas
 
-COMMAND = "python -m tests.contract.generate"
+COMMAND = "python -m deploy.contracts.generate"
 
 
 def generated() -> dict[Path, str]:
-    """Every generated file with its text."""
+    """Path and text of every generated file."""
     topics = yaml.safe_dump(asyncapi(_version()), sort_keys=False, allow_unicode=True, width=120)
     return {
         ROOT / "asyncapi.yaml": topics,
@@ -39,14 +39,12 @@ def generated() -> dict[Path, str]:
 
 
 def _openapi() -> dict[str, dict[str, Any]]:
-    """What each service says of its HTTP. Nothing here is ever called, so nothing needs what it
-    would work with.
-    """
-    nothing: Any = None
+    """The OpenAPI document of each service. No route is called, so none needs its dependencies."""
+    unused: Any = None
     escalation, reporting = create_app("Tocsin escalation"), create_app("Tocsin reporting")
-    escalation.include_router(make_router(nothing, nothing, ""))
-    reporting.include_router(api(nothing, nothing, nothing))
-    intake = create_api(nothing, nothing, nothing)
+    escalation.include_router(make_router(unused, unused, ""))
+    reporting.include_router(api(unused, unused, unused))
+    intake = create_api(unused, unused, unused)
     return {
         "intake": intake.openapi(),
         "escalation": escalation.openapi(),
@@ -62,19 +60,19 @@ def _version() -> str:
 
 
 def stale() -> set[Path]:
-    """Files that stand where only generated ones belong and that no code asks for any more."""
+    """Files in the generated folders that the code no longer generates."""
     return {*SCHEMAS.iterdir(), *OPENAPI.iterdir()} - generated().keys()
 
 
 def main(release: bool) -> None:
-    """Bring the folder up to date."""
+    """Write all generated files and remove stale ones."""
     for path, text in generated().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     for path in stale():
         path.unlink()
     if release:
-        # Fails when the version is there: what was released stays as it is.
+        # Fails if that version exists: a released schema never changes.
         shutil.copytree(SCHEMAS, RELEASED / _version())
     add_to_manifest()
 

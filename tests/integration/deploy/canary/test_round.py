@@ -1,4 +1,4 @@
-"""What a canary says when its round fails: against a Tocsin that a test makes misbehave."""
+"""What the canary reports when a round fails, against a Tocsin that misbehaves on purpose."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -12,8 +12,8 @@ import orjson
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from deploy.canary.front import Front
-from deploy.canary.receiver import Pages
+from deploy.canary.client import Client
+from deploy.canary.receiver import PageReceiver
 from deploy.canary.round import Canary, Report
 from tests.support.http import listening
 from tests.support.running import SECRET
@@ -24,17 +24,17 @@ INCIDENT = "0f9a1a53-9f0d-5c6e-8f4f-3c2a7d0f5b11"
 
 @dataclass
 class Tocsin:
-    """All of it behind one address, each part as the test wants it."""
+    """A fake Tocsin behind one address; each field makes one part of it misbehave."""
 
-    pages: Pages
+    receiver: PageReceiver
     refusals: int = 0
     odd: str = ""
     leftover: bool = False
     page_secret: str = SECRET
     pages_sent: bool = True
     synthetic: bool | None = True
-    presses_work: bool = True
-    ends_work: bool = True
+    links_work: bool = True
+    clears_work: bool = True
     status: str = "triggered"
     url: str = ""
     signals: list[dict[str, Any]] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Tocsin:
         *_, last = events
         if last["data"]["status"] == "firing" and self.pages_sent:
             self._page(last["data"]["summary"])
-        elif last["data"]["status"] == "resolved" and self.ends_work:
+        elif last["data"]["status"] == "resolved" and self.clears_work:
             self.status = "resolved"
         before = "cleared" if self.leftover else "nothing was open"
         taken = [{"decision": before, "subject": None}, {"decision": "opened", "subject": INCIDENT}]
@@ -65,46 +65,46 @@ class Tocsin:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signature,
         }
-        assert self.pages.take(headers, body) == (204 if self.page_secret == SECRET else 401)
+        assert self.receiver.receive(headers, body) == (204 if self.page_secret == SECRET else 401)
 
-    async def press(self, _: web.Request) -> web.Response:
-        if not self.presses_work:
+    async def acknowledge(self, _: web.Request) -> web.Response:
+        if not self.links_work:
             raise web.HTTPForbidden(text="<html>This link has expired.</html>")
         self.status = "acknowledged"
         return web.Response()
 
-    async def story(self, _: web.Request) -> web.Response:
+    async def incident(self, _: web.Request) -> web.Response:
         failed = {"user": "canary", "method": "webhook", "outcome": "failed", "error": "HTTP 500"}
-        story = {
+        incident = {
             "status": self.status,
             "team": "canary",
             "waiting_on": "canary",
             "synthetic": self.synthetic,
         }
-        return web.json_response({} if self.odd == "story" else story | {"pages": [failed]})
+        return web.json_response({} if self.odd == "incident" else incident | {"pages": [failed]})
 
-    async def go_round(self, patience: float) -> Report:
+    async def run_round(self, patience: float) -> Report:
         async with aiohttp.ClientSession() as http:
             return await Canary(
-                Front(http, self.url, self.url, "key"), self.pages, "c", "canary", patience
-            ).go_round()
+                Client(http, self.url, self.url, "key"), self.receiver, "c", "canary", patience
+            ).run_round()
 
 
 @asynccontextmanager
-async def standing(**trouble: Any) -> AsyncIterator[Tocsin]:
-    """A Tocsin with this trouble, for as long as the block lasts."""
-    whole = Tocsin(Pages(SECRET), **trouble)
+async def faulty_tocsin(**faults: Any) -> AsyncIterator[Tocsin]:
+    """A fake Tocsin with these faults, listening inside the block."""
+    fake = Tocsin(PageReceiver(SECRET), **faults)
     app = web.Application()
-    app.router.add_post("/v1/signals", whole.signal)
-    app.router.add_post("/a/{token}", whole.press)
-    app.router.add_get("/v1/incidents/{id}", whole.story)
-    async with listening(app) as whole.url:
-        yield whole
+    app.router.add_post("/v1/signals", fake.signal)
+    app.router.add_post("/a/{token}", fake.acknowledge)
+    app.router.add_get("/v1/incidents/{id}", fake.incident)
+    async with listening(app) as fake.url:
+        yield fake
 
 
-async def test_a_signal_that_is_refused_for_a_while_is_sent_again() -> None:
-    async with standing(refusals=2) as tocsin:
-        report = await tocsin.go_round(patience=30)
+async def test_a_signal_that_is_refused_at_first_is_sent_again() -> None:
+    async with faulty_tocsin(refusals=2) as tocsin:
+        report = await tocsin.run_round(patience=30)
     assert (report.result, report.reason, report.incident) == ("passed", "", "INC-7")
     assert report.stages.keys() == {"accept", "page", "acknowledge", "resolve"}
     assert max(report.stages.values()) <= report.seconds
@@ -114,26 +114,26 @@ async def test_a_signal_that_is_refused_for_a_while_is_sent_again() -> None:
         "resolved",
     ]
     assert len({(event["source"], event["data"]["key"]) for event in tocsin.signals}) == 1
-    assert not report.ended_leftover
+    assert not report.closed_leftover
 
 
-async def test_what_an_earlier_round_left_is_told() -> None:
-    async with standing(leftover=True) as tocsin:
-        assert (await tocsin.go_round(patience=30)).ended_leftover
+async def test_closing_the_leftover_of_an_earlier_round_is_reported() -> None:
+    async with faulty_tocsin(leftover=True) as tocsin:
+        assert (await tocsin.run_round(patience=30)).closed_leftover
 
 
-TROUBLE: Sequence[tuple[dict[str, Any], str, str]] = (
+FAULTS: Sequence[tuple[dict[str, Any], str, str]] = (
     (
         {"refusals": 1000},
         "not_accepted",
-        "not within 3 s; at last: HOST answered 503: too many signals are waiting",
+        "not within 3 s; last: HOST answered 503: too many signals are waiting",
     ),
     (
         {"odd": "signals"},
         "not_accepted",
-        "the signal accepted: not within 3 s; at last: ValueError",
+        "signal accepted: not within 3 s; last: ValueError",
     ),
-    ({"odd": "story", "pages_sent": False}, "not_paged", "reporting cannot say why (KeyError"),
+    ({"odd": "incident", "pages_sent": False}, "not_paged", "reporting cannot say why (KeyError"),
     (
         {"pages_sent": False},
         "not_paged",
@@ -142,38 +142,38 @@ TROUBLE: Sequence[tuple[dict[str, Any], str, str]] = (
     (
         {"page_secret": OTHER},
         "not_paged",
-        "one came whose signature is not by TOCSIN_WEBHOOK_SECRET",
+        "a page arrived whose signature does not match TOCSIN_WEBHOOK_SECRET",
     ),
     (
-        {"presses_work": False},
+        {"links_work": False},
         "not_acknowledged",
-        "the page's link pressed: not within 3 s; at last: HOST answered 403",
+        "acknowledge link called: not within 3 s; last: HOST answered 403",
     ),
-    ({"synthetic": None}, "not_acknowledged", "reporting to tell so: not within 3 s"),
+    ({"synthetic": None}, "not_acknowledged", "acknowledged in reporting: not within 3 s"),
     (
         {"synthetic": False},
         "not_synthetic",
         "mark service canary with `synthetic: true` in catalogue.yaml",
     ),
-    ({"ends_work": False}, "not_resolved", "at last: it is acknowledged, waiting on canary"),
+    ({"clears_work": False}, "not_resolved", "last: it is acknowledged, waiting on canary"),
 )
 
 
-async def test_a_round_that_fails_names_what_was_awaited_and_ends_its_incident() -> None:
-    async def fails(trouble: dict[str, Any], result: str, reason: str) -> None:
-        async with standing(**trouble) as tocsin:
-            report = await tocsin.go_round(patience=3)
-        assert report.result == result, (trouble, report.reason)
+async def test_a_failed_round_names_what_was_expected_and_clears_its_alert() -> None:
+    async def fails(faults: dict[str, Any], result: str, reason: str) -> None:
+        async with faulty_tocsin(**faults) as tocsin:
+            report = await tocsin.run_round(patience=3)
+        assert report.result == result, (faults, report.reason)
         assert reason.replace("HOST", tocsin.url) in report.reason
         assert "secret-token" not in report.reason, "the link of a page is a credential"
         if result != "not_accepted":
             assert tocsin.signals[-1]["data"]["status"] == "resolved"
 
-    await asyncio.gather(*(fails(*case) for case in TROUBLE))
+    await asyncio.gather(*(fails(*case) for case in FAULTS))
 
 
-async def test_a_tocsin_that_is_not_there_is_said_to_be_so() -> None:
-    tocsin = Tocsin(Pages(SECRET), url="http://127.0.0.1:1")
-    report = await tocsin.go_round(patience=1)
+async def test_a_tocsin_that_does_not_listen_is_reported() -> None:
+    tocsin = Tocsin(PageReceiver(SECRET), url="http://127.0.0.1:1")
+    report = await tocsin.run_round(patience=1)
     assert report.result == "not_accepted"
     assert "Cannot connect to host 127.0.0.1:1" in report.reason
