@@ -29,7 +29,7 @@ from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings, SettingsError
 
 NAME = "escalation"
-_GATHER_SECONDS = 0.1  # pages do not leave by Kafka: what is told of them may wait for more to tell
+_LINGER_SECONDS = 0.1  # no page waits for these facts
 
 
 async def run(settings: Settings) -> None:
@@ -65,7 +65,7 @@ async def run(settings: Settings) -> None:
             instance_id=settings.instance,
         ),
         "relay": Relay(
-            database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, gather=_GATHER_SECONDS
+            database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, linger=_LINGER_SECONDS
         ),
         "timers": Ticker(database, steps.fire, clock, wake.subscribe("timers")),
         "sender": Sender(

@@ -76,6 +76,11 @@ async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
     return [OutboxRow(row[0], OutboxMessage(row[1], row[2], row[3], row[4])) for row in rows]
 
 
+def may_have_more(rows: Sequence[OutboxRow], limit: int) -> bool:
+    """Whether `list_outbox` stopped at one of its bounds."""
+    return len(rows) >= limit or sum(len(row.message.value or b"") for row in rows) >= _MAX_BYTES
+
+
 async def delete_outbox(connection: Connection, rows: Sequence[OutboxRow]) -> None:
     """Forget what was published."""
     await connection.execute(

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from aiokafka.structs import ConsumerRecord
 
 from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
@@ -189,7 +190,7 @@ async def test_without_kafka_it_says_so_after_a_minute_and_publishes_when_kafka_
         assert relay.problems() == []
         now += timedelta(seconds=2)
         await eventually("a problem", lambda: asyncio.sleep(0, relay.problems()))
-        assert relay.problems() == ["the oldest event waits to be published since 61 s"]
+        assert relay.problems() == ["the oldest event has waited 61 s to be published"]
 
         async with _door(port, kafka), reading(kafka, topic) as reader:
             assert await reader.values(b"2") == [b"1", b"2"]
@@ -225,14 +226,37 @@ async def test_a_message_that_is_too_large_does_not_hold_up_the_rest(
     assert event["data"]["value"] is None
 
 
-async def _apply_with_limit(kafka: str, prefix: str, limit: str) -> None:
+async def test_neighbours_of_a_message_that_the_broker_refuses_go_out_once(
+    intake: Database, kafka: str, topic_prefix: str
+) -> None:
+    await _apply_with_limit(kafka, topic_prefix, "10000", partitions=3)
+    keys = [b"%d" % number for number in range(30)]
+    messages = [message(b"x", key) for key in keys]
+    messages[10:10] = [message(b"x" * 50_000, b"large")]
+    await write(intake, *messages)
+
+    with relaying(intake, kafka, topic_prefix):
+        async with reading(kafka, topic_prefix + TOPIC) as reader:
+            await reader.until("all", lambda records: len(records) >= 30)
+            await eventually("an empty outbox", lambda: _is_empty(intake))
+            await write(intake, *(message(b"last", key) for key in keys))
+            await reader.until("the last", lambda records: _lasts(records) == 30)
+
+    assert sorted(r.key for r in reader.records if r.value == b"x") == sorted(keys)
+
+
+def _lasts(records: Sequence[ConsumerRecord[bytes, bytes]]) -> int:
+    return sum(record.value == b"last" for record in records)
+
+
+async def _apply_with_limit(kafka: str, prefix: str, limit: str, partitions: int = 1) -> None:
     class Limited(Topic):
         @property
         def configuration(self) -> dict[str, str]:
             return {**super().configuration, "max.message.bytes": limit}
 
     await apply_topics(
-        kafka, prefix, [Limited(TOPIC, partitions=1), Topic(DEAD_LETTERS, partitions=1)]
+        kafka, prefix, [Limited(TOPIC, partitions=partitions), Topic(DEAD_LETTERS, partitions=1)]
     )
 
 

@@ -301,7 +301,7 @@ import asyncio, sys
 from datetime import UTC, datetime
 from shared.postgres.database import Database
 from shared.postgres.timers import Ticker
-from tests.integration.test_timers import NINE, page
+from tests.integration.shared.postgres.test_timers import NINE, page
 
 async def fire(connection, timers):
     await page(connection, timers)
