@@ -295,5 +295,12 @@ async def _relay_works(system: Tocsin, service: str) -> None:
             await outbox.replace_outbox(connection, first, first.message)
             await outbox.delete_outbox(connection, rest)
             await outbox.insert_outbox(connection, [first.message], system.clock())
-            there = {TopicPartition("tests", 0): offsets.Advance(0, offsets.StoredOffset(1))}
-            await offsets.advance_offsets(connection, there)
+            await _repeated_batch(connection, TopicPartition("tests", 0))
+
+
+async def _repeated_batch(connection: Connection, tp: TopicPartition) -> None:
+    """What a batch does whose row does not stand where it starts."""
+    zero, one = offsets.StoredOffset(0), offsets.StoredOffset(1)
+    await offsets.advance_offsets(connection, {tp: offsets.Advance(1, one)})
+    await offsets.lock_offsets(connection, [tp], {tp: zero})
+    await offsets.save_offsets(connection, {tp: one})
