@@ -16,7 +16,7 @@ REDRIVE = "tocsin.redrive.v1"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's shape. Without `retention` it is compacted: it keeps the newest record of each key."""
+    """A topic's shape. Without `retention` it is compacted to the newest record of each key."""
 
     name: str
     partitions: int = 6

@@ -133,7 +133,7 @@ class Relay:
             return
         if pause := pause_after(len(rows), monotonic() - began, self._linger):
             await asyncio.sleep(pause)
-        # What was written since the rows were read has set this already: no second look is needed.
+        # What was written since the rows were read has set this already: no second query is needed.
         await leadership.wait()
 
     async def _settle(

@@ -28,7 +28,7 @@ _COMMIT_EVERY_SECONDS = 0.2
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Follows one Kafka consumer through its life. `consumer` gives it, or None before it exists."""
+    """Follows one Kafka consumer. `consumer` returns it, or None before it exists."""
 
     def __init__(self, database: Database, consumer: Callable[[], Any], topic_prefix: str) -> None:
         self._database = database

@@ -61,7 +61,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     async def getmany(
         self, *partitions: KafkaTopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Polled:
-        """As aiokafka's. An empty answer may also be a failure, which is then named in `trouble`."""
+        """As aiokafka's. An empty answer may be a failure, which is then named in `trouble`."""
         # FastStream sleeps after an empty poll, whatever arrives meanwhile: let empty polls be few.
         wait = max(timeout_ms, _WAIT_MILLISECONDS)
         try:

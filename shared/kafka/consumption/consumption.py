@@ -25,7 +25,7 @@ from shared.telemetry import Level
 
 log = logging.getLogger(__name__)
 _MAX_RECORDS = 500
-# FastStream sleeps for so long after a poll that found nothing. How long a poll waits: see Consumer.
+# How long FastStream sleeps after a poll that found nothing. A poll waits longer, see Consumer.
 _POLL_MILLISECONDS = 1
 # A partition whose records were taken late, from behind a long batch, is fetched again only when
 # the fetch of the others has ended: this is the longest that it can wait for that.

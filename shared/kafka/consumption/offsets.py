@@ -120,7 +120,7 @@ async def save_offsets(
 
 
 def mismatch(next_offset: int, beginning: int, end: int) -> str | None:
-    """Why a log from `beginning` up to `end` cannot be read on from `next_offset`; None if it can."""
+    """Why a log from `beginning` to `end` cannot be read on from `next_offset`; None if it can."""
     if next_offset > end:
         return (
             f"the log ends at offset {end}, but all before {next_offset} is done: "

@@ -25,7 +25,7 @@ class Phase(Enum):
 
 @dataclass(eq=False, slots=True)
 class Partition:
-    """A partition during one assignment. `handle` is Kafka's name of it, with the topic's prefix."""
+    """A partition during one assignment. `handle` is its name in Kafka, with the topic prefix."""
 
     handle: KafkaTopicPartition
     tp: TopicPartition

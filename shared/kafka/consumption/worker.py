@@ -79,7 +79,7 @@ class Worker:
         self._clock = clock
 
     async def work(self, batches: Sequence[PartitionBatch]) -> Plan:
-        """Commit a batch and return what was done. Raises Conflict after ten lost races in a row."""
+        """Commit a batch and return what was done. Raises Conflict after ten lost races."""
         isolation: Isolation = process_together
         for _ in range(_MAX_CONFLICTS):
             try:

@@ -1,4 +1,4 @@
-"""The dead letters that Kafka holds, and the redrive of their records. Reads and writes topics only."""
+"""The dead letters that Kafka holds, and the redrive of their records. Needs topics only."""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Sequence

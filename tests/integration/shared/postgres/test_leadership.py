@@ -34,7 +34,7 @@ from shared.postgres import leadership, relay
 from shared.runtime.clock import system_clock
 
 dsn, kafka, prefix, point, fenced = sys.argv[1:]
-leadership._SILENCE = "2s"
+leadership._IDLE_TIMEOUT = "2s"
 
 class Freezing(publisher.Publisher):
     async def _send(self, messages):
