@@ -123,17 +123,7 @@ class Consumption:
         return self._assignment.levels() if self._assignment else []
 
     def _build(self) -> tuple[KafkaBroker, Assignment]:
-        # Without types and logger FastStream does nothing per message.
-        broker = KafkaBroker(
-            self._bootstrap,
-            client_id=self._group,
-            consumer_only=True,
-            allow_auto_create_topics=False,
-            metadata_max_age_ms=int(_METADATA_SECONDS * 1000),
-            graceful_timeout=_GRACE_SECONDS,
-            apply_types=False,
-            logger=None,
-        )
+        broker = self._make_broker()
         assignment = Assignment(self._database, lambda: subscriber.consumer, self._prefix)
         subscriber = broker.subscriber(
             *self._topics,
@@ -148,7 +138,7 @@ class Consumption:
             # Not "earliest": every position is sought, and one that the log does not hold must not
             # be skipped silently.
             auto_offset_reset="none",
-            # Facts need it no more, but publishers of signals and commands may use transactions,
+            # Facts no longer need it, but publishers of signals and commands may use transactions,
             # and one that was taken back must page nobody. Without transactions it costs nothing.
             isolation_level="read_committed",
             ack_policy=AckPolicy.NACK_ON_ERROR,
@@ -165,6 +155,19 @@ class Consumption:
             await self._work(polled, assignment)
 
         return broker, assignment
+
+    def _make_broker(self) -> KafkaBroker:
+        # Without types and logger FastStream does nothing per message.
+        return KafkaBroker(
+            self._bootstrap,
+            client_id=self._group,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            metadata_max_age_ms=int(_METADATA_SECONDS * 1000),
+            graceful_timeout=_GRACE_SECONDS,
+            apply_types=False,
+            logger=None,
+        )
 
     async def _work(self, polled: PolledBatch, assignment: Assignment) -> None:
         """Raises only when nothing was committed, so that the batch is read again."""
