@@ -33,6 +33,12 @@ async def topic(kafka: str, topic_prefix: str) -> str:
     return topic_prefix + TOPIC
 
 
+@pytest.fixture
+def _no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only notifications and what the relay knows itself make it publish."""
+    monkeypatch.setattr(leadership, "PING_SECONDS", 60)
+
+
 @contextmanager
 def relaying(
     intake: Database, kafka: str, prefix: str, clock: Clock = system_clock
@@ -94,6 +100,7 @@ async def _is_empty(intake: Database) -> bool:
     return await waiting(intake) == 0
 
 
+@pytest.mark.usefixtures("_no_polling")
 async def test_what_was_committed_before_a_crash_is_published_after_it(
     intake: Database, kafka: str, topic: str, topic_prefix: str
 ) -> None:
@@ -129,12 +136,10 @@ async def test_a_message_is_published_as_it_was_written(
     assert (tombstone.key, tombstone.value) == (b"key", None)
 
 
+@pytest.mark.usefixtures("_no_polling")
 async def test_a_notification_wakes_the_relay(
-    intake: Database, kafka: str, topic: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    intake: Database, kafka: str, topic: str, topic_prefix: str
 ) -> None:
-    # Without its look now and then, only a notification or a new session can make it publish.
-    monkeypatch.setattr(leadership, "PING_SECONDS", 60)
-
     async def session() -> int | None:
         async with intake.connection() as connection:
             leader: int | None = await connection.fetchval(
@@ -197,6 +202,7 @@ async def test_without_kafka_it_says_so_after_a_minute_and_publishes_when_kafka_
             await eventually("no problem", lambda: asyncio.sleep(0, not relay.problems()))
 
 
+@pytest.mark.usefixtures("_no_polling")
 @pytest.mark.parametrize(
     ("limit", "size"),
     [("2000000", 1_500_000), ("10000", 50_000)],
@@ -226,6 +232,7 @@ async def test_a_message_that_is_too_large_does_not_hold_up_the_rest(
     assert event["data"]["value"] is None
 
 
+@pytest.mark.usefixtures("_no_polling")
 async def test_neighbours_of_a_message_that_the_broker_refuses_go_out_once(
     intake: Database, kafka: str, topic_prefix: str
 ) -> None:
