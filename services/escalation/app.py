@@ -31,7 +31,7 @@ from shared.runtime.settings import Settings, SettingsError
 from shared.telemetry import know_values
 
 NAME = "escalation"
-_GATHER_SECONDS = 0.1  # pages do not leave by Kafka: what is told of them may wait for more to tell
+_LINGER_SECONDS = 0.1  # no page waits for these facts
 
 
 async def run(settings: Settings) -> None:
@@ -68,7 +68,7 @@ async def run(settings: Settings) -> None:
             instance_id=settings.instance,
         ),
         "relay": Relay(
-            database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, gather=_GATHER_SECONDS
+            database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, linger=_LINGER_SECONDS
         ),
         "timers": Ticker(database, steps.fire, clock, wake.subscribe("timers")),
         "sender": Sender(

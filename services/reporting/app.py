@@ -63,7 +63,9 @@ async def run(settings: Settings) -> None:
         linger=_LINGER_SECONDS,  # nobody waits for reporting; larger batches cost less
         instance_id=settings.instance,
     )
-    relay = Relay(dsn, settings.kafka, NAME, clock, settings.topic_prefix, gather=_LINGER_SECONDS)
+    relay = Relay(
+        dsn, settings.kafka, NAME, clock, settings.topic_prefix, fenced=True, linger=_LINGER_SECONDS
+    )
     traces = Traces(settings.traces_api) if settings.traces_api else None
     app = build_app(database, clock, live, settings.trace_url, traces)
     components: dict[str, Component] = {

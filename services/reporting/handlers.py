@@ -30,9 +30,9 @@ from services.reporting.timeline.store import (
 from shared.events import commands, escalation, intake, rejections, triage
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
 from shared.events.reporting import IncidentState, IncidentSummary
-from shared.kafka.consumption.records import dead_letter
+from shared.kafka.dead_letters.writing import dead_letter_for_record
 from shared.kafka.record import Record
-from shared.kafka.redrive import given_back
+from shared.kafka.redrive import redriven
 from shared.kafka.topics import SIGNALS
 from shared.postgres.connection import Connection
 from shared.postgres.installation import load_epoch
@@ -76,11 +76,11 @@ class Reporting:
         that long ago.
         """
         await self.record(connection, records)
-        await isolate(connection, given_back(records, NAME), self._project, self._give_up)
+        await isolate(connection, redriven(records, NAME), self._project, self._give_up)
 
     async def _give_up(self, connection: Connection, record: Record, error: Exception) -> None:
         now = self._clock()
-        await insert_outbox(connection, [dead_letter(record, error, NAME, now)], now)
+        await insert_outbox(connection, [dead_letter_for_record(record, error, NAME, now)], now)
 
     async def _project(self, connection: Connection, records: Sequence[Record]) -> None:
         events = [event for record in records if (event := read_fact(record))]

@@ -1,4 +1,4 @@
-"""The type of what works on records."""
+"""The type of a topic's handler."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -6,8 +6,8 @@ from shared.kafka.record import Record
 from shared.postgres.connection import Connection
 
 Handler = Callable[[Connection, Sequence[Record]], Awaitable[None]]
-"""Works on records inside the plumbing's transaction; raises on a bad record; publishes through the
-outbox only. May be called again for the same records, in a new transaction or under a new
-savepoint. One that is given for several topics gets their records of a batch together, topic after
+"""Processes records inside the plumbing's transaction; raises on a bad record; publishes only
+through the outbox. May be called again for the same records, in a new transaction or under a new
+savepoint. One that is given for several topics gets their records of a batch together, topic by
 topic.
 """

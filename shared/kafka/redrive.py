@@ -1,10 +1,10 @@
-"""Records given back to the service that could not work on them, on `tocsin.redrive.v1`.
+"""Redrive: records that a service dead-lettered go back to it, on `tocsin.redrive.v1`.
 
-A record comes back as it was, behind one header more: whose it is, and where it stood. It does not
-go to its own topic again, which others read and which only its owner writes. Its offset here is a
-row in Postgres like any other, so it is worked on once; and since every handler takes repeats for
-what they are (a relay publishes again after a crash, publishers send again), giving it back twice
-does no more than giving it back once.
+A record comes back as it was, behind one more header, which names its service and where it stood.
+It does not go to its own topic again, which others read and which only its owner writes. Its offset
+here is a row in Postgres like any other, so it is processed once; and since every handler copes
+with repeats (a relay publishes again after a crash, publishers send again), redriving a record
+twice does no more than redriving it once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ HEADER = "tocsin-redrive"
 
 
 class Address(Model):
-    """Whose a record is, and where it stood when. `letter` is the event id of the dead letter that
-    it comes from.
+    """The service that a record is for, and where it stood when. `letter` is the event id of its
+    dead letter.
     """
 
     service: str
@@ -36,7 +36,7 @@ class Address(Model):
 
 
 def address_of(record: Record) -> Address | None:
-    """The address of a record that was given back; None for every other."""
+    """The address of a redriven record; None for every other."""
     if record.topic != REDRIVE or not record.headers or record.headers[0][0] != HEADER:
         return None
     try:
@@ -46,7 +46,7 @@ def address_of(record: Record) -> Address | None:
 
 
 def as_it_was(record: Record) -> Record:
-    """The record at the place where it stood first; one that was not given back is itself."""
+    """A redriven record as it stood in its own topic; every other as it is."""
     address = address_of(record)
     if address is None:
         return record
@@ -56,8 +56,8 @@ def as_it_was(record: Record) -> Record:
     )
 
 
-def given_back(records: Sequence[Record], service: str) -> list[Record]:
-    """Those that are for this service, as they were."""
+def redriven(records: Sequence[Record], service: str) -> list[Record]:
+    """Those that are for this service, as they stood in their own topics."""
     return [
         as_it_was(record)
         for record in records
@@ -66,12 +66,12 @@ def given_back(records: Sequence[Record], service: str) -> list[Record]:
 
 
 def with_redrive(service: str, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
-    """The handlers of a service's topics, and one that gives them what comes back to it."""
+    """The handlers of a service's topics, and one that passes them the records redriven to it."""
 
     async def on_redrive(connection: Connection, records: Sequence[Record]) -> None:
-        mine = given_back(records, service)
-        if strange := {record.topic for record in mine} - handlers.keys():
-            raise Malformed(HEADER, f"{service} does not read {', '.join(sorted(strange))}")
+        mine = redriven(records, service)
+        if unknown := {record.topic for record in mine} - handlers.keys():
+            raise Malformed(HEADER, f"{service} does not read {', '.join(sorted(unknown))}")
         for topic, handler in handlers.items():
             if again := [record for record in mine if record.topic == topic]:
                 await handler(connection, again)

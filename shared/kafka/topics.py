@@ -1,6 +1,6 @@
-"""The topics, declared once and made on purpose (`tocsin topics apply`), never by a first message."""
+"""The topics, declared once and created by `tocsin topics apply`, never by a first message."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ REDRIVE = "tocsin.redrive.v1"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's shape. Compacted ones keep the newest record a key and have no retention time."""
+    """A topic's shape. Without `retention` it is compacted to the newest record of each key."""
 
     name: str
     partitions: int = 6
@@ -47,43 +47,30 @@ TOPICS = (
 async def apply_topics(
     bootstrap: str, prefix: str = "", topics: Sequence[Topic] = TOPICS, replication: int = -1
 ) -> list[str]:
-    """Make what is missing, add partitions, set the configuration. Idempotent; returns what it did,
-    in words.
+    """Create missing topics, add partitions, set the configuration. Idempotent; returns what it
+    did, a line each.
 
-    `replication` -1 takes the broker's default. Partitions are never taken away. Raises KafkaError.
+    `replication` -1 takes the broker's default. Partitions are never removed. Raises KafkaError.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
+        names = [prefix + topic.name for topic in topics]
         present = {
             topic["topic"]: len(topic["partitions"])
-            for topic in await admin.describe_topics([prefix + topic.name for topic in topics])
+            for topic in await admin.describe_topics(names)
             if topic["error_code"] == 0
         }
-        done = [
-            *await _create(
-                admin, prefix, [t for t in topics if prefix + t.name not in present], replication
+        missing = [topic for topic in topics if prefix + topic.name not in present]
+        done = await _create(admin, prefix, missing, replication)
+        done += await _grow(admin, prefix, topics, present)
+        configurations = [
+            ConfigResource(
+                ConfigResourceType.TOPIC, prefix + topic.name, configs=topic.configuration
             )
+            for topic in topics
         ]
-        grow = {
-            t: present[prefix + t.name]
-            for t in topics
-            if present.get(prefix + t.name, t.partitions) < t.partitions
-        }
-        if grow:
-            await admin.create_partitions(
-                {prefix + topic.name: NewPartitions(topic.partitions) for topic in grow}
-            )
-            done += [
-                f"{prefix}{topic.name}: {had} -> {topic.partitions} partitions"
-                for topic, had in grow.items()
-            ]
-        await admin.alter_configs(
-            [
-                ConfigResource(ConfigResourceType.TOPIC, prefix + t.name, configs=t.configuration)
-                for t in topics
-            ]
-        )
+        await admin.alter_configs(configurations)
         return done
     finally:
         await admin.close()
@@ -94,7 +81,7 @@ async def _create(
 ) -> list[str]:
     if not topics:
         return []
-    # For its default the client wants assignments to be given, if only none of them.
+    # With the broker's default the client insists on assignments, which may be empty.
     assignments: dict[int, list[int]] | None = {} if replication == -1 else None
     answer = await admin.create_topics(
         [
@@ -105,4 +92,18 @@ async def _create(
     for name, code, *rest in answer.topic_errors:
         if code and for_code(code) is not TopicAlreadyExistsError:
             raise for_code(code)(f"{name}: {rest[0] if rest else ''}")
-    return [f"{prefix}{topic.name}: made, {topic.partitions} partitions" for topic in topics]
+    return [f"{prefix}{topic.name}: created, {topic.partitions} partitions" for topic in topics]
+
+
+async def _grow(
+    admin: AIOKafkaAdminClient, prefix: str, topics: Sequence[Topic], present: Mapping[str, int]
+) -> list[str]:
+    growing, done = {}, []
+    for topic in topics:
+        name, partitions = prefix + topic.name, topic.partitions
+        if (had := present.get(name, partitions)) < partitions:
+            growing[name] = NewPartitions(partitions)
+            done.append(f"{name}: {had} -> {partitions} partitions")
+    if growing:
+        await admin.create_partitions(growing)
+    return done

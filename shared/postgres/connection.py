@@ -1,6 +1,4 @@
-"""The type of a connection, apart from the pool, so that modules that only take one need nothing
-else.
-"""
+"""The type of a connection, apart from the pool, for modules that only take one."""
 
 from typing import Any, TypeAlias
 

@@ -16,8 +16,8 @@ _MAX_CONNECTIONS = 8
 
 
 class Database:
-    """A pool whose connections speak the service's own schema (the runtime role's search_path) and
-    JSON as objects.
+    """A pool whose connections use the service's own schema (the runtime role's search_path) and
+    read and write jsonb as Python objects.
     """
 
     def __init__(self, dsn: str, *, application: str = "tocsin") -> None:
@@ -42,7 +42,7 @@ class Database:
                 )
 
     async def close(self) -> None:
-        """Close all connections; those still busy after 5 s are cut."""
+        """Close all connections; those that are busy for 5 s more are terminated."""
         pool, self._pool = self._pool, None
         if pool is not None:
             try:
@@ -62,7 +62,7 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
-        """A pooled connection whose reads all see the database as it was at the first of them."""
+        """A pooled connection in a read-only transaction: all queries see the same state."""
         async with (
             self.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -80,8 +80,8 @@ class Database:
 
 
 async def prepare(connection: Connection) -> None:
-    """Let a connection speak jsonb as Python objects: dataclasses, times and UUIDs (asyncpg's own
-    too) included.
+    """Let a connection read and write jsonb as Python objects, dataclasses, times and UUIDs
+    (asyncpg's own too) included.
     """
     await connection.set_type_codec(
         "jsonb",
@@ -93,8 +93,8 @@ async def prepare(connection: Connection) -> None:
 
 async def _begin_session(connection: Connection) -> None:
     await prepare(connection)
-    # With every new connection, not once a process: a database can be put back under services that
-    # keep running.
+    # With every new connection, not once per process: a database can be put back under services
+    # that keep running.
     await check_identity(connection)
 
 

@@ -1,11 +1,11 @@
-"""Which errors of Postgres are worth another try, and the one that asks for it."""
+"""Which errors of Postgres are worth another try."""
 
 import asyncpg
 
 UNAVAILABLE = (
     OSError,  # includes TimeoutError and ConnectionError
     asyncpg.InterfaceError,  # a connection that was closed under us
-    asyncpg.InternalClientError,  # the same, when the server's last word and the close are read at once
+    asyncpg.InternalClientError,  # the same, if the last message and the close come at once
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, cancelled, crash
     asyncpg.InsufficientResourcesError,
@@ -21,9 +21,11 @@ UNAVAILABLE = (
     asyncpg.PostgresSystemError,  # the server cannot read or write its files
     asyncpg.InvalidCachedStatementError,  # a migration changed what a prepared statement returns
 )
-"""Errors that say nothing about the message in hand: the work is tried again later, nothing is
-dead-lettered.
-"""
+"""Errors that are not about the item being processed: try again later, dead-letter nothing."""
+
+
+DEADLOCK = asyncpg.TransactionRollbackError
+"""A deadlock or a serialisation failure: the same transaction may well succeed when run again."""
 
 
 class Conflict(Exception):

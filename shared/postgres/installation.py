@@ -1,5 +1,5 @@
-"""Which database this is. One that was put back to an earlier state must not hand out a sequence
-twice.
+"""The identity of the database, and the epoch, by which one that was put back to an earlier state
+hands out no sequence twice.
 """
 
 import logging
@@ -7,17 +7,19 @@ import logging
 from shared.postgres.connection import Connection
 
 log = logging.getLogger(__name__)
+EPOCH = "(SELECT epoch FROM installation)"
+"""`load_epoch` as a scalar subquery, for a statement that reads the rows of a batch anyway."""
 
 
 async def load_epoch(connection: Connection) -> int:
-    """The high part of every sequence that this service hands out now."""
+    """The high bits of every sequence that this service hands out now."""
     epoch: int = await connection.fetchval("SELECT epoch FROM installation")
     return epoch
 
 
 async def raise_epoch(connection: Connection) -> int:
-    """Put all sequences from here on above those handed out before; the new epoch. Holds the row
-    until the commit.
+    """Put all sequences from here on above those handed out before; returns the new epoch. Locks
+    the row until the commit.
     """
     epoch: int = await connection.fetchval(
         "UPDATE installation SET epoch = epoch + 1 RETURNING epoch"
@@ -30,14 +32,16 @@ async def check_identity(connection: Connection) -> None:
     failed over.
 
     A restore into another database or cluster changes the identity, a point-in-time recovery and a
-    failover start a new timeline. What leaves no trace here (a disk put back) shows as a Kafka
-    commit ahead of the offsets.
+    failover start a new timeline. What changes neither (a disk put back) shows as a Kafka commit
+    ahead of the offsets.
     """
-    # The timeline comes from the WAL file's name: the control file learns of a promotion at the
-    # next checkpoint only.
+    # The timeline comes from the WAL file's name: the control file has it from the next checkpoint
+    # on only.
     identity = await connection.fetchval(
         """
-        SELECT concat_ws('/', system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8), database.oid)
+        SELECT concat_ws(
+            '/', system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8), database.oid
+        )
         FROM pg_control_system(), pg_database AS database WHERE datname = current_database()
         """
     )

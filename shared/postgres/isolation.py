@@ -14,8 +14,8 @@ Work = Callable[[Connection, Sequence[Item]], Awaitable[None]]
 OnPoison = Callable[[Connection, Item, Exception], Awaitable[None]]
 
 _NEVER_POISON = (*UNAVAILABLE, Conflict, asyncpg.SyntaxOrAccessError)
-"""SyntaxOrAccessError: a missing table or right says that the installation is wrong, and would
-condemn every item.
+"""SyntaxOrAccessError: a missing table or right is a fault of the installation, and would
+dead-letter every item.
 """
 
 
@@ -35,10 +35,8 @@ class Isolation(Protocol):
 async def process_together(
     connection: Connection, items: Sequence[Item], work: Work[Item], _: OnPoison[Item], /
 ) -> None:
-    """Do `work` on all items, for whoever begins the whole transaction again with `isolate` when
-    that raises.
-
-    A savepoint is two more messages to Postgres, of some ten that a small batch takes.
+    """Do `work` on all items without a savepoint, which would be two of the ten round trips of a
+    small batch. When it raises, the caller runs the whole transaction again with `isolate`.
     """
     if items:
         await work(connection, items)
@@ -51,9 +49,8 @@ async def isolate(
     that fails alone.
 
     That one goes to `on_poison`, outside the savepoint, so what it writes stays. The order of items
-    is kept. `work` runs again for items that did nothing wrong: it must leave no trace but what the
-    transaction rolls back. Errors that say nothing about an item (UNAVAILABLE, Conflict,
-    cancellation) pass through.
+    is kept. `work` runs again for good items: its only effects must be those that the transaction
+    rolls back. Errors that are not about an item (UNAVAILABLE, Conflict, cancellation) pass.
     """
     if not items:
         return
@@ -73,7 +70,7 @@ async def isolate(
 
 
 def never_poison(error: Exception) -> bool:
-    """Whether the error is about the surroundings and not about the item in hand."""
+    """Whether the error is about the infrastructure and not about the item."""
     # asyncpg refuses an argument that it cannot encode with an InterfaceError that is also a
     # ValueError: that one is about the value, though every other InterfaceError is about the
     # connection.

@@ -18,16 +18,16 @@ from shared.postgres.connection import Connection
 from shared.runtime.discovery import service_packages
 
 _RUNTIME_SETTINGS = {
-    # No lock outlives its owner: one that hangs loses its session, one that waits gives up and
-    # tries again.
+    # No lock outlives its owner: a session that hangs is ended, one that waits gives up and tries
+    # again.
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "5s",
     "statement_timeout": "15s",
     "tcp_keepalives_idle": "10s",
     "tcp_keepalives_interval": "5s",
     "tcp_keepalives_count": "3",
-    # Plans are kept: one that was made while a table had ten pages would go on reading it from end
-    # to end as it grows.
+    # Plans are kept: one that was made while a table had ten pages would go on scanning all of it
+    # as it grows.
     "enable_seqscan": "off",
     "jit": "off",
 }
@@ -40,7 +40,7 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True)
 class Migration:
-    """One SQL file; `name` is `<folder>/<file>` and is what the database remembers it by."""
+    """One SQL file; `name` is `<folder>/<file>`, as in the table of applied migrations."""
 
     name: str
     sql: str
@@ -162,8 +162,8 @@ async def _make_roles(connection: Connection, service: str) -> None:
             asyncpg.UniqueViolationError,
             asyncpg.InternalServerError,
         ):
-            # Somebody who migrates another database of the cluster was quicker: what they made is
-            # found next time. (InternalServerError is "tuple concurrently updated".)
+            # Another process, which migrates another database of the cluster, was quicker: the next
+            # try finds what it made. (InternalServerError is "tuple concurrently updated".)
             if attempt == _ATTEMPTS - 1:
                 raise
 
@@ -204,8 +204,9 @@ async def _make_schema(connection: Connection, service: str) -> None:
             applied_at timestamptz NOT NULL DEFAULT now()
         );
         GRANT USAGE ON SCHEMA {service} TO {runtime};
-        -- For what migrations make from here on; one that wants less for a table (an append-only one) revokes it.
-        ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {runtime};
+        -- For what migrations create from here on; for an append-only table they revoke some of it.
+        ALTER DEFAULT PRIVILEGES IN SCHEMA {service}
+            GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {runtime};
         ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT USAGE ON SEQUENCES TO {runtime};
         """
     )

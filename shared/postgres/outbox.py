@@ -1,4 +1,4 @@
-"""Events that leave with the transaction that caused them."""
+"""The outbox: messages that are published if the transaction that caused them commits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,7 @@ _MAX_BYTES = 16 * 1024 * 1024  # held in memory at once
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message that waits for the relay. Ids rise in the order in which a key's messages were
-    written.
-    """
+    """A message that waits for the relay. Of one key, ids rise in the order of writing."""
 
     id: int
     message: OutboxMessage
@@ -57,7 +55,7 @@ async def insert_outbox(
 
 
 async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
-    """The first rows: at most `limit`, and no more than fit into 16 MiB. Never paged by `id >
+    """The first rows: at most `limit`, and no more than fit into 16 MiB. Do not page by `id >
     last`: a lower id may be committed later.
     """
     rows = await connection.fetch(
@@ -76,8 +74,13 @@ async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
     return [OutboxRow(row[0], OutboxMessage(row[1], row[2], row[3], row[4])) for row in rows]
 
 
+def may_have_more(rows: Sequence[OutboxRow], limit: int) -> bool:
+    """Whether `list_outbox` stopped at one of its bounds."""
+    return len(rows) >= limit or sum(len(row.message.value or b"") for row in rows) >= _MAX_BYTES
+
+
 async def delete_outbox(connection: Connection, rows: Sequence[OutboxRow]) -> None:
-    """Forget what was published."""
+    """Delete rows that were published."""
     await connection.execute(
         "DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row.id for row in rows]
     )

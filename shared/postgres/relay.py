@@ -1,30 +1,24 @@
-"""Publishes a service's outbox: in order per key, at least once, and nothing of an old leader after
-its successor.
+"""Publishes a service's outbox: in order per key, at least once.
 
-Rows are read, published in one Kafka transaction, then deleted: no Postgres transaction is open
-while Kafka is slow, and a crash at any point leads to the same rows again. The transactional id is
-the fence: a new leader's producer shuts out that of a leader which was frozen, and rows are only
-read after the producer that publishes them was started.
+Rows are read, published, then deleted: no Postgres transaction is open while Kafka is slow, and a
+crash at any point leads to the same rows again. A leader that was frozen and resumes may publish
+its rows after its successor did; readers drop what is not newer than what they know. Only where the
+last record of a key counts for good, on a compacted topic, does a fence keep such a leader out.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    KafkaError,
-    MessageSizeTooLargeError,
-    ProducerFenced,
-    RecordListTooLargeError,
-)
+from aiokafka.errors import KafkaError, ProducerFenced
 
-from shared.events.trace_context import TraceContext, trace_in
+from shared.events.trace_context import trace_in
 from shared.kafka.dead_letters.writing import count_from, dead_letter
+from shared.kafka.publisher import TOO_LARGE_ERRORS, Publisher, Report, Result
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.leadership import PING_SECONDS, Leadership, compete
 from shared.postgres.outbox import (
@@ -32,43 +26,30 @@ from shared.postgres.outbox import (
     delete_outbox,
     list_outbox,
     load_oldest_outbox,
+    may_have_more,
     replace_outbox,
 )
 from shared.runtime.backoff import Backoff
 from shared.runtime.clock import Clock
-from shared.telemetry import batch_span
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 1000
-# After publishing, the next rows are left to gather: a transaction costs the broker, its readers
-# and their databases the same for one message as for fifty, and what they have no time for makes a
-# page later than this does.
-_GATHER_SECONDS = 0.02
-_MOST_GATHER_SECONDS = 0.2
-_TRANSACTION_MILLISECONDS = 15_000  # what a leader that died in the middle can hold up readers for
-_REQUEST_MILLISECONDS = 15_000
+# After a large batch the next rows gather, for no longer than that batch took: a busy broker is
+# asked less often for more. Small batches mean that there is time, so no page waits.
+_LARGE_BATCH = 8
+_MAX_GATHER_SECONDS = 0.02
 _STOP_SECONDS = 2
 _OVERDUE = timedelta(seconds=60)
-
-
-class _TooLarge(Exception):
-    """Kafka does not take these rows together (they may share a record batch); a single one it will
-    never take.
-    """
-
-    def __init__(self, rows: Sequence[OutboxRow]) -> None:
-        super().__init__(len(rows))
-        self.rows = rows
 
 
 class Relay:
     """A component. Every replica has one; the one that leads publishes. `dsn` must be direct,
     without a pooler.
 
-    `gather` (seconds) is how long rows are left to gather after others were published: longer where
-    no page waits.
+    `fenced`: publish in Kafka transactions under a transactional id, for compacted topics.
+    `linger` (seconds): let rows gather after every publish, where no page waits for them.
     """
 
     def __init__(
@@ -78,14 +59,17 @@ class Relay:
         service: str,
         clock: Clock,
         topic_prefix: str = "",
-        gather: float = _GATHER_SECONDS,
+        *,
+        fenced: bool = False,
+        linger: float = 0.0,
     ) -> None:
         self._dsn = dsn
         self._bootstrap = bootstrap
         self._service = service
         self._clock = clock
         self._prefix = topic_prefix
-        self._gather = gather
+        self._fence = f"{topic_prefix}{service}-outbox-0" if fenced else None
+        self._linger = linger
         self._limit = _BATCH
         self._oldest: datetime | None = None
         self._stopping: set[asyncio.Task[None]] = set()
@@ -113,22 +97,20 @@ class Relay:
         """What the leader has not been able to publish for a minute."""
         if self._oldest is None or (waited := self._clock() - self._oldest) < _OVERDUE:
             return []
-        return [f"the oldest event waits to be published since {waited.total_seconds():.0f} s"]
+        return [f"the oldest event has waited {waited.total_seconds():.0f} s to be published"]
 
     async def _lead(self, leadership: Leadership) -> None:
         backoff = Backoff()
         while True:
             try:
-                async with self._producer(leadership) as producer:
+                async with self._publisher(leadership) as publisher:
                     while True:
-                        await self._forward(leadership, producer)
+                        await self._forward(leadership, publisher)
                         backoff.reset()
             except ProducerFenced:
                 raise
-            except _TooLarge as refused:
-                self._limit = max(len(refused.rows) // 2, 1)
-                if len(refused.rows) == 1:
-                    await self._give_up(leadership, refused.rows[0])
+            except TOO_LARGE_ERRORS:
+                continue  # fewer rows at once, by a new producer
             except KafkaError as error:
                 pause = backoff.seconds()
                 log.warning(
@@ -136,52 +118,40 @@ class Relay:
                 )
                 await self._during(leadership, asyncio.sleep(pause))
 
-    async def _forward(self, leadership: Leadership, producer: AIOKafkaProducer) -> None:
-        """Publish and delete the first rows; when there are none, wait for some."""
+    async def _forward(self, leadership: Leadership, publisher: Publisher) -> None:
+        """Publish and delete the first rows, then wait until there may be others."""
         leadership.woken.clear()
-        limit = self._limit
+        limit, began = self._limit, monotonic()
         rows = await list_outbox(leadership.connection, limit)
         if rows:
-            began = monotonic()
-            await self._during(leadership, self._publish(producer, rows))
-            await delete_outbox(leadership.connection, rows)
-            if len(rows) < limit:
-                # As long again as it took: what is short of time sends less often, and more at
-                # once. But not as long as Kafka was away.
-                await asyncio.sleep(
-                    min(max(self._gather, monotonic() - began), _MOST_GATHER_SECONDS)
-                )
+            report = await self._during(
+                leadership, publisher.publish([row.message for row in rows])
+            )
+            await self._settle(leadership, rows, report)
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
-        if not rows:
-            await leadership.wait()
+        if may_have_more(rows, limit):
+            return
+        if pause := pause_after(len(rows), monotonic() - began, self._linger):
+            await asyncio.sleep(pause)
+        # What was written since the rows were read has set this already: no second query is needed.
+        await leadership.wait()
 
-    async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> None:
-        with ExitStack() as spans:
-            for topic, links in _links(rows).items():
-                count = sum(row.message.topic == topic for row in rows)
-                spans.enter_context(batch_span("send", topic, count, links))
-            async with producer.transaction():
-                await self._send(producer, rows)
+    async def _settle(
+        self, leadership: Leadership, rows: Sequence[OutboxRow], report: Report
+    ) -> None:
+        """Delete what was published, replace what never can be. Raises the report's error."""
+        if done := list(published(rows, report.results)):
+            await delete_outbox(leadership.connection, done)
+        for row, result in zip(rows, report.results, strict=True):
+            if result is Result.TOO_LARGE:
+                await self._dead_letter(leadership, row)
+                leadership.woken.set()
+        if isinstance(report.error, TOO_LARGE_ERRORS):
+            self._limit = max((len(rows) - len(done)) // 2, 1)
+        if report.error:
+            raise report.error
 
-    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> None:
-        futures = []
-        for row in rows:
-            message = row.message
-            headers = [(name, value.encode()) for name, value in message.headers.items()]
-            try:
-                futures.append(
-                    await producer.send(
-                        self._prefix + message.topic, message.value, message.key, headers=headers
-                    )
-                )
-            except MessageSizeTooLargeError as error:
-                raise _TooLarge([row]) from error
-        try:
-            await asyncio.gather(*futures)
-        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-            raise _TooLarge(rows) from error
-
-    async def _give_up(self, leadership: Leadership, row: OutboxRow) -> None:
+    async def _dead_letter(self, leadership: Leadership, row: OutboxRow) -> None:
         """Put a dead letter in the place of a message that would hold up all those behind it."""
         message = row.message
         log.error(
@@ -198,34 +168,24 @@ class Relay:
         await replace_outbox(leadership.connection, row, letter)
 
     @asynccontextmanager
-    async def _producer(self, leadership: Leadership) -> AsyncIterator[AIOKafkaProducer]:
-        # Starting one shuts out every other: only who still has its session may.
+    async def _publisher(self, leadership: Leadership) -> AsyncIterator[Publisher]:
+        # Starting one with a fence shuts out every other: only who still has its session may.
         self._oldest = await load_oldest_outbox(leadership.connection)
-        # A new one after every failure: a refused batch leaves a gap in a producer's sequence
-        # numbers.
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            client_id=f"tocsin-{self._service}-relay",
-            transactional_id=f"{self._prefix}{self._service}-outbox-0",
-            transaction_timeout_ms=_TRANSACTION_MILLISECONDS,
-            request_timeout_ms=_REQUEST_MILLISECONDS,
-            max_batch_size=65_536,
+        publisher = Publisher(
+            self._bootstrap, f"tocsin-{self._service}-relay", self._prefix, self._fence
         )
         try:
-            await self._during(leadership, producer.start())
-            yield producer
+            await self._during(leadership, publisher.start())
+            yield publisher
         finally:
-            # Without Kafka a stop with messages in flight does not end. They can never be
-            # committed: let it wait.
-            stopping = asyncio.create_task(producer.stop())
+            # Without Kafka a stop with messages in flight does not end: let it wait.
+            stopping = asyncio.create_task(publisher.stop())
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
             await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
 
     async def _during(self, leadership: Leadership, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for Kafka, and keep the session alive while it takes its time. The work ends with
-        the session.
-        """
+        """Wait for Kafka, and keep the session alive meanwhile. The work ends with the session."""
         task = asyncio.create_task(work)
         try:
             while not (await asyncio.wait({task}, timeout=PING_SECONDS))[0]:
@@ -236,11 +196,20 @@ class Relay:
             await asyncio.wait({task}, timeout=_STOP_SECONDS)
 
 
-def _links(rows: Sequence[OutboxRow]) -> dict[str, list[TraceContext]]:
-    """The traces whose messages go to each topic."""
-    links: dict[str, list[TraceContext]] = {}
-    for row in rows:
-        found = links.setdefault(row.message.topic, [])
-        if trace := trace_in(row.message.headers):
-            found.append(trace)
-    return links
+def pause_after(count: int, seconds: float, linger: float = 0.0) -> float:
+    """How long rows gather after `count` of them were published in so many seconds."""
+    gather = min(seconds, _MAX_GATHER_SECONDS) if count >= _LARGE_BATCH else 0.0
+    return max(gather, linger) if count else 0.0
+
+
+def published(rows: Sequence[OutboxRow], results: Sequence[Result]) -> Iterator[OutboxRow]:
+    """What need not be sent again: all that was taken, unless something before it with the same key
+    was not. That goes first, and what followed goes after it once more.
+    """
+    missing = set()
+    for row, result in zip(rows, results, strict=True):
+        key = (row.message.topic, row.message.key)
+        if result is Result.NOT_SENT:
+            missing.add(key)
+        elif result is Result.SENT and key not in missing:
+            yield row

@@ -1,6 +1,4 @@
-"""Things to do later, as rows: they survive any restart and fire once, on whichever replica is
-first.
-"""
+"""Timers: rows that survive any restart and fire once, on whichever replica claims them first."""
 
 import asyncio
 import logging
@@ -25,17 +23,16 @@ from shared.runtime.clock import Clock
 log = logging.getLogger(__name__)
 
 _BATCH = 100
-_LONGEST_SLEEP = 30.0
-_TAKEN_SECONDS = 1.0
-_TRIED_AGAIN = timedelta(minutes=5)
-_SOON = timedelta(seconds=2 * _LONGEST_SLEEP)
+_MAX_SLEEP_SECONDS = 30.0
+_CLAIMED_SECONDS = 1.0
+_RETRY_AFTER = timedelta(minutes=5)
+_SOON = timedelta(seconds=2 * _MAX_SLEEP_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """`subject` is what it is about; `id` is None until it is stored. Nobody takes a timer back:
-    one that has become stale fires, and whoever handles it sees from the subject's state that
-    nothing is to be done.
+    """`subject` is what it is about; `id` is None until it is stored. Timers are never cancelled:
+    handlers ignore stale ones, which they recognise by the subject's state.
     """
 
     kind: str
@@ -47,9 +44,7 @@ class Timer:
 
 
 Fire = Callable[[Connection, Sequence[Timer]], Awaitable[None]]
-"""Does what due timers ask for, with all effects on the connection (a savepoint of the ticker's
-transaction).
-"""
+"""Handles due timers, with all effects on the connection, in the ticker's transaction."""
 
 
 def timers_write(timers: Sequence[Timer], now: datetime) -> Write | None:
@@ -82,15 +77,13 @@ async def insert_timers(connection: Connection, timers: Sequence[Timer], now: da
 
 
 async def claim_timers(connection: Connection, now: datetime, limit: int) -> list[Timer]:
-    """Take timers that are due, oldest first; they are gone when the transaction commits, and back
-    when it does not.
-    """
-    # An array, not IN: that is a join, which may read all timers to find these, or look for them
-    # twice.
+    """Delete timers that are due, oldest first, in the caller's transaction, and return them."""
+    # An array, not IN: that is a join, which may read all timers to find these, or search twice.
     rows = await connection.fetch(
         """
         DELETE FROM timers WHERE id = ANY (ARRAY(
-            SELECT id FROM timers WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+            SELECT id FROM timers WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2
+            FOR UPDATE SKIP LOCKED
         )) RETURNING kind, subject, due_at, payload, traceparent, tracestate, id
         """,
         now,
@@ -104,15 +97,15 @@ async def claim_timers(connection: Connection, now: datetime, limit: int) -> lis
 
 
 async def load_next_due(connection: Connection) -> datetime | None:
-    """When the first timer is due, also when another replica holds it."""
+    """When the first timer is due, even if another replica has claimed it."""
     due: datetime | None = await connection.fetchval("SELECT min(due_at) FROM timers")
     return due
 
 
 class Ticker:
-    """A component. Fires due timers in batches, each batch one transaction with its effects; a
-    timer that fails by itself is told of on the dead letters, and tried again after five minutes.
-    `wake` (a subscription to `timers`) cuts its sleep short.
+    """A component. Fires due timers in batches, each batch one transaction with its effects. A
+    timer that fails by itself is dead-lettered and tried again after five minutes. `wake` (a
+    subscription to `timers`) ends a sleep early.
     """
 
     def __init__(self, database: Database, fire: Fire, clock: Clock, wake: asyncio.Event) -> None:
@@ -144,21 +137,21 @@ class Ticker:
         return [f"timers cannot fire: {self._trouble}"] if self._trouble else []
 
     async def _tick(self) -> float:
-        """Fire one batch; how many seconds there is nothing to do for."""
+        """Fire one batch; returns the seconds until there is something to do."""
         now = self._clock()
         async with self._database.transaction() as connection:
             timers = await claim_timers(connection, now, _BATCH)
             if timers:
-                await isolate(connection, timers, self._fire, self._bury)
+                await isolate(connection, timers, self._fire, self._dead_letter)
             due = await load_next_due(connection)
         if due is None:
-            return _LONGEST_SLEEP
+            return _MAX_SLEEP_SECONDS
         if due <= now and not timers:
-            return _TAKEN_SECONDS  # due, but claimed by another replica
-        # A sleep may end a little early: what came due since the look above is fired at once.
-        return min(max((due - self._clock()).total_seconds(), 0), _LONGEST_SLEEP)
+            return _CLAIMED_SECONDS  # due, but claimed by another replica
+        # A sleep may end a little early: what came due since the query above is fired at once.
+        return min(max((due - self._clock()).total_seconds(), 0), _MAX_SLEEP_SECONDS)
 
-    async def _bury(self, connection: Connection, timer: Timer, error: Exception) -> None:
+    async def _dead_letter(self, connection: Connection, timer: Timer, error: Exception) -> None:
         log.error(
             "a timer failed",
             extra={"kind": timer.kind, "subject": str(timer.subject)},
@@ -175,6 +168,5 @@ class Ticker:
             key=str(timer.subject),
         )
         await insert_outbox(connection, [letter], now)
-        # It may be all that moves its subject on, so it is kept until what is wrong has been
-        # mended.
-        await insert_timers(connection, [replace(timer, due_at=now + _TRIED_AGAIN)], now)
+        # It may be all that moves its subject on, so it is kept until the cause is fixed.
+        await insert_timers(connection, [replace(timer, due_at=now + _RETRY_AFTER)], now)

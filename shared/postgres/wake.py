@@ -1,4 +1,4 @@
-"""Hears what transactions announce with NOTIFY, on one connection a process."""
+"""Listens for notifications (NOTIFY) on one connection per process."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ _RETRY_SECONDS = 1
 
 
 async def wait_at_most(seconds: float, event: asyncio.Event) -> None:
-    """Until the event is set, or for so long."""
+    """Wait until the event is set, or for so many seconds."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
 
 
 class Wake:
-    """A component that sets events when their channel is notified. Needs a direct DSN: a pooler
-    loses LISTEN.
+    """A component that sets events when their channel is notified. Needs a direct DSN: LISTEN does
+    not work through a transaction pooler.
     """
 
     def __init__(self, dsn: str, service: str) -> None:
@@ -36,7 +36,7 @@ class Wake:
         """An event that is set by every notification on `<service>.<channel>`, and whenever some
         may have been missed.
 
-        The subscriber clears it, before it looks. Subscribe before `run` starts.
+        The subscriber clears it before it queries. Subscribe before `run` starts.
         """
         event = asyncio.Event()
         self._events.setdefault(f"{self._service}.{channel}", []).append(event)
@@ -49,14 +49,14 @@ class Wake:
                 await self._listen()
             except UNAVAILABLE as error:
                 log.warning(
-                    "notifications are not heard", extra={"error": type(error).__qualname__}
+                    "not listening for notifications", extra={"error": type(error).__qualname__}
                 )
             finally:
                 self._listening = False
             await asyncio.sleep(_RETRY_SECONDS)
 
     def problems(self) -> list[str]:
-        """Not hearing costs latency, not work: subscribers look by themselves now and then."""
+        """Missed notifications cost latency only: subscribers query now and then anyway."""
         return [] if self._listening else ["not listening for notifications"]
 
     async def _listen(self) -> None:
@@ -76,8 +76,8 @@ class Wake:
                 self._wake(channel)
             while not lost.is_set():
                 await wait_at_most(_PING_SECONDS, lost)
-                # A peer that vanished says nothing: only an answer shows that notifications can
-                # still come.
+                # A peer that vanished is silent too: only an answer shows that notifications can
+                # still arrive.
                 await connection.execute("SELECT 1")
         finally:
             connection.terminate()

@@ -52,7 +52,8 @@ def _combine(parts: tuple[tuple[str, int], ...], channels: tuple[str, ...]) -> s
     for number, (sql, arguments) in enumerate(parts):
         clauses.append(f"part_{number} AS ({_shift(sql, used)} RETURNING 1)")
         used += arguments
-    columns = [f"(SELECT count(*) FROM part_{number})" for number in range(len(parts))]  # noqa: S608
+    counts = (f"(SELECT count(*) FROM part_{number})" for number in range(len(parts)))  # noqa: S608
+    columns = list(counts)
     columns += [f"pg_notify(current_schema || '.{channel}', '')" for channel in channels]
     # Made of statements that stand in stores, never of values.
     return f"WITH {', '.join(clauses)} SELECT {', '.join(columns)}"

@@ -20,7 +20,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from shared.events import commands, escalation, intake, triage
 from shared.events.ids import derived_id
 from shared.events.rejections import DEAD_LETTERS, REJECTIONS
-from shared.kafka.dead_letters.reading import read_letters
+from shared.kafka.dead_letters.reading import read_dead_letters
 from shared.kafka.topics import REDRIVE, SIGNALS
 from tests.support.evidence import SUBSCRIPTIONS, Evidence, checking
 from tests.support.poison import LARGE, Message, odd, poison
@@ -207,19 +207,21 @@ async def test_a_command_that_arrived_before_its_incident_is_redriven(
     await producer.send_and_wait(topic_prefix + SIGNALS, orjson.dumps(alert("early")), b"early")
     await eventually("somebody is paged", lambda: paged_for(receiver, {incident}))
 
-    [letter] = await read_letters(tocsin.environment["TOCSIN_KAFKA"], topic_prefix, lambda: None)
+    [letter] = await read_dead_letters(
+        tocsin.environment["TOCSIN_KAFKA"], topic_prefix, lambda: None
+    )
     shown = await dead_letters_command(tocsin, "show", letter.id[-12:])
     assert all(
         part in shown for part in (incident, "anastasia", commands.TOPIC, "there is no incident")
     )
-    assert "1 given back" in await dead_letters_command(tocsin, "redrive", letter.id[-12:])
+    assert "1 redriven" in await dead_letters_command(tocsin, "redrive", letter.id[-12:])
 
     async def acknowledged() -> Truth:
         known = await tocsin.incident(incident)
         return Truth(known is not None and known["status"] == "acknowledged", str(known))
 
-    await eventually("the command takes effect", acknowledged)
-    assert "given back" in await dead_letters_command(tocsin, "list")
+    await eventually("the command has its effect", acknowledged)
+    assert "redriven" in await dead_letters_command(tocsin, "list")
 
 
 async def dead_letters_command(tocsin: Running, *arguments: str) -> str:

@@ -135,7 +135,7 @@ class Diary:
             [record.value or b"" for record in records],
         )
 
-    async def letters(self) -> list[dict[str, Any]]:
+    async def dead_letters(self) -> list[dict[str, Any]]:
         """The data of the dead letters, in order."""
         rows = await self.admin.fetch(
             "SELECT value FROM outbox WHERE topic = $1 ORDER BY id", DEAD_LETTERS

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 from services.reporting.handlers import PROJECTED, Reporting
 from shared.events.facts import Event, event_message
-from shared.kafka.consumption.offsets import Place, Position, lock_positions, save_positions
+from shared.kafka.consumption.offsets import (
+    StoredOffset,
+    TopicPartition,
+    lock_offsets,
+    save_offsets,
+)
 from shared.kafka.record import Record
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
@@ -46,13 +51,18 @@ class Feed:
         by_topic = {
             topic: [r for r in records if r.topic == topic] for topic in {r.topic for r in records}
         }
-        starts = {Place(topic, 0): Position(found[0].offset) for topic, found in by_topic.items()}
+        starts = {
+            TopicPartition(topic, 0): StoredOffset(found[0].offset)
+            for topic, found in by_topic.items()
+        }
         ends = {
-            Place(topic, 0): Position(found[-1].offset + 1, found[-1].offset, found[-1].timestamp)
+            TopicPartition(topic, 0): StoredOffset(
+                found[-1].offset + 1, found[-1].offset, found[-1].timestamp
+            )
             for topic, found in by_topic.items()
         }
         async with self._database.transaction() as connection:
-            await lock_positions(connection, list(starts), starts)
+            await lock_offsets(connection, list(starts), starts)
             for topic, found in by_topic.items():
                 handle = (
                     self._reporting.record_and_project
@@ -60,4 +70,4 @@ class Feed:
                     else self._reporting.record
                 )
                 await handle(connection, found)
-            await save_positions(connection, ends)
+            await save_offsets(connection, ends)

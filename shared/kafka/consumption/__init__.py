@@ -2,8 +2,8 @@
 Postgres.
 
 Loses nothing and does nothing twice, over rebalances, crashes, restored databases and recreated
-topics: `assignment` decides where each partition starts and stamps what is polled, `batch` does the
-work in one transaction.
+topics: `assignment` and `supervisor` decide where each partition starts, `partition` stamps what is
+polled, `worker` does the work in one transaction.
 """
 
 from shared.kafka.consumption.consumption import Consumption

@@ -8,7 +8,8 @@ import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import (
     ConsumerStoppedError,
     CorruptRecordException,
@@ -16,33 +17,30 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from shared.kafka.consumption.header_names import forgive_header_names
-
-forgive_header_names()
 log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
-_MAX_FAILED = 30
+_MAX_FAILURES = 30
 _WAIT_MILLISECONDS = 1000
 _PROBE_MILLISECONDS = 200
 _COMMIT_SECONDS = 2.0
 _UNREADABLE = (UnicodeDecodeError, CorruptRecordException)
 
-Polled = dict[TopicPartition, list[Any]]
+Polled = dict[KafkaTopicPartition, list[Any]]
 
 
 class Owner(Protocol):
     """Who follows the partitions of a consumer."""
 
     def rewind_all(self) -> None:
-        """Seek every partition that is read back to where it stands."""
+        """Seek every partition that is read back to its cursor."""
 
-    def look(self) -> None:
-        """Compare the logs with the positions now."""
+    def check_logs(self) -> None:
+        """Compare the logs with the rows now."""
 
-    def give_up(self) -> None:
-        """Replace the consumer."""
+    def replace_consumer(self) -> None:
+        """Build another consumer."""
 
-    def unreadable(self, handle: TopicPartition, offset: int, error: Exception) -> None:
+    def unreadable(self, handle: KafkaTopicPartition, offset: int, error: Exception) -> None:
         """No record can be read at this offset."""
 
 
@@ -58,36 +56,36 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         super().__init__(**options)
         self._owner = owner
         self.trouble = ""
-        self._failed = 0
+        self._failures = 0
 
     async def getmany(
-        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+        self, *partitions: KafkaTopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Polled:
-        """As aiokafka's. An empty answer may also mean trouble, which is then named in `trouble`."""
-        # FastStream sleeps after an empty poll, deaf to what arrives: so empty polls had better be
-        # few.
+        """As aiokafka's. An empty answer may be a failure, which is then named in `trouble`."""
+        # FastStream sleeps after an empty poll, whatever arrives meanwhile: let empty polls be few.
         wait = max(timeout_ms, _WAIT_MILLISECONDS)
         try:
             polled = await self._poll(*partitions, timeout_ms=wait, max_records=max_records)
         except ConsumerStoppedError:
             raise
         except KafkaError as error:
-            await self._suffer(error)
+            await self._failed_poll(error)
             return {}
-        self.trouble, self._failed = "", 0
+        self.trouble, self._failures = "", 0
         return polled
 
-    async def _suffer(self, error: KafkaError) -> None:
-        self.trouble, self._failed = type(error).__qualname__, self._failed + 1
+    async def _failed_poll(self, error: KafkaError) -> None:
+        self.trouble, self._failures = type(error).__qualname__, self._failures + 1
         log.warning("a poll failed", extra={"error": self.trouble})
         self._owner.rewind_all()
         if isinstance(error, OffsetOutOfRangeError):
-            self._owner.look()
-        if self._failed == _MAX_FAILED:
-            self._owner.give_up()  # a broker that is away fails no poll: this is aiokafka out of order
+            self._owner.check_logs()
+        if self._failures == _MAX_FAILURES:
+            # A broker that is away fails no poll: this is a fault within aiokafka.
+            self._owner.replace_consumer()
         await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _poll(self, *partitions: TopicPartition, **options: Any) -> Polled:
+    async def _poll(self, *partitions: KafkaTopicPartition, **options: Any) -> Polled:
         try:
             polled: Polled = await super().getmany(*partitions, **options)
         except _UNREADABLE:
@@ -96,18 +94,18 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         return polled
 
     async def _poll_singly(self, max_records: int) -> Polled:
-        """From one partition, one at a time, what comes before the record that cannot be read.
-        Finds its offset too.
+        """Read one partition, a record at a time, up to the record that cannot be read; report the
+        offset of that one.
         """
         handles = list(self.assignment() - self.paused())
-        random.shuffle(handles)  # a busy one must not keep the faulty one from being found
+        random.shuffle(handles)  # so that a busy one does not hide the faulty one
         for handle in handles:
             records: list[Any] = []
             try:
                 records += (
                     await super().getmany(handle, timeout_ms=_PROBE_MILLISECONDS, max_records=1)
                 ).get(handle, [])
-                # From here on nothing may be waited for: these records are of this assignment only.
+                # No waiting from here on: these records belong to this assignment only.
                 while 0 < len(records) < max_records and (
                     more := await super().getmany(handle, max_records=1)
                 ):
@@ -120,12 +118,12 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         return {}
 
 
-async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
-    """Tell Kafka where the rows stand, for lag monitors and for the check on assignment. Best
+async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[KafkaTopicPartition, int]) -> None:
+    """Commit to Kafka where the rows stand, for lag monitors and for the check on assignment. Best
     effort.
     """
     try:
         async with asyncio.timeout(_COMMIT_SECONDS):
             await consumer.commit(dict(offsets))
     except (KafkaError, TimeoutError) as error:
-        log.info("Kafka did not take the commit", extra={"error": type(error).__qualname__})
+        log.info("the commit to Kafka failed", extra={"error": type(error).__qualname__})

@@ -10,12 +10,12 @@ from typing import Any, cast
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from faststream.kafka.message import KafkaMessage
 
 from shared.kafka.consumption.assignment import Assignment
-from shared.kafka.consumption.batch import Worker
 from shared.kafka.consumption.consumer import Consumer
-from shared.kafka.consumption.partition import Slice
+from shared.kafka.consumption.header_names import tolerate_header_names
+from shared.kafka.consumption.polled import PolledBatch
+from shared.kafka.consumption.worker import Worker
 from shared.kafka.handler import Handler
 from shared.postgres.database import Database
 from shared.postgres.isolation import never_poison
@@ -25,29 +25,32 @@ from shared.telemetry import Level
 
 log = logging.getLogger(__name__)
 _MAX_RECORDS = 500
-_POLL_MILLISECONDS = 10  # how long FastStream sleeps after a poll that found nothing; how long one waits, see Consumer
+# How long FastStream sleeps after a poll that found nothing. A poll waits longer, see Consumer.
+_POLL_MILLISECONDS = 1
+# A partition whose records were taken late, from behind a long batch, is fetched again only when
+# the fetch of the others has ended: this is the longest that it can wait for that.
+_FETCH_MILLISECONDS = 100
 _LINGER_BYTES = 1 << 20
-_METADATA_SECONDS = (
-    30.0  # after this a topic that was recreated, or has more partitions, is noticed
-)
-_HEARTBEAT_MILLISECONDS = (
-    1000  # a member learns of a rebalance, which waits for it, with its next heartbeat
-)
+# After this a topic that was recreated, or has more partitions, is noticed.
+_METADATA_SECONDS = 30.0
+# A member learns of a rebalance, which waits for it, with its next heartbeat.
+_HEARTBEAT_MILLISECONDS = 1000
 _GRACE_SECONDS = 8
 _RECONNECT_SECONDS = 1.0
 
 
 class Consumption:
-    """Consumes topics for one service until cancelled; the loss of Kafka or Postgres is waited out.
+    """A component: consumes topics for one service until cancelled, and waits while Kafka or
+    Postgres is away.
 
     `group` is the service's name; the consumer group is that with `topic_prefix` before it, as are
-    the topics. `handlers` maps topics, named without prefix, to what works on them; in a batch the
-    handlers follow each other in this order, and one that stands there for several topics gets
-    their records together. `linger` (seconds) lets records gather at the broker, for fewer and
-    larger batches. `instance_id`, unique among live processes and the same after a restart, lets a
-    killed process have its partitions back at once instead of after the session time-out of 10 s.
-    Without `kafka_required` the service has work that goes on while Kafka is away: then only what
-    is stopped counts as a problem.
+    the topics. `handlers` maps topics (without prefix) to what works on them; in a batch the
+    handlers run in this order, and one that is given for several topics gets their records
+    together. `linger` (seconds) lets records gather at the broker, for fewer and larger batches.
+    `instance_id`, unique among live processes and the same after a restart, lets a killed process
+    have its partitions back at once instead of after the session time-out of 10 s. Without
+    `kafka_required` the service has work that goes on while Kafka is away: then only what is
+    stopped counts as a problem.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Consumption:
 
     async def run(self) -> None:
         """Consume until cancelled; then finish the batch in hand, for at most 8 s."""
+        tolerate_header_names()
         while True:
             broker, self._assignment = self._build()
             try:
@@ -88,7 +92,7 @@ class Consumption:
                 )
                 await broker.start()
                 self._unconnected = ""
-                await self._assignment.given_up.wait()
+                await self._assignment.broken.wait()
             except (KafkaError, OSError) as error:
                 self._unconnected = f"not connected to Kafka ({type(error).__qualname__})"
                 log.warning("cannot start consuming", extra={"error": type(error).__qualname__})
@@ -119,9 +123,42 @@ class Consumption:
         return self._assignment.levels() if self._assignment else []
 
     def _build(self) -> tuple[KafkaBroker, Assignment]:
-        # Without types and logger FastStream does nothing per message. Topics are made on purpose,
-        # elsewhere.
-        broker = KafkaBroker(
+        broker = self._make_broker()
+        assignment = Assignment(self._database, lambda: subscriber.consumer, self._prefix)
+        subscriber = broker.subscriber(
+            *self._topics,
+            batch=True,
+            max_records=_MAX_RECORDS,
+            batch_timeout_ms=_POLL_MILLISECONDS,
+            fetch_min_bytes=_LINGER_BYTES if self._linger else 1,
+            fetch_max_wait_ms=int(self._linger * 1000) or _FETCH_MILLISECONDS,
+            group_id=self._group,
+            group_instance_id=self._instance_id,
+            heartbeat_interval_ms=_HEARTBEAT_MILLISECONDS,
+            # Not "earliest": every position is sought, and one that the log does not hold must not
+            # be skipped silently.
+            auto_offset_reset="none",
+            # Facts no longer need it, but publishers of signals and commands may use transactions,
+            # and one that was taken back must page nobody. Without transactions it costs nothing.
+            isolation_level="read_committed",
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            listener=assignment,
+        )
+
+        # FastStream calls the parser in the same step in which the poll returned its records, with
+        # no suspension between: so this is where the stamp is true.
+        async def stamp(raw: Sequence[Any]) -> PolledBatch:
+            return PolledBatch(raw, await assignment.take(raw), assignment)
+
+        @subscriber(parser=stamp, decoder=_identity)
+        async def on_batch(polled: PolledBatch) -> None:
+            await self._work(polled, assignment)
+
+        return broker, assignment
+
+    def _make_broker(self) -> KafkaBroker:
+        # Without types and logger FastStream does nothing per message.
+        return KafkaBroker(
             self._bootstrap,
             client_id=self._group,
             consumer_only=True,
@@ -131,42 +168,13 @@ class Consumption:
             apply_types=False,
             logger=None,
         )
-        assignment = Assignment(self._database, lambda: subscriber.consumer, self._prefix)
-        subscriber = broker.subscriber(
-            *self._topics,
-            batch=True,
-            max_records=_MAX_RECORDS,
-            batch_timeout_ms=_POLL_MILLISECONDS,
-            fetch_min_bytes=_LINGER_BYTES if self._linger else 1,
-            fetch_max_wait_ms=int(self._linger * 1000) or 500,
-            group_id=self._group,
-            group_instance_id=self._instance_id,
-            heartbeat_interval_ms=_HEARTBEAT_MILLISECONDS,
-            # Not "earliest": every position is sought, and one that the log does not hold must not
-            # be skipped silently.
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            ack_policy=AckPolicy.NACK_ON_ERROR,
-            listener=assignment,
-        )
 
-        # FastStream calls the parser in the same step in which the poll returned its records, with
-        # no suspension between: so this is where the stamp is true.
-        async def stamp(raw: Sequence[Any]) -> KafkaMessage:
-            return Batch(raw, await assignment.take(raw), assignment)
-
-        @subscriber(parser=stamp, decoder=_as_it_is)
-        async def on_batch(batch: Batch) -> None:
-            await self._work(batch, assignment)
-
-        return broker, assignment
-
-    async def _work(self, batch: "Batch", assignment: Assignment) -> None:
+    async def _work(self, polled: PolledBatch, assignment: Assignment) -> None:
         """Raises only when nothing was committed, so that the batch is read again."""
-        if not batch.slices:
+        if not polled.batches:
             return
         try:
-            done = await self._worker.work(batch.slices)
+            plan = await self._worker.work(polled.batches)
         except Exception as error:
             assignment.failure = f"the last batch failed ({type(error).__qualname__})"
             log.warning(
@@ -177,39 +185,16 @@ class Consumption:
             raise
         assignment.failure = ""
         self._backoff.reset()
-        batch.done = {place: position.next_offset for place, position in done.positions.items()}
-        for piece in batch.slices:
-            piece.partition.row = done.positions.get(piece.partition.place, piece.partition.row)
-        for piece in done.misfits:
+        polled.done = {tp: offset.next_offset for tp, offset in plan.offsets.items()}
+        for batch in polled.batches:
+            batch.partition.row = plan.offsets.get(batch.tp, batch.partition.row)
+        for batch in plan.stale:
             log.critical(
                 "the row of a partition is behind what was read",
-                extra={
-                    "topic": piece.partition.place.topic,
-                    "partition": piece.partition.place.partition,
-                },
+                extra={"topic": batch.tp.topic, "partition": batch.tp.partition},
             )
-            assignment.reload(piece.partition)
+            assignment.reload(batch.partition)
 
 
-class Batch(KafkaMessage):
-    """A batch in FastStream's hands. Its acknowledgement reports to Kafka; its refusal reads the
-    batch again.
-    """
-
-    def __init__(self, raw: Sequence[Any], slices: list[Slice], assignment: Assignment) -> None:
-        super().__init__(raw_message=tuple(raw), body=b"", consumer=assignment)
-        self.slices = slices
-        self.done: dict[Any, int] = {}
-        self._assignment = assignment
-
-    async def ack(self) -> None:
-        """What was done is committed in Postgres; tell Kafka."""
-        await self._assignment.report(self.done)
-
-    async def nack(self) -> None:
-        """Nothing was done."""
-        self._assignment.rewind(self.slices)
-
-
-async def _as_it_is(batch: "Batch") -> "Batch":
-    return batch
+async def _identity(polled: PolledBatch) -> PolledBatch:
+    return polled

@@ -1,8 +1,8 @@
-"""Records whose headers have names that are no UTF-8, which other clients can send.
+"""Header names that are not UTF-8, which clients in other languages can send.
 
 aiokafka fails on such a record, and so on the whole batch that its producer sent, for ever. Here
-that batch is read again, with what is no text in a name written as an escape (\\xff). All others
-are read as ever.
+that batch is read again, with what is no text in a name written as an escape (`\\xff`). All others
+are read as before. docs/adr/0012 says why this reaches into aiokafka.
 """
 
 from collections.abc import Iterator
@@ -17,18 +17,16 @@ from aiokafka.record.memory_records import _MemoryRecordsPy
 _FIRST_WITH_HEADERS = 2  # version of the format
 
 
-class ForgivingRecords(_MemoryRecordsPy):  # type: ignore[misc]
-    """What a fetch brought of one partition."""
+class TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]
+    """The record batches of one partition in a fetch response."""
 
     def next_batch(self) -> Any:
-        """The batch of one producer."""
+        """The next batch of one producer."""
         data = self._next_slice
         batch = super().next_batch()
-        return (
-            _Batch(batch, data)
-            if batch is not None and batch.magic >= _FIRST_WITH_HEADERS
-            else batch
-        )
+        if batch is None or batch.magic < _FIRST_WITH_HEADERS:
+            return batch
+        return _Batch(batch, data)
 
 
 class _Batch:
@@ -49,10 +47,10 @@ class _Batch:
                 read += 1
                 yield record
         except (UnicodeDecodeError, CorruptRecordException):  # the second: without its C extension
-            yield from islice(_ForgivingBatch(self._data), read, None)
+            yield from islice(_TolerantBatch(self._data), read, None)
 
 
-class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
+class _TolerantBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
     _buffer: bytearray
 
     def _maybe_uncompress(self) -> None:
@@ -61,7 +59,7 @@ class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
 
 
 class _Bytes(bytearray):
-    """Its slices are decoded whatever they hold. Of a record only the names of headers are decoded."""
+    """Decodes whatever it holds. aiokafka decodes nothing of a record but the names of headers."""
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
@@ -71,6 +69,6 @@ class _Bytes(bytearray):
         return super().decode("utf-8", "backslashreplace")
 
 
-def forgive_header_names() -> None:
-    """Have every consumer of this process read so. aiokafka has no way to say it for one."""
-    fetcher.MemoryRecords = ForgivingRecords
+def tolerate_header_names() -> None:
+    """Have every consumer of this process read so: aiokafka has no setting for one alone."""
+    fetcher.MemoryRecords = TolerantRecords

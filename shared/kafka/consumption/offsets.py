@@ -1,26 +1,27 @@
-"""Where a consumer stands: its rows in Postgres, and whether a log still is the one that they speak
-of.
-"""
+"""The offset rows in Postgres, and whether a log is still the one that they were written for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared.postgres.connection import Connection
 
 
-class Place(NamedTuple):
+class TopicPartition(NamedTuple):
     """A topic (without prefix) and one of its partitions."""
 
     topic: str
     partition: int
 
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """All before `next_offset` is done; the newest record that is done has `last_offset` and
-    `last_timestamp`.
+class StoredOffset:
+    """A partition's row: all before `next_offset` is done; the newest record that is done has
+    `last_offset` and `last_timestamp`.
     """
 
     next_offset: int
@@ -28,15 +29,60 @@ class Position:
     last_timestamp: datetime | None = None
 
 
-async def load_positions(connection: Connection, places: Sequence[Place]) -> dict[Place, Position]:
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A row's way from where it has to stand to what it becomes."""
+
+    start: int
+    to: StoredOffset
+
+
+async def load_offsets(
+    connection: Connection, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, StoredOffset]:
     """The rows that exist."""
-    return await _select(connection, places, "")
+    return await _select(connection, partitions, "")
 
 
-async def lock_positions(
-    connection: Connection, places: Sequence[Place], new: Mapping[Place, Position]
-) -> dict[Place, Position]:
-    """Lock the rows until the transaction ends; those in `new` are written first where they are
+async def advance_offsets(
+    connection: Connection, advances: Mapping[TopicPartition, Advance]
+) -> set[TopicPartition]:
+    """Advance the rows that stand where they are expected, and lock the others that exist, until
+    the transaction ends. Returns those that were advanced.
+    """
+    # Locked in one order first, so that two owners of the same partitions cannot deadlock: an
+    # UPDATE alone takes its rows in any order.
+    rows = await connection.fetch(
+        """
+        WITH locked AS (
+            SELECT done.* FROM offsets
+            JOIN unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[],
+                        $6::timestamptz[])
+                 AS done (topic, "partition", start, next_offset, last_offset, last_timestamp)
+                 USING (topic, "partition")
+            ORDER BY topic, "partition" FOR UPDATE OF offsets
+        )
+        UPDATE offsets SET next_offset = locked.next_offset,
+            last_offset = coalesce(locked.last_offset, offsets.last_offset),
+            last_timestamp = coalesce(locked.last_timestamp, offsets.last_timestamp)
+        FROM locked
+        WHERE offsets.topic = locked.topic AND offsets."partition" = locked."partition"
+            AND offsets.next_offset = locked.start
+        RETURNING offsets.topic, offsets."partition"
+        """,
+        *_keys(advances),
+        [advance.start for advance in advances.values()],
+        *_values(advance.to for advance in advances.values()),
+    )
+    return {TopicPartition(row[0], row[1]) for row in rows}
+
+
+async def lock_offsets(
+    connection: Connection,
+    partitions: Sequence[TopicPartition],
+    new: Mapping[TopicPartition, StoredOffset],
+) -> dict[TopicPartition, StoredOffset]:
+    """Lock the rows until the transaction ends; those in `new` are inserted first where they are
     missing.
 
     Two owners that both found no row meet at the primary key: the second waits, then sees what the
@@ -49,14 +95,15 @@ async def lock_positions(
             SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]) ORDER BY 1, 2
             ON CONFLICT DO NOTHING
             """,
-            *_columns(new),
-            [position.next_offset for position in new.values()],
+            *_keys(new),
+            [offset.next_offset for offset in new.values()],
         )
-    # In one order, so that two owners of the same partitions never wait for each other in a circle.
-    return await _select(connection, places, "ORDER BY topic, partition FOR UPDATE OF offsets")
+    return await _select(connection, partitions, "ORDER BY topic, partition FOR UPDATE OF offsets")
 
 
-async def save_positions(connection: Connection, positions: Mapping[Place, Position]) -> None:
+async def save_offsets(
+    connection: Connection, offsets: Mapping[TopicPartition, StoredOffset]
+) -> None:
     """Advance rows that this transaction has locked."""
     await connection.execute(
         """
@@ -67,60 +114,50 @@ async def save_positions(connection: Connection, positions: Mapping[Place, Posit
              AS done (topic, "partition", next_offset, last_offset, last_timestamp)
         WHERE offsets.topic = done.topic AND offsets.partition = done.partition
         """,
-        *_columns(positions),
-        [position.next_offset for position in positions.values()],
-        [position.last_offset for position in positions.values()],
-        [position.last_timestamp for position in positions.values()],
+        *_keys(offsets),
+        *_values(offsets.values()),
     )
 
 
-async def skip_markers(connection: Connection, place: Place, before: int, after: int) -> bool:
-    """Move a row from `before` past transaction markers to `after`, if it still stands there;
-    whether it did.
-    """
-    status = await connection.execute(
-        'UPDATE offsets SET next_offset = $4 WHERE topic = $1 AND "partition" = $2 AND next_offset = $3',
-        place.topic,
-        place.partition,
-        before,
-        after,
-    )
-    return status == "UPDATE 1"
-
-
-def mismatch(position: Position, beginning: int, end: int) -> str | None:
-    """Why a log from `beginning` up to `end` cannot go on from the position; None when it can."""
-    if position.next_offset > end:
+def mismatch(next_offset: int, beginning: int, end: int) -> str | None:
+    """Why a log from `beginning` to `end` cannot be read on from `next_offset`; None if it can."""
+    if next_offset > end:
         return (
-            f"the log ends at offset {end}, but all before {position.next_offset} is done: "
+            f"the log ends at offset {end}, but all before {next_offset} is done: "
             "the topic was recreated, or its end was lost"
         )
-    if position.next_offset < beginning:
+    if next_offset < beginning:
         return (
-            f"the log begins at offset {beginning}, but {position.next_offset} is next: "
+            f"the log begins at offset {beginning}, but {next_offset} is next: "
             "retention removed records that were never read"
         )
     return None
 
 
 async def _select(
-    connection: Connection, places: Sequence[Place], tail: str
-) -> dict[Place, Position]:
+    connection: Connection, partitions: Sequence[TopicPartition], tail: str
+) -> dict[TopicPartition, StoredOffset]:
     rows = await connection.fetch(
         f"""
         SELECT topic, "partition", next_offset, last_offset, last_timestamp
-        FROM offsets JOIN unnest($1::text[], $2::integer[]) AS wanted (topic, "partition") USING (topic, "partition")
+        FROM offsets JOIN unnest($1::text[], $2::integer[]) AS wanted (topic, "partition")
+            USING (topic, "partition")
         {tail}
         """,  # noqa: S608 - two constants of this module
-        *_columns(places),
+        *_keys(partitions),
     )
-    return {
-        Place(row["topic"], row["partition"]): Position(
-            row["next_offset"], row["last_offset"], row["last_timestamp"]
-        )
-        for row in rows
-    }
+    return {TopicPartition(row[0], row[1]): StoredOffset(row[2], row[3], row[4]) for row in rows}
 
 
-def _columns(places: Sequence[Place] | Mapping[Place, Position]) -> tuple[list[str], list[int]]:
-    return [place.topic for place in places], [place.partition for place in places]
+def _keys(partitions: Iterable[TopicPartition]) -> tuple[list[str], list[int]]:
+    names = list(partitions)
+    return [name.topic for name in names], [name.partition for name in names]
+
+
+def _values(offsets: Iterable[StoredOffset]) -> tuple[list[Any], list[Any], list[Any]]:
+    rows = list(offsets)
+    return (
+        [row.next_offset for row in rows],
+        [row.last_offset for row in rows],
+        [row.last_timestamp for row in rows],
+    )

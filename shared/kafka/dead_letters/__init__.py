@@ -1,1 +1,1 @@
-"""Dead letters: written by the service that gave up, read and given back by operators."""
+"""Dead letters: written by the service that failed, read and redriven by operators."""

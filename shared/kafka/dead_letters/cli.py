@@ -1,6 +1,7 @@
 """`tocsin dead-letters list|show|redrive`."""
 
 import asyncio
+import sys
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,71 +13,75 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from shared.kafka.dead_letters.reading import Advance, Letter, give_back, read_letters
+from shared.kafka.dead_letters.reading import (
+    Advance,
+    DeadLetter,
+    read_dead_letters,
+    redrive_records,
+)
 from shared.runtime.settings import Settings, load_settings
 from shared.runtime.terminal import plain
 
-_MAX_SHOWN = 10_000
+_MAX_SHOWN_BYTES = 10_000
+_PIPED_WIDTH = 100_000
+_COLUMNS = ("id", "last failed", "service", "origin", "redrive", "reason")
 
 app = typer.Typer(
-    no_args_is_help=True, help="What services could not work on: look at it, and give it back."
+    no_args_is_help=True,
+    help="Messages that a service could not process: inspect them and send them back to it.",
 )
 Service = Annotated[
-    str | None, typer.Option(help="Only what this service failed on: intake, triage, ...")
+    str | None, typer.Option(help="Only messages that this service failed on: intake, triage, ...")
 ]
-Since = Annotated[datetime | None, typer.Option(help="Only what failed since then (UTC).")]
+Since = Annotated[datetime | None, typer.Option(help="Only messages that failed since then (UTC).")]
 
 
 @app.command("list")
-def list_letters(service: Service = None, since: Since = None) -> None:
-    """What could not be worked on, oldest first, each thing once however often it failed."""
+def list_dead_letters(service: Service = None, since: Since = None) -> None:
+    """List dead letters, oldest first. A message that failed several times is listed once."""
     after = (since or datetime.min).replace(tzinfo=UTC)
-    letters = [
+    chosen = [
         one
         for one in _load(load_settings())
         if service in (None, one.data.service) and one.at >= after
     ]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("id", "last failed", "service", "where", "redrive", "reason"):
+    for column in _COLUMNS:
         table.add_column(column, overflow="fold", no_wrap=column == "id")
-    for letter in letters:
-        state = "given back" if letter.given_back else "no" if letter.refusal else "possible"
-        row = (
-            _short(letter),
-            f"{letter.at:%Y-%m-%d %H:%M:%S}",
-            letter.data.service,
-            letter.place,
-            state,
-        )
-        table.add_row(*map(plain, (*row, letter.data.reason.partition("\n")[0])))
-    Console().print(table if letters else "no dead letters")
+    for one in chosen:
+        table.add_row(*map(plain, _cells(one)))
+    _console().print(table if chosen else "no dead letters")
+
+
+def _cells(one: DeadLetter) -> Sequence[str]:
+    redrive = "redriven" if one.redriven else "no" if one.refusal else "possible"
+    failed, reason = f"{one.at:%Y-%m-%d %H:%M:%S}", one.data.reason.partition("\n")[0]
+    return _short(one), failed, one.data.service, one.origin, redrive, reason
 
 
 @app.command()
 def show(
     letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
 ) -> None:
-    """All about one: the reason, where it stands, its headers, and its value as text."""
-    letter = _find(_load(load_settings()), letter_id)
-    data, facts = letter.data, Table.grid(padding=(0, 2))
-    state = (
-        "given back, and it has not failed since"
-        if letter.given_back
-        else letter.refusal or "possible"
-    )
-    for name, text in [
-        *(("id", letter.id), ("service", data.service), ("where", letter.place)),
-        *(
-            ("last failed", f"{letter.at:%Y-%m-%d %H:%M:%S %Z}"),
-            ("redrive", state),
-            ("reason", data.reason),
-        ),
-        ("key", data.key if data.offset is None else _decoded(data.key)),
-        *((f"header {name}", _decoded(value)) for name, value in data.headers),
-        ("value", _decoded(data.value)),
-    ]:
+    """Show one dead letter: reason, origin, headers, and the value as text."""
+    one = _find(_load(load_settings()), letter_id)
+    data, facts = one.data, Table.grid(padding=(0, 2))
+    redrive = one.refusal or "possible"
+    if one.redriven:
+        redrive = "redriven, and has not failed since"
+    fields = {
+        "id": one.id,
+        "service": data.service,
+        "origin": one.origin,
+        "last failed": f"{one.at:%Y-%m-%d %H:%M:%S %Z}",
+        "redrive": redrive,
+        "reason": data.reason,
+        "key": data.key if data.offset is None else _decoded(data.key),
+    }
+    headers = [(f"header {name}", _decoded(value)) for name, value in data.headers]
+    for name, text in [*fields.items(), *headers, ("value", _decoded(data.value))]:
         facts.add_row(plain(name), plain(text, keep="\n"))
-    Console().print(facts)
+    _console().print(facts)
 
 
 @app.command()
@@ -87,51 +92,53 @@ def redrive(
     everything: Annotated[bool, typer.Option("--all", help="All of --service.")] = False,
     service: Service = None,
 ) -> None:
-    """Once the cause is mended, give records back to the service that failed on them; no other
-    service takes them.
+    """Send records back to the service that failed on them, once the cause is fixed. No other
+    service processes them.
 
-    Safe to repeat: what was given back, and has not failed since, is passed over. What fails again
-    is listed again.
+    Safe to repeat: a record that was redriven and has not failed since is skipped. One that fails
+    again is listed again.
     """
     if bool(letter_ids) == everything or everything != (service is not None):
         raise typer.BadParameter("give ids, or --all with --service")
     settings = load_settings()
-    letters = _load(settings)
-    chosen = [one for one in letters if one.data.service == service] + [
-        _find(letters, i) for i in letter_ids or ()
-    ]
-    for letter in (refused := [letter for letter in chosen if letter.refusal]):
-        typer.secho(
-            f"tocsin: {_short(letter)} {letter.place}: {letter.refusal}", fg="red", err=True
-        )
+    found = _load(settings)
+    chosen = [_find(found, letter_id) for letter_id in letter_ids or ()]
+    if everything:
+        chosen = [one for one in found if one.data.service == service]
+    refused = [one for one in chosen if one.refusal]
+    for one in refused:
+        _complain(f"{_short(one)} {one.origin}: {one.refusal}")
     if refused and letter_ids:
         raise typer.Exit(1)
-    ready = {letter.id: letter for letter in chosen if not letter.refusal}
-    waiting = [letter for letter in ready.values() if not letter.given_back]
+    ready = {one.id: one for one in chosen if not one.refusal}
+    waiting = [one for one in ready.values() if not one.redriven]
     if waiting:
-        with _progress("given back") as advance:
-            asyncio.run(give_back(settings.kafka, settings.topic_prefix, waiting, advance))
-    typer.echo(f"{len(waiting)} given back, {len(ready) - len(waiting)} had been already")
+        with _progress("redriven") as advance:
+            asyncio.run(redrive_records(settings.kafka, settings.topic_prefix, waiting, advance))
+    typer.echo(f"{len(waiting)} redriven, {len(ready) - len(waiting)} skipped")
 
 
-def _load(settings: Settings) -> list[Letter]:
+def _load(settings: Settings) -> list[DeadLetter]:
     with _progress("read") as advance:
-        return asyncio.run(read_letters(settings.kafka, settings.topic_prefix, advance))
+        return asyncio.run(read_dead_letters(settings.kafka, settings.topic_prefix, advance))
 
 
-def _find(letters: Sequence[Letter], letter_id: str) -> Letter:
-    found = [letter for letter in letters if letter.id.endswith(letter_id.lower())]
+def _find(dead_letters: Sequence[DeadLetter], letter_id: str) -> DeadLetter:
+    found = [one for one in dead_letters if one.id.endswith(letter_id.lower())]
     if len(found) != 1:
-        reason = (
-            "is the end of several ids"
-            if found
-            else "is no dead letter, or one that Kafka keeps no longer"
-        )
-        typer.secho(
-            f"tocsin: {letter_id} {reason}: see `tocsin dead-letters list`", fg="red", err=True
-        )
+        reason = "several dead letters end with this id" if found else "no dead letter has this id"
+        _complain(f"{letter_id}: {reason}; see `tocsin dead-letters list`")
         raise typer.Exit(1)
     return found[0]
+
+
+def _complain(text: str) -> None:
+    typer.secho(f"tocsin: {text}", fg="red", err=True)
+
+
+def _console() -> Console:
+    """As wide as the terminal. In a pipe rows are never folded, for grep and the like."""
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
 @contextmanager
@@ -142,8 +149,8 @@ def _progress(what: str) -> Iterator[Advance]:
         yield lambda: progress.advance(task)
 
 
-def _short(letter: Letter) -> str:
-    return letter.id[-12:]  # the random end: ids that were made at one time begin alike
+def _short(one: DeadLetter) -> str:
+    return one.id[-12:]  # the random end: ids that were made at one time begin alike
 
 
 def _decoded(encoded: str | None) -> str | None:
@@ -151,5 +158,5 @@ def _decoded(encoded: str | None) -> str | None:
     if encoded is None:
         return None
     data = b64decode(encoded)
-    text = data[:_MAX_SHOWN].decode(errors="backslashreplace")
-    return text if len(data) <= _MAX_SHOWN else f"{text}\n... of {len(data)} bytes in all"
+    text = data[:_MAX_SHOWN_BYTES].decode(errors="backslashreplace")
+    return text if len(data) <= _MAX_SHOWN_BYTES else f"{text}\n... of {len(data)} bytes in all"

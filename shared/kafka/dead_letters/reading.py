@@ -1,6 +1,4 @@
-"""The dead letters as they stand, and the giving back of their records. Reads and writes topics
-alone.
-"""
+"""The dead letters that Kafka holds, and the redrive of their records. Needs topics only."""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,73 +20,72 @@ Advance = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What a service could not work on, as last told at `at` in the event `event_id`.
+class DeadLetter:
+    """What a service could not process, as it last reported at `at` in the event `event_id`.
 
-    `given_back`: the record is with the service again, and has not failed since.
+    `redriven`: the record is with the service again, and has not failed since.
     """
 
     id: str
     event_id: str
     at: datetime
     data: MessageDeadLettered
-    given_back: bool = False
+    redriven: bool = False
 
     @property
-    def place(self) -> str:
+    def origin(self) -> str:
         """Where the record stands, or what else it was."""
         data = self.data
-        return (
-            data.origin if data.offset is None else f"{data.origin}/{data.partition}@{data.offset}"
-        )
+        if data.offset is None:
+            return data.origin
+        return f"{data.origin}/{data.partition}@{data.offset}"
 
     @property
     def refusal(self) -> str | None:
-        """Why there is nothing to give back; None when there is."""
+        """Why it cannot be redriven; None when it can."""
         if self.data.origin.startswith("timer "):
-            return f"a timer, no record: {self.data.service} tries it again by itself, every five minutes"
+            return f"a timer: {self.data.service} tries it again by itself every five minutes"
         if self.data.offset is None:
-            return "a message that was too large to be published, whose bytes were not kept"
+            return "a message that was too large to be published; its content was not kept"
         if self.data.value is None:
-            return "a record without a value, or too large for its letter: see the reason"
+            return "a record without a value, or too large to be kept here: see the reason"
         return None
 
 
-async def read_letters(bootstrap: str, prefix: str, advance: Advance) -> list[Letter]:
-    """All that the dead letters hold now, oldest first, each thing once however often it failed.
+async def read_dead_letters(bootstrap: str, prefix: str, advance: Advance) -> list[DeadLetter]:
+    """All dead letters that Kafka holds, oldest first, one for each thing however often it failed.
     Raises KafkaError.
     """
-    letters: dict[Any, Letter] = {}
-    given: set[str] = set()
+    latest: dict[Any, DeadLetter] = {}
+    redriven: set[str] = set()
     async for record in _read(bootstrap, prefix):
         advance()
         if address := address_of(record):
-            given.add(address.letter)
-        elif record.topic == DEAD_LETTERS and (letter := _letter(record)):
-            data = (
-                letter.data
-            )  # not the id: a timer's letters have one each, though it fails every five minutes
+            redriven.add(address.letter)
+        elif record.topic == DEAD_LETTERS and (found := _parse(record)):
+            # Not by id: a timer fails every five minutes, under a new id each time.
+            data = found.data
             thing = (data.service, data.origin, data.partition, data.offset, data.key)
-            letters.pop(thing, None)
-            letters[thing] = letter
-    return [replace(letter, given_back=letter.event_id in given) for letter in letters.values()]
+            latest.pop(thing, None)
+            latest[thing] = found
+    return [replace(found, redriven=found.event_id in redriven) for found in latest.values()]
 
 
-async def give_back(
-    bootstrap: str, prefix: str, letters: Sequence[Letter], advance: Advance
+async def redrive_records(
+    bootstrap: str, prefix: str, dead_letters: Sequence[DeadLetter], advance: Advance
 ) -> None:
-    """Send the records of letters without a refusal to their services, in the order in which they
-    stood.
+    """Send the records of dead letters without a refusal to their services, in log order.
 
     One that is sent twice, after a crash in the middle or by two people at once, is a repeat to the
     service.
     """
+    in_order = sorted(
+        dead_letters, key=lambda one: (one.data.origin, one.data.partition, one.data.offset)
+    )
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True) as producer:
-        for letter in sorted(
-            letters, key=lambda one: (one.data.origin, one.data.partition, one.data.offset)
-        ):
-            data = letter.data
-            address = Address(**data.model_dump(), received_at=letter.at, letter=letter.event_id)
+        for one in in_order:
+            data = one.data
+            address = Address(**data.model_dump(), received_at=one.at, letter=one.event_id)
             headers = [(HEADER, address.model_dump_json().encode())]
             headers += [(name, b64decode(value)) for name, value in data.headers]
             key = None if data.key is None else b64decode(data.key)
@@ -100,6 +97,7 @@ async def give_back(
 
 async def _read(bootstrap: str, prefix: str) -> AsyncIterator[Record]:
     topics = prefix + DEAD_LETTERS, prefix + REDRIVE
+    # Reporting's dead letters are published in transactions.
     options = {"auto_offset_reset": "earliest", "isolation_level": "read_committed"}
     consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, **options)
     try:  # not `async with`, which leaves one open that could not start
@@ -113,14 +111,12 @@ async def _read(bootstrap: str, prefix: str) -> AsyncIterator[Record]:
         await consumer.stop()
 
 
-def _letter(record: Record) -> Letter | None:
-    """None for what is no dead letter that this version knows."""
+def _parse(record: Record) -> DeadLetter | None:
+    """None for what this version does not know as a dead letter."""
     value = record.value or b""
     try:
-        event = from_structured(
-            load_json(value, limit=len(value))
-        )  # larger than any event from outside
+        event = from_structured(load_json(value, limit=len(value)))  # larger than outside events
         data = MessageDeadLettered.model_validate(event.data)
     except (Malformed, ValidationError):
         return None
-    return Letter(event.subject or "", event.id, event.time or record.timestamp, data)
+    return DeadLetter(event.subject or "", event.id, event.time or record.timestamp, data)

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from aiokafka.structs import ConsumerRecord
 
 from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
@@ -30,6 +31,12 @@ async def topic(kafka: str, topic_prefix: str) -> str:
         kafka, topic_prefix, [Topic(TOPIC, partitions=3), Topic(DEAD_LETTERS, partitions=1)]
     )
     return topic_prefix + TOPIC
+
+
+@pytest.fixture
+def _no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only notifications and what the relay knows itself make it publish."""
+    monkeypatch.setattr(leadership, "PING_SECONDS", 60)
 
 
 @contextmanager
@@ -93,6 +100,7 @@ async def _is_empty(intake: Database) -> bool:
     return await waiting(intake) == 0
 
 
+@pytest.mark.usefixtures("_no_polling")
 async def test_what_was_committed_before_a_crash_is_published_after_it(
     intake: Database, kafka: str, topic: str, topic_prefix: str
 ) -> None:
@@ -128,12 +136,10 @@ async def test_a_message_is_published_as_it_was_written(
     assert (tombstone.key, tombstone.value) == (b"key", None)
 
 
+@pytest.mark.usefixtures("_no_polling")
 async def test_a_notification_wakes_the_relay(
-    intake: Database, kafka: str, topic: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    intake: Database, kafka: str, topic: str, topic_prefix: str
 ) -> None:
-    # Without its look now and then, only a notification or a new session can make it publish.
-    monkeypatch.setattr(leadership, "PING_SECONDS", 60)
-
     async def session() -> int | None:
         async with intake.connection() as connection:
             leader: int | None = await connection.fetchval(
@@ -189,13 +195,14 @@ async def test_without_kafka_it_says_so_after_a_minute_and_publishes_when_kafka_
         assert relay.problems() == []
         now += timedelta(seconds=2)
         await eventually("a problem", lambda: asyncio.sleep(0, relay.problems()))
-        assert relay.problems() == ["the oldest event waits to be published since 61 s"]
+        assert relay.problems() == ["the oldest event has waited 61 s to be published"]
 
         async with _door(port, kafka), reading(kafka, topic) as reader:
             assert await reader.values(b"2") == [b"1", b"2"]
             await eventually("no problem", lambda: asyncio.sleep(0, not relay.problems()))
 
 
+@pytest.mark.usefixtures("_no_polling")
 @pytest.mark.parametrize(
     ("limit", "size"),
     [("2000000", 1_500_000), ("10000", 50_000)],
@@ -225,14 +232,38 @@ async def test_a_message_that_is_too_large_does_not_hold_up_the_rest(
     assert event["data"]["value"] is None
 
 
-async def _apply_with_limit(kafka: str, prefix: str, limit: str) -> None:
+@pytest.mark.usefixtures("_no_polling")
+async def test_neighbours_of_a_message_that_the_broker_refuses_go_out_once(
+    intake: Database, kafka: str, topic_prefix: str
+) -> None:
+    await _apply_with_limit(kafka, topic_prefix, "10000", partitions=3)
+    keys = [b"%d" % number for number in range(30)]
+    messages = [message(b"x", key) for key in keys]
+    messages[10:10] = [message(b"x" * 50_000, b"large")]
+    await write(intake, *messages)
+
+    with relaying(intake, kafka, topic_prefix):
+        async with reading(kafka, topic_prefix + TOPIC) as reader:
+            await reader.until("all", lambda records: len(records) >= 30)
+            await eventually("an empty outbox", lambda: _is_empty(intake))
+            await write(intake, *(message(b"last", key) for key in keys))
+            await reader.until("the last", lambda records: _lasts(records) == 30)
+
+    assert sorted(r.key for r in reader.records if r.value == b"x") == sorted(keys)
+
+
+def _lasts(records: Sequence[ConsumerRecord[bytes, bytes]]) -> int:
+    return sum(record.value == b"last" for record in records)
+
+
+async def _apply_with_limit(kafka: str, prefix: str, limit: str, partitions: int = 1) -> None:
     class Limited(Topic):
         @property
         def configuration(self) -> dict[str, str]:
             return {**super().configuration, "max.message.bytes": limit}
 
     await apply_topics(
-        kafka, prefix, [Limited(TOPIC, partitions=1), Topic(DEAD_LETTERS, partitions=1)]
+        kafka, prefix, [Limited(TOPIC, partitions=partitions), Topic(DEAD_LETTERS, partitions=1)]
     )
 
 

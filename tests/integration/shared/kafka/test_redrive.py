@@ -5,14 +5,12 @@ effect once.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
-from typer.testing import CliRunner
 
 from services.intake.handlers import Intake
 from services.intake.incidents.policy import IntakePolicy
@@ -25,19 +23,18 @@ from shared.events.facts import event_message
 from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
 from shared.kafka.consumption import Consumption
-from shared.kafka.consumption.records import dead_letter as dead_record
-from shared.kafka.dead_letters.cli import app
-from shared.kafka.dead_letters.reading import Letter, give_back, read_letters
-from shared.kafka.dead_letters.writing import dead_letter
+from shared.kafka.dead_letters.reading import redrive_records
+from shared.kafka.dead_letters.writing import dead_letter_for_record
 from shared.kafka.handler import Handler
 from shared.kafka.record import Record
 from shared.kafka.redrive import HEADER, with_redrive
-from shared.kafka.topics import REDRIVE, SIGNALS, Topic, apply_topics
+from shared.kafka.topics import REDRIVE, SIGNALS, apply_topics
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.runtime.clock import system_clock
 from tests.support.consuming import SERVICE, TOPIC, Diary, publish
+from tests.support.dead_lettering import Tocsin, dead_letters, write_down
 from tests.support.outage import Outage
 from tests.support.running import alert, eventually
 from tests.support.stack import runtime_dsn
@@ -46,23 +43,6 @@ NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 CATALOGUE = read_catalogue(
     b"{default_team: platform, services: {checkout: {team: payments, tier: 1}}}"
 )
-Tocsin = Callable[..., Any]
-
-
-@pytest.fixture
-async def tocsin(kafka: str, topic_prefix: str) -> Tocsin:
-    """`tocsin dead-letters ...`; gives what it says, and fails unless it ends with `status`."""
-    await apply_topics(
-        kafka, topic_prefix, [Topic(t, partitions=1) for t in (TOPIC, DEAD_LETTERS, REDRIVE)]
-    )
-
-    async def run(*arguments: str, status: int = 0) -> str:
-        environment = {"TOCSIN_KAFKA": kafka, "TOCSIN_TOPIC_PREFIX": topic_prefix, "COLUMNS": "240"}
-        done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=environment)
-        assert done.exit_code == status, (done.output, done.exception)
-        return done.output
-
-    return run
 
 
 @asynccontextmanager
@@ -103,18 +83,7 @@ async def consuming(
         await own.close()
 
 
-async def letters(kafka: str, prefix: str, count: int = 1) -> list[Letter]:
-    """The letters, once there are so many."""
-
-    async def enough() -> list[Letter]:
-        found = await read_letters(kafka, prefix, lambda: None)
-        return found if len(found) >= count else []
-
-    found: list[Letter] = await eventually(f"{count} dead letters", enough)
-    return found
-
-
-async def test_a_record_goes_back_once_its_cause_is_mended(
+async def test_a_record_goes_back_once_its_cause_is_fixed(
     kafka: str, database: str, topic_prefix: str, diary: Diary, tocsin: Tocsin
 ) -> None:
     elsewhere: list[bytes | None] = []
@@ -131,29 +100,27 @@ async def test_a_record_goes_back_once_its_cause_is_mended(
         diary.service(kafka, topic_prefix, handlers=with_redrive(SERVICE, {TOPIC: diary.write})),
     ):
         await diary.reaches(2)
-        [letter] = await letters(kafka, topic_prefix)
+        [letter] = await dead_letters(kafka, topic_prefix)
         listed = await tocsin("list")
         assert all(
             text in listed
             for text in (letter.id[-12:], "things/0@1", "CheckViolationError", "possible")
         )
 
-        # Before the cause is mended it comes to the same end, under the same id.
+        # Before the cause is fixed it comes to the same end, under the same id.
         await tocsin("redrive", letter.id[-12:])
 
         async def failed_again() -> bool:
-            [now] = await letters(kafka, topic_prefix)
-            return now.event_id != letter.event_id and now.id == letter.id and not now.given_back
+            [now] = await dead_letters(kafka, topic_prefix)
+            return now.event_id != letter.event_id and now.id == letter.id and not now.redriven
 
         await eventually("the same letter again", failed_again)
 
         await diary.admin.execute("ALTER TABLE effects DROP CONSTRAINT cause")
-        assert "1 given back, 0 had been already" in await tocsin(
-            "redrive", "--all", "--service", SERVICE
-        )
+        assert "1 redriven, 0 skipped" in await tocsin("redrive", "--all", "--service", SERVICE)
         await diary.reaches(3)
-        assert "0 given back, 1 had been already" in await tocsin("redrive", letter.id)
-        assert "given back" in await tocsin("list")
+        assert "0 redriven, 1 skipped" in await tocsin("redrive", letter.id)
+        assert "redriven" in await tocsin("list")
 
         await publish(kafka, topic_prefix + TOPIC, [b"d"])
         await diary.reaches(4)
@@ -180,7 +147,9 @@ async def test_a_record_comes_back_as_it_was(
     async def note(_: Connection, records: Sequence[Record]) -> None:
         seen.extend(records)
 
-    await write_down(kafka, topic_prefix, dead_record(lost, ValueError("no"), SERVICE, NOON))
+    await write_down(
+        kafka, topic_prefix, dead_letter_for_record(lost, ValueError("no"), SERVICE, NOON)
+    )
     async with consuming(
         kafka, database, topic_prefix, SERVICE, with_redrive(SERVICE, {TOPIC: note})
     ):
@@ -191,79 +160,6 @@ async def test_a_record_comes_back_as_it_was(
 
         await eventually("it is back", is_back)
     assert seen == [lost]
-
-
-async def write_down(kafka: str, prefix: str, *messages: OutboxMessage) -> None:
-    """Put messages on their topics."""
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        for message in messages:
-            await producer.send_and_wait(prefix + message.topic, message.value, key=message.key)
-
-
-async def test_what_cannot_be_given_back_says_why(
-    kafka: str, topic_prefix: str, tocsin: Tocsin
-) -> None:
-    async def first() -> str:
-        return (await letters(kafka, topic_prefix))[-1].id
-
-    assert "no dead letters" in await tocsin("list")
-    assert "is no dead letter" in await tocsin("redrive", "5d1c9b0e7a42", status=1)
-    await tocsin("redrive", status=2)
-    await tocsin("redrive", "--all", status=2)
-
-    # Fails every five minutes, and is one thing all the same.
-    failures = [
-        dead_letter("escalation", "KeyError: 'x'", "timer step", NOON, key="an incident")
-        for _ in range(3)
-    ]
-    await write_down(kafka, topic_prefix, *failures)
-    assert len(await letters(kafka, topic_prefix)) == 1
-    assert "tries it again by itself" in await tocsin("redrive", await first(), status=1)
-
-    huge = Record(TOPIC, 0, 1, NOON, None, b"x" * 600_000)
-    await write_down(kafka, topic_prefix, dead_record(huge, ValueError("no"), "intake", NOON))
-    assert "too large for its letter" in await tocsin("redrive", await first(), status=1)
-    assert "600000 bytes are left out" in await tocsin("show", await first())
-
-    await write_down(
-        kafka,
-        topic_prefix,
-        dead_letter("triage", "too large", "outbox tocsin.triage.v1", NOON, key="k"),
-    )
-    assert "bytes were not kept" in await tocsin("redrive", await first(), status=1)
-    assert "0 given back" in await tocsin("redrive", "--all", "--service", "triage")
-
-
-async def test_looking_at_letters(kafka: str, topic_prefix: str, tocsin: Tocsin) -> None:
-    records = [
-        Record(TOPIC, 0, 1, NOON, b"the key", b'{"a": "\x1b[31m"}', (("h", b"\xff"),)),
-        Record(
-            TOPIC, 0, 2, NOON, None, b"y" * 400_000
-        ),  # larger in base64 than an event from outside may be
-    ]
-    old = dead_record(
-        records[0], ValueError("[bold]why[/bold]\nand more"), "triage", NOON - timedelta(days=2)
-    )
-    await write_down(
-        kafka, topic_prefix, old, dead_record(records[1], ValueError("no"), "intake", NOON)
-    )
-
-    assert [part in await tocsin("list", "--service", "intake") for part in ("@1", "@2")] == [
-        False,
-        True,
-    ]
-    assert [part in await tocsin("list", "--since", "2026-03-02") for part in ("@1", "@2")] == [
-        False,
-        True,
-    ]
-    shown = await tocsin("show", (await letters(kafka, topic_prefix))[0].id)
-    assert all(
-        text in shown
-        for text in ("[bold]why[/bold]", "and more", "the key", "\\xff", '{"a": " [31m"}')
-    )
-    shown = await tocsin("show", (await letters(kafka, topic_prefix))[1].id)
-    assert "of 400000 bytes in all" in shown
-    assert shown.count("y") < 11_000
 
 
 SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
@@ -300,7 +196,7 @@ effects.
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_given_back_twice_it_has_its_effect_once(
+async def test_a_record_redriven_twice_has_its_effect_once(
     kafka: str, database: str, topic_prefix: str, service: str
 ) -> None:
     topic, handlers, table, effects = SERVICES[service]
@@ -315,9 +211,9 @@ async def test_given_back_twice_it_has_its_effect_once(
         [letter] = await buried(admin, service)
         await write_down(kafka, topic_prefix, letter)
         await admin.execute(f"ALTER TABLE {service}.{table} DROP CONSTRAINT cause")
-        [found] = await letters(kafka, topic_prefix)
-        await give_back(kafka, topic_prefix, [found], lambda: None)
-        await give_back(kafka, topic_prefix, [found], lambda: None)
+        [found] = await dead_letters(kafka, topic_prefix)
+        await redrive_records(kafka, topic_prefix, [found], lambda: None)
+        await redrive_records(kafka, topic_prefix, [found], lambda: None)
 
         async def done() -> bool:
             query = f"SELECT next_offset FROM {service}.offsets WHERE topic = $1"

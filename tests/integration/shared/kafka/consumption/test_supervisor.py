@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from shared.kafka.consumption import consumption, keeper
+from shared.kafka.consumption import consumption, supervisor
 from tests.support.consuming import (
     SERVICE,
     TOPIC,
@@ -23,8 +23,8 @@ from tests.support.running import eventually
 
 
 @pytest.fixture(autouse=True)
-def _watch_closely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "_WATCH_SECONDS", 0.1)
+def _check_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_CHECK_EVERY_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -109,16 +109,16 @@ async def test_a_database_put_back_to_before_its_first_record_reads_everything_a
 
 
 @pytest.mark.parametrize("read_before", [0, 50])
-@pytest.mark.parametrize("watch_seconds", [0.1, 1000], ids=["when looking", "with the next record"])
+@pytest.mark.parametrize("check_seconds", [0.1, 1000], ids=["at a check", "with the next record"])
 async def test_a_database_put_back_under_a_running_service_is_noticed(
     kafka: str,
     topic_prefix: str,
     diary: Diary,
     read_before: int,
-    watch_seconds: float,
+    check_seconds: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper, "_WATCH_SECONDS", watch_seconds)
+    monkeypatch.setattr(supervisor, "_CHECK_EVERY_SECONDS", check_seconds)
     await make_topic(kafka, topic_prefix + TOPIC)
     async with diary.service(kafka, topic_prefix):
         await publish(kafka, topic_prefix + TOPIC, things(read_before))
@@ -127,11 +127,11 @@ async def test_a_database_put_back_under_a_running_service_is_noticed(
         await publish(kafka, topic_prefix + TOPIC, things(100 - read_before, read_before))
         await diary.reaches(100)
         await diary.put_back()
-        if watch_seconds > 1:
+        if check_seconds > 1:
             await publish(kafka, topic_prefix + TOPIC, things(1, 100))
-        await diary.reaches(100 + (watch_seconds > 1))
+        await diary.reaches(100 + (check_seconds > 1))
 
-    assert await diary.values() == things(100 + (watch_seconds > 1))
+    assert await diary.values() == things(100 + (check_seconds > 1))
     assert await epoch(diary) == 1
 
 
@@ -166,7 +166,7 @@ async def test_a_recreated_topic_stops_the_partition(
         await eventually("it says so", lambda: has_problem(service, "recreated"))
         assert await diary.values() == things(100)
 
-        # The mend: the operator says to read the new log from its beginning.
+        # The repair: the operator decides to read the new log from its beginning.
         await diary.admin.execute("DELETE FROM offsets")
         await diary.reaches(100 + length)
         await eventually("it is well again", lambda: is_reading(service, 1))
@@ -189,11 +189,11 @@ async def test_a_topic_recreated_under_a_running_service_stops_the_partition(
     assert await diary.values() == things(100)
 
 
-async def test_a_topic_that_is_gone_keeps_nobody_from_seeing_to_the_others(
+async def test_a_topic_that_is_gone_keeps_nobody_from_checking_the_others(
     kafka: str, topic_prefix: str, topic: str, diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumption, "_METADATA_SECONDS", 0.5)
-    monkeypatch.setattr(keeper, "_TOGETHER_SECONDS", 0.2)
+    monkeypatch.setattr(supervisor, "_TOGETHER_SECONDS", 0.2)
     await make_topic(kafka, topic_prefix + "others")
     async with diary.service(
         kafka, topic_prefix, handlers={TOPIC: diary.write, "others": diary.write}
@@ -216,7 +216,7 @@ async def test_a_topic_that_is_gone_keeps_nobody_from_seeing_to_the_others(
 async def test_a_database_put_back_under_a_stopped_partition_has_a_new_epoch(
     kafka: str, topic_prefix: str, topic: str, diary: Diary
 ) -> None:
-    """It looks like a mend by hand; and Kafka, which was told more, forgot that with the topic."""
+    """It resembles a repair by hand; and Kafka forgot the commit, which was ahead, with the topic."""
     await read_past_a_backup(kafka, topic_prefix, topic, diary)
     await delete_topic(kafka, topic)
     await make_topic(kafka, topic)
@@ -252,7 +252,7 @@ async def test_retention_past_the_row_stops_the_partition(
         await eventually("it says so", lambda: has_problem(service, "retention"))
         assert await diary.values() == things(100)
 
-        # The mend: the operator accepts the loss.
+        # The repair: the operator accepts the loss.
         await diary.admin.execute("UPDATE offsets SET next_offset = 150")
         await diary.reaches(150)
 

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shared.kafka.consumption import consumption
-from shared.kafka.consumption.batch import Worker
 from shared.kafka.consumption.consumer import Consumer, Owner
-from shared.kafka.consumption.offsets import Place
-from shared.kafka.consumption.partition import Partition, Slice
+from shared.kafka.consumption.offsets import TopicPartition
+from shared.kafka.consumption.partition import Partition, PartitionBatch
+from shared.kafka.consumption.worker import Worker
 from shared.kafka.handler import Handler
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
@@ -93,16 +94,16 @@ async def test_a_handler_of_several_topics_gets_a_batch_together(diary: Diary) -
         calls.append([(record.topic, record.offset) for record in records])
         await diary.write(connection, records)
 
-    def piece(topic: str, start: int) -> Slice:
-        partition = Partition(TopicPartition(topic, 0), Place(topic, 0))
+    def part(topic: str, start: int) -> PartitionBatch:
+        partition = Partition(KafkaTopicPartition(topic, 0), TopicPartition(topic, 0))
         records = [Record(topic, 0, start + n, datetime.now(UTC), None, b"", ()) for n in range(2)]
-        return Slice(partition, start, start + 2, records)
+        return PartitionBatch(partition, start, start + 2, records)
 
     async with diary.database() as database:
         work = Worker(
             database, {"cats": note, "birds": diary.write, "dogs": note}, SERVICE, system_clock
         )
-        await work.work([piece("dogs", 0), piece("cats", 5)])
+        await work.work([part("dogs", 0), part("cats", 5)])
 
     assert calls == [[("cats", 5), ("cats", 6), ("dogs", 0), ("dogs", 1)]]
 
@@ -244,7 +245,7 @@ async def test_kafkas_commit_follows_for_lag_monitors(
 ) -> None:
     await make_topic(kafka, topic_prefix + TOPIC)
     await publish(kafka, topic_prefix + TOPIC, things(20), transaction=topic_prefix)
-    partition = TopicPartition(topic_prefix + TOPIC, 0)
+    partition = KafkaTopicPartition(topic_prefix + TOPIC, 0)
 
     async with (
         AIOKafkaConsumer(

@@ -128,10 +128,10 @@ async def test_a_timer_that_came_due_while_nothing_ran_fires_on_the_start(world:
     assert await world.fired() == {str(timer.subject): 1}
 
 
-async def test_a_timer_that_comes_due_just_after_the_look_is_not_taken_for_another_replicas(
+async def test_a_timer_that_comes_due_just_after_the_query_is_not_taken_for_another_replicas(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.postgres.timers._TAKEN_SECONDS", 3600)
+    monkeypatch.setattr("shared.postgres.timers._CLAIMED_SECONDS", 3600)
     await world.set(timer := step())
     looks = iter([NINE - timedelta(milliseconds=1)])
     ticker = Ticker(world.database, page, lambda: next(looks, NINE), asyncio.Event())
@@ -301,7 +301,7 @@ import asyncio, sys
 from datetime import UTC, datetime
 from shared.postgres.database import Database
 from shared.postgres.timers import Ticker
-from tests.integration.test_timers import NINE, page
+from tests.integration.shared.postgres.test_timers import NINE, page
 
 async def fire(connection, timers):
     await page(connection, timers)

@@ -1,4 +1,4 @@
-"""A notification is heard at once, and a lost connection is not a lost notification."""
+"""A notification arrives at once, and a lost connection is not a lost notification."""
 
 import asyncio
 import uuid
@@ -68,7 +68,7 @@ async def test_it_waits_for_a_database_that_is_not_there_yet(
     running = asyncio.create_task(wake.run())
     try:
         await eventually(
-            "refused", lambda: asyncio.sleep(0, "notifications are not heard" in caplog.text)
+            "refused", lambda: asyncio.sleep(0, "not listening for notifications" in caplog.text)
         )
         connection = await asyncpg.connect(postgres)
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
