@@ -169,7 +169,8 @@ class Diary:
         async with self.admin.acquire() as connection, connection.transaction():
             for table in STATE:
                 await connection.execute(
-                    f"DELETE FROM {table};INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE {table}_kept"
+                    f"DELETE FROM {table};"
+                    f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE {table}_kept"
                 )
 
     @asynccontextmanager

@@ -167,8 +167,8 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
         SIGNALS,
         lambda: with_redrive("intake", {SIGNALS: Intake(IntakePolicy, system_clock).on_signals}),
         "signals",
-        "SELECT signal_count, (SELECT count(*) FROM intake.outbox WHERE topic = 'tocsin.intake.v1') "
-        "FROM intake.incidents",
+        "SELECT signal_count, (SELECT count(*) FROM intake.outbox"
+        " WHERE topic = 'tocsin.intake.v1') FROM intake.incidents",
     ),
     "triage": (
         intake.TOPIC,
@@ -176,7 +176,8 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
             "triage", {intake.TOPIC: Triage(lambda: CATALOGUE, system_clock).on_intake}
         ),
         "incidents",
-        "SELECT count(*), (SELECT count(*) FROM triage.outbox WHERE topic = 'tocsin.triage.v1') FROM triage.incidents",
+        "SELECT count(*), (SELECT count(*) FROM triage.outbox"
+        " WHERE topic = 'tocsin.triage.v1') FROM triage.incidents",
     ),
     "reporting": (
         intake.TOPIC,
@@ -186,8 +187,8 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
             REDRIVE: Reporting(system_clock).record_and_redrive,
         },
         "timeline",
-        "SELECT count(*), (SELECT count(*) FROM reporting.outbox WHERE topic = 'tocsin.incidents.v1') "
-        "FROM reporting.timeline",
+        "SELECT count(*), (SELECT count(*) FROM reporting.outbox"
+        " WHERE topic = 'tocsin.incidents.v1') FROM reporting.timeline",
     ),
 }
 """What a service reads, what works on it, the table whose fault is the cause, and how to count the
@@ -208,7 +209,7 @@ async def test_a_record_redriven_twice_has_its_effect_once(
     await write_down(kafka, topic_prefix, OutboxMessage(topic, message.key, value))
 
     async with consuming(kafka, database, topic_prefix, service, handlers()) as own:
-        [letter] = await buried(admin, service)
+        [letter] = await dead_lettered(admin, service)
         await write_down(kafka, topic_prefix, letter)
         await admin.execute(f"ALTER TABLE {service}.{table} DROP CONSTRAINT cause")
         [found] = await dead_letters(kafka, topic_prefix)
@@ -221,7 +222,7 @@ async def test_a_record_redriven_twice_has_its_effect_once(
 
         await eventually("both are read", done)
         assert [tuple(row) for row in await admin.fetch(effects)] == [(1, 1)]
-        assert len(await buried(admin, service)) == 1
+        assert len(await dead_lettered(admin, service)) == 1
         if service == "reporting":
             async with own.connection() as connection:
                 verdicts = [verdict async for verdict in verify_chains(connection, lambda _: None)]
@@ -232,8 +233,10 @@ async def test_a_record_redriven_twice_has_its_effect_once(
     await admin.close()
 
 
-async def buried(admin: "asyncpg.Connection[asyncpg.Record]", service: str) -> list[OutboxMessage]:
+async def dead_lettered(
+    admin: "asyncpg.Connection[asyncpg.Record]", service: str
+) -> list[OutboxMessage]:
     """The dead letters in a service's outbox, once there are some."""
     query = f"SELECT key, value FROM {service}.outbox WHERE topic = $1"
-    rows = await eventually("it is buried", lambda: admin.fetch(query, DEAD_LETTERS))
+    rows = await eventually("a dead letter", lambda: admin.fetch(query, DEAD_LETTERS))
     return [OutboxMessage(DEAD_LETTERS, row["key"], row["value"]) for row in rows]

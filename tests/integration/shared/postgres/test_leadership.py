@@ -254,19 +254,19 @@ async def test_a_crash_between_publishing_and_deleting_repeats_in_order(
                 await reader.values(b"3")
                 leader.kill()
                 await leader.wait()
-            await eventually("the dead leader's session is gone", lambda: _cut(admin))
+            await eventually("the dead leader's session is gone", lambda: _ended(admin))
 
         async with successor(intake, kafka, topic_prefix):
             await write(intake, b"4")
             assert await reader.values(b"4") == [*expected, *expected, b"4"]
 
 
-async def _cut(admin: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    cut = await admin.fetch(
+async def _ended(admin: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    ended = await admin.fetch(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = 'intake relay' AND datname = current_database()"
     )
-    return not cut
+    return not ended
 
 
 @asynccontextmanager

@@ -132,7 +132,8 @@ async def test_the_runtime_role_cannot_hold_on_to_a_lock(empty: str) -> None:
             tuple,
             await _fetch(
                 runtime_dsn(empty, "intake"),
-                "SELECT name, setting FROM pg_settings WHERE name LIKE '%timeout' OR name = 'search_path'",
+                "SELECT name, setting FROM pg_settings"
+                " WHERE name LIKE '%timeout' OR name = 'search_path'",
             ),
         )
     )

@@ -276,11 +276,12 @@ async def test_a_lost_database_connection_costs_nothing(
             await write(intake, message(b"1"))
             await reader.values(b"1")
             assert await admin.fetch(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'intake relay'"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'intake relay'"
                 " AND datname = current_database()"
             )
             await write(intake, message(b"2"))
             values = await reader.values(b"2")
     await admin.close()
-    # The first may come again, if it was cut off between publishing and deleting.
+    # The first may come again, if the session ended between publishing and deleting.
     assert values in ([b"1", b"2"], [b"1", b"1", b"2"])

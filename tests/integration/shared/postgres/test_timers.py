@@ -133,8 +133,8 @@ async def test_a_timer_that_comes_due_just_after_the_query_is_not_taken_for_anot
 ) -> None:
     monkeypatch.setattr("shared.postgres.timers._CLAIMED_SECONDS", 3600)
     await world.set(timer := step())
-    looks = iter([NINE - timedelta(milliseconds=1)])
-    ticker = Ticker(world.database, page, lambda: next(looks, NINE), asyncio.Event())
+    times = iter([NINE - timedelta(milliseconds=1)])
+    ticker = Ticker(world.database, page, lambda: next(times, NINE), asyncio.Event())
 
     task = asyncio.create_task(ticker.run())
     try:
@@ -148,7 +148,7 @@ async def test_a_timer_that_comes_due_just_after_the_query_is_not_taken_for_anot
 async def test_a_timer_comes_back_as_it_was_set_and_the_oldest_first(world: World) -> None:
     seen: list[Timer] = []
 
-    async def look(_: Connection, timers: Sequence[Timer]) -> None:
+    async def note(_: Connection, timers: Sequence[Timer]) -> None:
         seen.extend(timers)
 
     later = Timer("escalate", uuid7(), NINE, {"step": 2, "why": "ünacknowledged"}, new_trace())
@@ -156,7 +156,7 @@ async def test_a_timer_comes_back_as_it_was_set_and_the_oldest_first(world: Worl
     await world.set(later, first)
     world.jump(NINE)
 
-    with world.ticking(look):
+    with world.ticking(note):
         await world.until_none_is_left()
 
     assert [timer.kind for timer in seen] == ["retry", "escalate"]
@@ -312,7 +312,7 @@ asyncio.run(Ticker(Database(sys.argv[1]), fire, lambda: NINE, asyncio.Event()).r
 """
 
 
-async def test_a_process_that_dies_in_the_middle_of_a_step_delays_nobody_else_and_its_step_resumes_once(
+async def test_a_process_that_dies_in_a_step_delays_nobody_else_and_its_step_resumes_once(
     world: World,
 ) -> None:
     await world.set(held := step())

@@ -19,7 +19,7 @@ async def admin(database: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Reco
     await connection.close()
 
 
-async def _cut(admin: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _terminate(admin: "asyncpg.Connection[asyncpg.Record]") -> None:
     assert await admin.fetch(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name = 'triage wake'"
@@ -48,7 +48,7 @@ async def test_only_the_notified_channel_is_woken_and_everybody_after_a_lost_con
         assert not board.is_set()
 
         timers.clear()
-        await _cut(admin)
+        await _terminate(admin)
         await asyncio.gather(timers.wait(), board.wait())
         assert wake.problems() == []
 

@@ -143,7 +143,8 @@ async def test_only_the_partition_whose_row_moved_back_is_read_again(
         await publish(kafka, topic_prefix + TOPIC, things(200))
         await diary.reaches(200)
         again = await diary.admin.fetchval(
-            'UPDATE offsets SET next_offset = next_offset - 5 WHERE "partition" = 1 RETURNING next_offset'
+            'UPDATE offsets SET next_offset = next_offset - 5 WHERE "partition" = 1'
+            " RETURNING next_offset"
         )
         await publish(kafka, topic_prefix + TOPIC, things(200, 200))
         await diary.reaches(405)
@@ -216,7 +217,7 @@ async def test_a_topic_that_is_gone_keeps_nobody_from_checking_the_others(
 async def test_a_database_put_back_under_a_stopped_partition_has_a_new_epoch(
     kafka: str, topic_prefix: str, topic: str, diary: Diary
 ) -> None:
-    """It resembles a repair by hand; and Kafka forgot the commit, which was ahead, with the topic."""
+    """It resembles a repair by hand; and Kafka forgot the commit with the topic."""
     await read_past_a_backup(kafka, topic_prefix, topic, diary)
     await delete_topic(kafka, topic)
     await make_topic(kafka, topic)

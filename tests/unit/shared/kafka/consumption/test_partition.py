@@ -15,7 +15,7 @@ TP = TopicPartition("things", 0)
 
 
 class Consumer:
-    """Remembers where it was told to stand, and whether it is paused."""
+    """Remembers where it was set to stand, and whether it is paused."""
 
     at = -1
     paused = True
