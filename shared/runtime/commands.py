@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 import uvloop
@@ -9,6 +11,7 @@ import uvloop
 from shared.postgres.migrate import migrate
 from shared.runtime.logs import configure_logs
 from shared.runtime.settings import load_settings
+from shared.runtime.terminal import printable
 
 
 def service_commands(package: str, about: str) -> typer.Typer:
@@ -37,6 +40,15 @@ def service_commands(package: str, about: str) -> typer.Typer:
 
 
 def refused(reason: str) -> typer.Exit:
-    """Say in one line why a command is not done; raise what it returns."""
-    typer.secho(f"tocsin: {reason}", fg="red", err=True)
+    """Say in one line why a command is not done. Raise what it returns: exit status 1."""
+    typer.secho(f"tocsin: {printable(reason)}", fg="red", err=True)
     return typer.Exit(1)
+
+
+@contextmanager
+def refused_on(*errors: type[Exception]) -> Iterator[None]:
+    """End the command as `refused` does, with the text of the error, when one of these is raised."""
+    try:
+        yield
+    except errors as error:
+        raise refused(str(error)) from None

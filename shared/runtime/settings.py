@@ -2,14 +2,14 @@
 traceback shows them.
 """
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Network = IPv4Network | IPv6Network
+from shared.http.network import Network, parse_networks
+
 S = TypeVar("S", bound="Settings")
 
 
@@ -76,11 +76,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_networks", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
-        return (
-            tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return parse_networks(value) if isinstance(value, str) else value
 
     def dsn(self, service: str) -> str:
         """The runtime DSN of a service."""

@@ -22,7 +22,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from services.escalation.delivery.attempts import Attempts
 from services.escalation.delivery.channels.both import Channel, MailChannel, WebhookChannel
-from services.escalation.delivery.domain.egress import Network
 from services.escalation.delivery.sender import Sender
 from services.escalation.handlers import Handlers
 from services.escalation.links.domain import Links
@@ -36,6 +35,7 @@ from shared.events.ids import uuid7
 from shared.events.intake import ReportedIncident, Severity
 from shared.events.trace_context import TraceContext, new_trace
 from shared.events.triage import IncidentSubsided, IncidentTriaged, Priority, TriagedIncident
+from shared.http.network import Network
 from shared.kafka.record import Record
 from shared.policy.files import PolicyFile
 from shared.postgres.connection import Connection

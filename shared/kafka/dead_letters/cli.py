@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
 from shared.kafka.dead_letters.reading import Advance, Letter, give_back, read_letters
 from shared.runtime.settings import Settings, load_settings
+from shared.runtime.terminal import plain
 
 _MAX_SHOWN = 10_000
 
@@ -48,7 +48,7 @@ def list_letters(service: Service = None, since: Since = None) -> None:
             letter.place,
             state,
         )
-        table.add_row(*map(_plain, (*row, letter.data.reason.partition("\n")[0])))
+        table.add_row(*map(plain, (*row, letter.data.reason.partition("\n")[0])))
     Console().print(table if letters else "no dead letters")
 
 
@@ -75,7 +75,7 @@ def show(
         *((f"header {name}", _decoded(value)) for name, value in data.headers),
         ("value", _decoded(data.value)),
     ]:
-        facts.add_row(_plain(name), _plain(text or "-"))
+        facts.add_row(plain(name), plain(text, keep="\n"))
     Console().print(facts)
 
 
@@ -153,8 +153,3 @@ def _decoded(encoded: str | None) -> str | None:
     data = b64decode(encoded)
     text = data[:_MAX_SHOWN].decode(errors="backslashreplace")
     return text if len(data) <= _MAX_SHOWN else f"{text}\n... of {len(data)} bytes in all"
-
-
-def _plain(text: str) -> Text:
-    """Text of a sender's, which can neither style this terminal nor steer it."""
-    return Text("".join(c if c.isprintable() or c == "\n" else " " for c in text))

@@ -14,7 +14,7 @@ import aiohttp
 import aiosmtplib
 from standardwebhooks import Webhook
 
-from services.escalation.delivery.domain.egress import EgressRefused, Network, guarded_socket
+from services.escalation.delivery.domain.egress import EgressRefused, guarded_socket
 from services.escalation.delivery.domain.outcome import (
     Failure,
     NotDelivered,
@@ -23,6 +23,7 @@ from services.escalation.delivery.domain.outcome import (
 )
 from services.escalation.delivery.domain.pages import Notice, mail, webhook_body
 from shared.events.trace_context import TraceContext
+from shared.http.network import Network
 from shared.runtime.clock import Clock
 
 _MAX_ANSWER = 64 * 1024

@@ -2,11 +2,12 @@
 
 import socket
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-Network = IPv4Network | IPv6Network
+from shared.http.network import Network
+
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 _NAT64 = IPv6Network("64:ff9b::/96")
