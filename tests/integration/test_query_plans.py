@@ -23,6 +23,7 @@ from services.reporting.audit import store as audit
 from services.reporting.timeline import reads
 from services.reporting.timeline import store as incidents
 from services.triage.priority import store as triage_store
+from services.triage.requests import store as requests_store
 from shared.kafka.consumption import offsets
 from shared.postgres import outbox, timers
 from shared.runtime.clock import system_clock
@@ -52,6 +53,7 @@ READ_MORE = {
 STORES = (
     intake_store,
     triage_store,
+    requests_store,
     escalation_store,
     ledger,
     audit,

@@ -19,7 +19,7 @@ from services.intake.incidents.policy import IntakePolicy
 from services.reporting.audit.verification import verify_chains
 from services.reporting.handlers import PROJECTED, RECORDED, Reporting
 from services.triage.catalogue.policy import read_catalogue
-from services.triage.handlers import Triage
+from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import intake
 from shared.events.facts import event_message
 from shared.events.message import OutboxMessage
@@ -277,7 +277,7 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
     "triage": (
         intake.TOPIC,
         lambda: with_redrive(
-            "triage", {intake.TOPIC: Triage(lambda: CATALOGUE, system_clock).on_intake}
+            "triage", {intake.TOPIC: TriageHandlers(lambda: CATALOGUE, system_clock).on_intake}
         ),
         "incidents",
         "SELECT count(*), (SELECT count(*) FROM triage.outbox WHERE topic = 'tocsin.triage.v1') FROM triage.incidents",

@@ -31,7 +31,7 @@ from services.reporting.audit.verification import verify_chains
 from services.reporting.console.live import Live
 from services.reporting.handlers import PROJECTED, Reporting
 from services.triage.catalogue.policy import read_catalogue
-from services.triage.handlers import Triage
+from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import escalation, intake, triage
 from shared.events.cloudevents import CloudEvent
 from shared.events.ids import uuid7
@@ -180,7 +180,7 @@ async def _timers_work(system: Tocsin, service: str, fire: timers.Fire) -> None:
 async def _triage_works(system: Tocsin, records: Sequence[Record]) -> None:
     services = f"checkout: {{team: payments, tier: 1}}, {system.canary}: {{team: payments, tier: 1, synthetic: true}}"
     catalogue = read_catalogue(f"{{default_team: platform, services: {{{services}}}}}".encode())
-    handlers = Triage(lambda: catalogue, system.clock)
+    handlers = TriageHandlers(lambda: catalogue, system.clock)
     await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
     await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
 

@@ -1,19 +1,21 @@
 """How urgent an incident is and whose it is, with the reasons."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from services.triage.catalogue.policy import Catalogue
-from services.triage.priority.domain import MATRIX, State, decide, route, triage
+from services.triage.catalogue.policy.matrix import PriorityRules
+from services.triage.priority.domain import State, coalesce, decide, triage
+from shared.events.facts import Event, new_event
 from shared.events.intake import (
     IncidentCleared,
+    IncidentNews,
     IncidentReported,
     IncidentUpdated,
     ReportedIncident,
-    ServiceRequest,
     Severity,
 )
 from shared.events.triage import (
@@ -88,11 +90,45 @@ def test_impact_times_urgency_is_priority(
     )
 
 
-def test_the_matrix_never_gets_less_urgent_as_either_side_rises() -> None:
-    order = ["high", "medium", "low"]
-    grid = [[int(MATRIX[impact][urgency].value[1]) for urgency in order] for impact in order]  # type: ignore[index]
+def test_by_default_priority_never_falls_as_impact_or_urgency_rises() -> None:
+    order, matrix = ["high", "medium", "low"], PriorityRules().matrix
+    grid = [[int(matrix[impact][urgency].value[1]) for urgency in order] for impact in order]
     assert all(row == sorted(row) for row in grid)
     assert all(column == sorted(column) for column in map(list, zip(*grid, strict=True)))
+
+
+def test_a_teams_own_matrix_decides_and_the_reasons_name_its_levels() -> None:
+    catalogue = with_rules(
+        {
+            "matrix": {
+                "whole company": {"now": "P1", "today": "P1"},
+                "one team": {"now": "P2", "today": "P4"},
+                "nobody": {"now": "P5", "today": "P5"},
+            },
+            "impact_of_tier": {1: "whole company", 7: "one team"},
+            "urgency_of_severity": {
+                "critical": "now",
+                "error": "now",
+                "warning": "today",
+                "info": "today",
+            },
+            "default_impact": "nobody",
+        }
+    )
+    decided = triage(incident(service="wiki", severity=Severity.INFO), 1, catalogue)
+    assert (decided.impact, decided.urgency, decided.priority) == ("one team", "today", Priority.P4)
+    assert decided.reasons[:3] == [
+        "impact one team: wiki is tier 7",
+        "urgency today: severity is info",
+        "priority P4: impact one team x urgency today",
+    ]
+    assert triage(incident(service="gone"), 1, catalogue).priority is Priority.P5
+
+
+def with_rules(rules: dict[str, Any]) -> PolicyFile[Catalogue]:
+    services = {"checkout": {"team": "a", "tier": 1}, "wiki": {"team": "b", "tier": 7}}
+    content = {"default_team": "platform", "services": services, "priority": rules}
+    return PolicyFile("catalogue.yaml", "v", "", Catalogue.model_validate(content))
 
 
 def test_the_owner_comes_from_the_catalogue_with_its_runbook() -> None:
@@ -125,54 +161,52 @@ def test_the_reason_of_a_defaulted_severity_is_kept() -> None:
     assert "severity `page` is not known" in decided.reasons
 
 
-def test_news_is_told_as_what_it_changed() -> None:
+def test_the_fact_says_what_the_news_changed() -> None:
     first = incident(severity=Severity.WARNING)
-    fact = decide(None, IncidentReported(incident=first), first, 1, CATALOGUE)
+    fact = decide(None, IncidentReported(incident=first), 1, CATALOGUE)
     assert isinstance(fact, IncidentTriaged)
     state = State(fact.triage, 1)
     more = incident(severity=Severity.WARNING, signal_count=9)
     assert isinstance(
-        decide(state, IncidentUpdated(incident=more, changed=["signal_count"]), more, 2, CATALOGUE),
+        decide(state, IncidentUpdated(incident=more, changed=["signal_count"]), 2, CATALOGUE),
         TriageConfirmed,
     )
     worse = incident(severity=Severity.CRITICAL)
-    raised = decide(
-        state, IncidentUpdated(incident=worse, changed=["severity"]), worse, 2, CATALOGUE
-    )
+    raised = decide(state, IncidentUpdated(incident=worse, changed=["severity"]), 2, CATALOGUE)
     assert isinstance(raised, IncidentReprioritised)
     assert raised.changed == ["urgency", "priority"]
     over = incident(severity=Severity.WARNING, status="cleared")
-    ended = decide(state, IncidentCleared(incident=over, reason="expired"), over, 2, CATALOGUE)
+    ended = decide(state, IncidentCleared(incident=over, reason="expired"), 2, CATALOGUE)
     assert isinstance(ended, IncidentSubsided)
     assert ended.triage.incident.status == "cleared"
     assert ended.triage.intake_sequence == 2
 
 
 @pytest.mark.parametrize("moved", [{"severity": Severity.CRITICAL}, {"service": "nowhere"}])
-def test_what_was_learned_in_the_moment_of_the_end_counts_as_if_it_had_been_told_before(
+def test_an_incident_that_was_worse_at_its_end_is_decided_once_more(
     moved: dict[str, Any],
 ) -> None:
     first = incident(severity=Severity.WARNING)
     state = State(triage(first, 1, CATALOGUE), 1)
     over = incident(**({"severity": Severity.WARNING} | moved), status="cleared")
     ended = decide(
-        state, IncidentCleared(incident=over, reason="resolved at the source"), over, 2, CATALOGUE
+        state, IncidentCleared(incident=over, reason="resolved at the source"), 2, CATALOGUE
     )
     assert isinstance(ended, IncidentSubsided)
     assert ended.triage == triage(over, 2, CATALOGUE)
     assert ended.triage.reasons != state.triage.reasons
 
 
-def test_an_end_changes_no_decision_though_the_catalogue_has_changed() -> None:
+def test_an_incident_that_clears_keeps_its_decision_although_the_catalogue_has_changed() -> None:
     first = incident(severity=Severity.WARNING)
     state = State(triage(first, 1, CATALOGUE).model_copy(update={"team": "of old"}), 1)
     over = incident(severity=Severity.WARNING, status="cleared")
-    ended = decide(state, IncidentCleared(incident=over, reason="expired"), over, 2, CATALOGUE)
+    ended = decide(state, IncidentCleared(incident=over, reason="expired"), 2, CATALOGUE)
     assert ended
     assert ended.triage.team == "of old"
 
 
-def test_the_catalogue_makes_an_incident_synthetic_and_no_word_of_its_sender_does() -> None:
+def test_only_the_catalogue_makes_an_incident_synthetic() -> None:
     decided = triage(incident(service="probe"), 1, CATALOGUE)
     assert decided.synthetic
     assert "synthetic: the catalogue marks probe so" in decided.reasons
@@ -181,12 +215,12 @@ def test_the_catalogue_makes_an_incident_synthetic_and_no_word_of_its_sender_doe
     ).synthetic
 
 
-def test_an_incident_whose_service_becomes_a_canarys_is_told_as_changed() -> None:
+def test_a_service_that_becomes_synthetic_changes_the_decision() -> None:
     seen = incident(service="probe")
     real = triage(seen, 1, CATALOGUE).model_copy(update={"synthetic": False})
     more = incident(service="probe", signal_count=2)
     fact = decide(
-        State(real, 1), IncidentUpdated(incident=more, changed=["signal_count"]), more, 2, CATALOGUE
+        State(real, 1), IncidentUpdated(incident=more, changed=["signal_count"]), 2, CATALOGUE
     )
     assert isinstance(fact, IncidentReprioritised)
     assert fact.changed == ["synthetic"]
@@ -194,21 +228,62 @@ def test_an_incident_whose_service_becomes_a_canarys_is_told_as_changed() -> Non
 
 def test_old_news_changes_nothing() -> None:
     seen = incident()
-    fact = decide(None, IncidentReported(incident=seen), seen, 5, CATALOGUE)
+    fact = decide(None, IncidentReported(incident=seen), 5, CATALOGUE)
     assert fact is not None
     for sequence in (4, 5):
         assert (
-            decide(
-                State(fact.triage, 1), IncidentReported(incident=seen), seen, sequence, CATALOGUE
-            )
+            decide(State(fact.triage, 1), IncidentReported(incident=seen), sequence, CATALOGUE)
             is None
         )
 
 
-def test_a_request_is_routed_to_the_owner_and_never_paged() -> None:
-    request = ServiceRequest(
-        request_id=UUID(int=2), source="form", summary="new key", service="search", received_at=NOON
+def news(fact: IncidentNews, sequence: int, number: int = 1) -> Event:
+    time = NOON + timedelta(seconds=sequence)
+    return new_event(UUID(int=number), sequence, time, fact, None)
+
+
+def reported(sequence: int, number: int = 1) -> Event:
+    return news(IncidentReported(incident=incident()), sequence, number)
+
+
+def updated(sequence: int, number: int = 1) -> Event:
+    return news(
+        IncidentUpdated(incident=incident(signal_count=sequence), changed=[]), sequence, number
     )
-    routed = route(request, CATALOGUE)
-    assert routed.team == "discovery"
-    assert "never paged" in " ".join(routed.reasons)
+
+
+def cleared(sequence: int, number: int = 1) -> Event:
+    over = incident(status="cleared", signal_count=sequence)
+    return news(IncidentCleared(incident=over, reason="expired"), sequence, number)
+
+
+@pytest.mark.parametrize(
+    ("batch", "answered"),
+    [
+        ([updated(2), updated(3), updated(4)], [4]),
+        ([reported(1), updated(2)], [2]),
+        ([reported(1), cleared(2)], [1, 2]),
+        ([reported(1), updated(2), cleared(3)], [2, 3]),
+        ([cleared(2), updated(3), updated(4)], [2, 4]),
+        ([updated(4), updated(2), updated(4)], [4]),
+        ([cleared(3), updated(2)], [2, 3]),
+    ],
+    ids=["updates", "new", "new and over", "all", "again", "repeated", "late"],
+)
+def test_a_batch_is_answered_once_before_and_once_after_an_incident_cleared(
+    batch: list[Event], answered: list[int]
+) -> None:
+    assert [found.newest.sequence for found in coalesce(batch)] == answered
+
+
+def test_incidents_are_answered_apart_and_each_waits_since_its_oldest_news() -> None:
+    found = coalesce([reported(1), reported(5, number=2), updated(3), updated(9, number=2)])
+    assert [(n.newest.subject.int, n.newest.sequence) for n in found] == [(1, 3), (2, 9)]
+    assert [(n.since - NOON).total_seconds() for n in found] == [1, 5]
+
+
+def test_a_new_incident_is_triaged_whichever_of_its_news_is_the_newest() -> None:
+    (found,) = coalesce([reported(1), updated(2)])
+    fact = decide(None, found.fact, found.newest.sequence, CATALOGUE)
+    assert isinstance(fact, IncidentTriaged)
+    assert (fact.triage.intake_sequence, fact.triage.incident.signal_count) == (2, 2)

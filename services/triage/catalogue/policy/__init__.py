@@ -1,11 +1,12 @@
-"""catalogue.yaml: the services, who owns them, how much hangs on them and what they stand on."""
+"""catalogue.yaml: the services, who owns them, how much depends on them and on what they depend."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from services.triage.catalogue.policy.matrix import PriorityRules, Tier, check_rules
 from shared.policy.files import (
     Finding,
     PolicyError,
@@ -36,14 +37,14 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
 class CatalogueService(PolicyModel):
-    """A service. `tier` 1 is what the business stops without, 4 is what nobody misses for a day.
+    """A service. Tier 1 is the most important: without it the business stops.
 
-    Incidents of a `synthetic` service are a canary's: they go the whole way, and stay out of
-    figures and lists.
+    Incidents of a `synthetic` service are a canary's: they are handled and paged like others, and
+    left out of figures and lists.
     """
 
     team: Name
-    tier: int = Field(ge=1, le=4)
+    tier: Tier
     dependencies: tuple[str, ...] = ()
     runbook: str | None = Field(default=None, pattern=r"^https?://\S+$", max_length=1000)
     description: str | None = None
@@ -55,6 +56,11 @@ class Catalogue(PolicyModel):
 
     default_team: Name
     services: dict[Name, CatalogueService] = {}
+    priority: PriorityRules = PriorityRules()
+
+
+CurrentCatalogue = Callable[[], PolicyFile[Catalogue]]
+"""Returns the catalogue in force: it can change while a service runs."""
 
 
 def read_catalogue(data: bytes, teams: frozenset[str] | None = None) -> PolicyFile[Catalogue]:
@@ -77,13 +83,9 @@ def _findings(catalogue: Catalogue, teams: frozenset[str] | None) -> Iterator[Fi
     yield from _owner(("default_team",), catalogue.default_team, teams)
     for name, service in catalogue.services.items():
         yield from _owner(("services", name, "team"), service.team, teams)
-        for place, dependency in enumerate(service.dependencies):
-            path = ("services", name, "dependencies", place)
-            if dependency == name:
-                yield Finding(path, f"`{name}` depends on itself", "take the line out")
-            elif dependency not in catalogue.services:
-                hint = did_you_mean(dependency, catalogue.services) or "add it to the services"
-                yield Finding(path, f"there is no service `{dependency}`", hint)
+        yield from _tier(("services", name, "tier"), service.tier, catalogue.priority)
+        yield from _dependencies(name, service, catalogue)
+    yield from check_rules(catalogue.priority)
 
 
 def _owner(
@@ -95,3 +97,19 @@ def _owner(
             f"there is no team `{team}` in {TEAMS_FILE}",
             did_you_mean(team, teams) or "add it there",
         )
+
+
+def _tier(path: tuple[str | int, ...], tier: int, rules: PriorityRules) -> Iterator[Finding]:
+    if tier not in rules.impact_of_tier:
+        hint = f"add it to `priority.impact_of_tier`, or use one of {rules.tiers}"
+        yield Finding(path, f"tier {tier} has no impact", hint)
+
+
+def _dependencies(name: str, service: CatalogueService, catalogue: Catalogue) -> Iterator[Finding]:
+    for place, dependency in enumerate(service.dependencies):
+        path = ("services", name, "dependencies", place)
+        if dependency == name:
+            yield Finding(path, f"`{name}` depends on itself", "take the line out")
+        elif dependency not in catalogue.services:
+            hint = did_you_mean(dependency, catalogue.services) or "add it to the services"
+            yield Finding(path, f"there is no service `{dependency}`", hint)

@@ -2,6 +2,7 @@
 order.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import orjson
 import pytest
 
 from services.triage.catalogue.policy import Catalogue, read_catalogue
-from services.triage.handlers import Triage
+from services.triage.handlers import Handlers
 from shared.events.facts import Fact, event_message, new_event
 from shared.events.intake import (
     IncidentCleared,
@@ -27,7 +28,7 @@ from shared.policy.files import PolicyFile
 from shared.postgres.database import Database
 from shared.postgres.installation import raise_epoch
 from tests.support.stack import runtime_dsn
-from tests.unit.triage.test_domain import incident
+from tests.unit.triage.priority.test_domain import incident
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CATALOGUE = read_catalogue(
@@ -44,7 +45,7 @@ class World:
 
     async def take(self, *records: Record) -> None:
         async with self.database.transaction() as connection:
-            await Triage(lambda: self.catalogue, lambda: NOON).on_intake(connection, records)
+            await Handlers(lambda: self.catalogue, lambda: NOON).on_intake(connection, records)
 
     async def rows(self, query: str) -> list[dict[str, Any]]:
         async with self.database.connection() as connection:
@@ -73,7 +74,9 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"].rpartition(".")[2] for event in events]
 
 
-async def test_one_incidents_news_in_one_batch_is_decided_in_order(world: World) -> None:
+async def test_what_a_batch_says_of_one_incident_is_answered_once_before_its_end_and_once_after(
+    world: World,
+) -> None:
     over = incident(status="cleared")
     await world.take(
         news(IncidentReported(incident=incident()), 1),
@@ -81,10 +84,11 @@ async def test_one_incidents_news_in_one_batch_is_decided_in_order(world: World)
         news(IncidentCleared(incident=over, reason="expired"), 3),
     )
     events = await world.written()
-    assert kinds(events) == ["IncidentTriaged", "TriageConfirmed", "IncidentSubsided"]
-    assert [int(event["sequence"]) for event in events] == [1, 2, 3]
+    assert kinds(events) == ["IncidentTriaged", "IncidentSubsided"]
+    assert [int(event["sequence"]) for event in events] == [1, 2]
+    assert events[0]["data"]["triage"]["intake_sequence"] == 2
     (row,) = await world.rows("SELECT intake_sequence, sequence, triage FROM incidents")
-    assert (row["intake_sequence"], row["sequence"]) == (3, 3)
+    assert (row["intake_sequence"], row["sequence"]) == (3, 2)
     assert row["triage"]["incident"]["status"] == "cleared"
     assert "impact high: checkout is tier 1" in row["triage"]["reasons"]
 
@@ -97,7 +101,7 @@ async def test_news_that_comes_twice_or_late_changes_nothing(world: World) -> No
     await world.take(reported, updated)
     await world.take(reported, updated)
     await world.take(reported)
-    assert kinds(await world.written()) == ["IncidentTriaged", "TriageConfirmed"]
+    assert kinds(await world.written()) == ["IncidentTriaged"]
 
 
 async def test_a_change_of_the_catalogue_is_told_with_the_next_news(world: World) -> None:
@@ -144,3 +148,17 @@ async def test_the_events_of_an_incident_go_on_in_its_trace(world: World) -> Non
     await world.take(record)
     (event,) = await world.written()
     assert event["traceparent"][3:35] == orjson.loads(record.value or b"")["traceparent"][3:35]
+
+
+async def test_one_statement_reads_and_one_writes(world: World) -> None:
+    handlers = Handlers(lambda: world.catalogue, lambda: NOON)
+    statements: list[str] = []
+    async with world.database.transaction() as connection:
+        for sequence in (1, 2):  # with the first one the driver asks for the types of arrays
+            await asyncio.sleep(0)  # loggers are called a moment later
+            statements.clear()
+            with connection.query_logger(lambda query: statements.append(query.query)):
+                record = news(IncidentReported(incident=incident()), sequence)
+                await handlers.on_intake(connection, [record])
+                await asyncio.sleep(0)
+    assert len(statements) == 2, statements

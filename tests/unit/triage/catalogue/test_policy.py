@@ -7,7 +7,7 @@ import pytest
 
 from services.triage.catalogue.policy import check
 
-EXAMPLE = Path(__file__).parents[3] / "deploy" / "local" / "policy"
+EXAMPLE = Path(__file__).parents[4] / "deploy" / "local" / "policy"
 CATALOGUE = """\
 default_team: platform
 services:
@@ -37,7 +37,8 @@ def test_the_example_of_the_local_stack_is_good(tmp_path: Path) -> None:
         (
             "tier: 1\n    dep",
             "tier: 5\n    dep",
-            "5: `services.checkout.tier`: Input should be less than or equal to 4",
+            "5: tier 5 has no impact; "
+            "add it to `priority.impact_of_tier`, or use one of 1, 2, 3, 4",
         ),
         (
             "[payments-db]",
@@ -62,7 +63,7 @@ def test_the_example_of_the_local_stack_is_good(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_slip_is_refused_with_its_line_and_the_mend(
+def test_a_slip_is_refused_with_its_line_and_a_hint(
     tmp_path: Path, old: str, new: str, error: str
 ) -> None:
     assert old in CATALOGUE
