@@ -19,7 +19,7 @@ from deploy.local.demo_checks import Check, judge, reasons
 from deploy.local.demo_outage import FAILURES, REPEATS, Evidence, Outage, Script
 from deploy.local.environment import build
 from deploy.local.state import Secrets, State
-from services.reporting.timeline.terminal import story
+from services.reporting.timeline.cli import render_incident
 
 _LOOK_SECONDS = 0.1
 
@@ -118,7 +118,7 @@ async def _audit(variables: Mapping[str, str]) -> Check:
 def _tell(console: Console, evidence: Evidence, audit: Check, variables: Mapping[str, str]) -> None:
     incident, figures = evidence.story, evidence.figures
     console.rule("the incident's story")
-    console.print(story(incident))
+    console.print(render_incident(incident))
     console.print()
     signals = incident["signal_count"]
     lines = [

@@ -15,7 +15,8 @@ import yaml
 
 from services.escalation.response.http import make_router
 from services.intake.gateways.http import create_api
-from services.reporting.timeline.http import api
+from services.reporting.figures.http import make_router as figures_router
+from services.reporting.timeline.http import make_router as incidents_router
 from shared.http.app import create_app
 from tests.contract import telemetry
 from tests.contract.asyncapi import asyncapi
@@ -45,7 +46,8 @@ def _openapi() -> dict[str, dict[str, Any]]:
     nothing: Any = None
     escalation, reporting = create_app("Tocsin escalation"), create_app("Tocsin reporting")
     escalation.include_router(make_router(nothing, nothing, ""))
-    reporting.include_router(api(nothing, nothing, nothing))
+    reporting.include_router(incidents_router(nothing, nothing, nothing))
+    reporting.include_router(figures_router(nothing, nothing))
     intake = create_api(nothing, nothing, nothing)
     return {
         "intake": intake.openapi(),

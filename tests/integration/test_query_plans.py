@@ -20,8 +20,8 @@ from services.escalation.delivery import store as ledger
 from services.escalation.response import store as escalation_store
 from services.intake.incidents import store as intake_store
 from services.reporting.audit import store as audit
-from services.reporting.timeline import reads
-from services.reporting.timeline import store as incidents
+from services.reporting.figures import store as figures
+from services.reporting.timeline.store import changes, entries, incidents, lists, requests
 from services.triage.priority import store as triage_store
 from services.triage.requests import store as requests_store
 from shared.kafka.consumption import offsets
@@ -57,8 +57,12 @@ STORES = (
     escalation_store,
     ledger,
     audit,
+    changes,
+    entries,
+    figures,
     incidents,
-    reads,
+    lists,
+    requests,
     outbox,
     timers,
     offsets,

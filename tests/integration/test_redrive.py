@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 from services.intake.handlers import Intake
 from services.intake.incidents.policy import IntakePolicy
-from services.reporting.audit.verification import verify_chains
-from services.reporting.handlers import PROJECTED, RECORDED, Reporting
+from services.reporting.audit.verifier import Verifier
+from services.reporting.handlers import PROJECTED, RECORDED
+from services.reporting.handlers import Handlers as ReportingHandlers
 from services.triage.catalogue.policy import read_catalogue
 from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import intake
@@ -285,9 +286,9 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
     "reporting": (
         intake.TOPIC,
         lambda: {
-            **dict.fromkeys(RECORDED, Reporting(system_clock).record),
-            **dict.fromkeys(PROJECTED, Reporting(system_clock).record_and_project),
-            REDRIVE: Reporting(system_clock).record_and_redrive,
+            **dict.fromkeys(RECORDED, ReportingHandlers(system_clock).record),
+            **dict.fromkeys(PROJECTED, ReportingHandlers(system_clock).record_and_project),
+            REDRIVE: ReportingHandlers(system_clock).record_and_redrive,
         },
         "timeline",
         "SELECT count(*), (SELECT count(*) FROM reporting.outbox WHERE topic = 'tocsin.incidents.v1') "
@@ -328,7 +329,7 @@ async def test_given_back_twice_it_has_its_effect_once(
         assert len(await buried(admin, service)) == 1
         if service == "reporting":
             async with own.connection() as connection:
-                verdicts = [verdict async for verdict in verify_chains(connection, lambda _: None)]
+                verdicts = [verdict async for verdict in Verifier(connection).verify()]
             assert {(v.topic, v.records, v.broken) for v in verdicts} >= {
                 (topic, 1, None),
                 (REDRIVE, 2, None),

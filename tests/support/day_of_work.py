@@ -27,9 +27,10 @@ from services.intake.incidents import store as intake_store
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys.key_ring import KeyRing, create_key
 from services.reporting.app import build_app
-from services.reporting.audit.verification import verify_chains
+from services.reporting.audit.verifier import Verifier
 from services.reporting.console.live import Live
-from services.reporting.handlers import PROJECTED, Reporting
+from services.reporting.handlers import PROJECTED
+from services.reporting.handlers import Handlers as ReportingHandlers
 from services.triage.catalogue.policy import read_catalogue
 from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import escalation, intake, triage
@@ -252,7 +253,7 @@ async def _sender_works(system: Tocsin, world: World) -> None:
 
 
 async def _reporting_works(system: Tocsin, told: Mapping[str, Sequence[Record]]) -> None:
-    database, handlers = system.databases["reporting"], Reporting(system.clock)
+    database, handlers = system.databases["reporting"], ReportingHandlers(system.clock)
     for topic, records in told.items():
         assert topic in PROJECTED
         for _ in ("first", "again"):
@@ -265,7 +266,7 @@ async def _reporting_works(system: Tocsin, told: Mapping[str, Sequence[Record]])
                     assert answer.status == 200, (path, await answer.text())
     with system.plans.during("verify"):
         async with database.connection() as connection:
-            assert [verdict async for verdict in verify_chains(connection, lambda _: None)]
+            assert [verdict async for verdict in Verifier(connection).verify()]
 
 
 def _list_pages(incident: str) -> Iterator[tuple[str, str]]:
@@ -278,7 +279,7 @@ def _list_pages(incident: str) -> Iterator[tuple[str, str]]:
     )
     yield "figures", "/v1/metrics"
     yield "list", "/v1/incidents?synthetic=true"
-    statuses = ("", "open", "reported", "triggered", "acknowledged", "resolved")
+    statuses = ("", "all", "open", "reported", "triggered", "acknowledged", "resolved")
     for status, team, before in product(statuses, teams, ("", f"{many_rows.ROWS // 2}")):
         asked = {"status": status, "team": team, "before": before, "limit": "50"}
         yield (

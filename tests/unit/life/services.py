@@ -162,7 +162,7 @@ class Reporting:
     def on_events(self, events: Sequence[Event]) -> None:
         for event in events:
             before = self.incidents.get(event.subject) or reporting.Incident(event.subject)
-            self.incidents[event.subject] = reporting.absorb(before, event)
+            self.incidents[event.subject] = reporting.apply_event(before, event)
 
 
 def due(timers: list[Timer], now: datetime, limit: int) -> list[Timer]:
