@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
+from services.reporting.audit.verifier import Verifier
+from services.reporting.handlers import Handlers
 from shared.events import reporting as states
 from shared.events.facts import new_event
 from shared.events.ids import uuid7
@@ -10,6 +13,7 @@ from shared.events.intake import RequestLogged, ServiceRequest
 from shared.events.trace_context import new_trace
 from shared.events.triage import RequestRouted
 from shared.postgres.database import Database
+from shared.runtime.clock import system_clock
 from tests.support.feeding import Feed, whole_response
 from tests.support.outage import OPENED, Outage
 from tests.support.reading import ApiReader
@@ -63,7 +67,9 @@ async def test_a_fact_that_cannot_be_stored_costs_itself_alone(
             "SELECT count(*) FROM outbox WHERE topic = 'tocsin.dead-letters.v1'"
         )
         recorded = await connection.fetchval("SELECT count(*) FROM audit")
+        verdicts = [verdict async for verdict in Verifier(connection).verify()]
     assert (letters, recorded) == (1, 2)
+    assert [verdict.broken for verdict in verdicts] == [None]
 
 
 async def test_two_replicas_that_meet_one_incident_lose_nothing(
@@ -124,3 +130,36 @@ async def test_a_request_is_listed_whether_its_routing_or_its_logging_is_read_fi
             "desk",
             "desk",
         ]
+
+
+async def test_a_fact_of_a_newer_service_is_in_the_timeline_by_its_name(
+    feed: Feed, reader: ApiReader
+) -> None:
+    outage = Outage()
+    known = feed.record(outage.triaged())
+    document = json.loads(known.value or b"")
+    document |= {"type": "tocsin.triage.IncidentSuppressed", "data": {"triage": {"new": True}}}
+    await feed.events(outage.reported())
+    await feed.records([replace(known, value=json.dumps(document).encode())])
+    timeline = (await reader.ask("/v1/incidents/INC-1042"))["timeline"]
+    assert [entry["title"] for entry in timeline] == [
+        "Reported: checkout answers 5xx",
+        "IncidentSuppressed",
+    ]
+
+
+async def test_a_batch_is_read_in_two_statements_and_written_in_one(
+    reporting: Database, feed: Feed
+) -> None:
+    statements: list[str] = []
+    handlers = Handlers(system_clock)
+    async with reporting.transaction() as connection:
+        for number in (1, 2):  # with the first one the driver asks for the types of arrays
+            await asyncio.sleep(0)  # loggers are called a moment later
+            statements.clear()
+            outages = Outage(number=number), Outage(number=10 + number)
+            records = [feed.record(outage.reported()) for outage in outages]
+            with connection.query_logger(lambda query: statements.append(query.query)):
+                await handlers.record_and_project(connection, records)
+                await asyncio.sleep(0)
+    assert len(statements) == 3, statements

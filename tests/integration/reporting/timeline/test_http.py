@@ -60,6 +60,7 @@ async def test_pages_of_the_list_meet_without_gap_or_overlap(feed: Feed, reader:
     ours = await reader.ask("/v1/incidents?team=search&status=open")
     assert [incident["number"] for incident in ours["incidents"]] == [1006, 1004, 1002, 1000]
     assert (await reader.ask("/v1/incidents?status=resolved"))["incidents"] == []
+    assert await reader.numbers("/v1/incidents?status=all") == list(range(1006, 999, -1))
 
 
 @pytest.mark.parametrize(

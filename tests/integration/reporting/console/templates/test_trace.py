@@ -128,6 +128,28 @@ async def test_an_incidents_page_shows_its_trace(
 
 
 @needs_browser
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_bars_are_as_wide_as_their_spans_are_long(
+    console: str, backend: FakeBackend, browser: Browser, width: int
+) -> None:
+    """A span of 368 µs behind a wait, and one of 20 ms before it; a mark is narrower than a bar."""
+    start = 1_772_532_000 * SECOND
+    lengths = {"page": 20_000, "retry": 5_000, "acknowledge": 368, "note": 40}
+    spans = [
+        span_document(number, None, "escalation", name, start + number * LATE, length)
+        for number, (name, length) in enumerate(lengths.items())
+    ]
+    backend.answer = trace_document(*spans)
+    await browser.resize(width, 900)
+    await browser.open(f"{console}/trace")
+    page, retry, acknowledge, note = await browser.value(_BAR_WIDTHS)
+    assert page / retry == pytest.approx(4, rel=0.01)
+    assert page / acknowledge == pytest.approx(20_000 / 368, rel=0.05)
+    assert note <= acknowledge
+    assert await browser.value("document.querySelectorAll('.spans .mark').length") == 1
+
+
+@needs_browser
 async def test_a_trace_is_drawn_anew_without_closing_what_is_open(
     console: str, backend: FakeBackend, browser: Browser
 ) -> None:
@@ -325,6 +347,7 @@ async def test_a_backend_that_is_down_and_none_at_all(
             )
 
 
-_NARROWEST_BAR = """
-Math.min(...[...document.querySelectorAll(".spans svg rect")].map((bar) => bar.getBoundingClientRect().width))
+_BAR_WIDTHS = """
+[...document.querySelectorAll(".spans svg rect")].map((bar) => bar.getBoundingClientRect().width)
 """
+_NARROWEST_BAR = f"Math.min(...{_BAR_WIDTHS.strip()})"
