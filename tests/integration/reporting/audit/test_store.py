@@ -50,12 +50,10 @@ async def test_the_service_itself_can_only_add(feed: Feed, reporting: Database) 
                 await connection.execute(edit)
 
 
-async def test_c61_an_override_changes_no_past_row(
+async def test_an_override_adds_a_row_and_changes_no_past_one(
     feed: Feed, superuser: "asyncpg.Connection[Any]"
 ) -> None:
-    """C61: events firing, then resolved at the source; a person overrides: a new row says who and
-    when.
-    """
+    """Events firing, then resolved at the source; a person overrides: a row is added."""
     outage = Outage()
     await feed.events(outage.reported(), outage.triaged(), outage.started(), outage.cleared(5))
     rows = 'SELECT topic, "offset", value, hash FROM audit ORDER BY topic, "offset"'

@@ -7,10 +7,9 @@ from tests.support.outage import OPENED, Outage
 from tests.support.reading import ApiReader
 
 
-async def test_c58_acknowledged_after_2_minutes_and_resolved_after_30(
+async def test_acknowledged_after_2_minutes_and_resolved_after_30(
     feed: Feed, reader: ApiReader
 ) -> None:
-    """C58: ack at +2 min, close at +30: MTTA 2 min, MTTR 30 min."""
     await feed.events(*whole_response(Outage()))
     figures = await reader.ask("/v1/metrics?days=30")
     assert (figures["mtta_seconds"], figures["mttr_seconds"]) == (120, 1800)
@@ -22,10 +21,10 @@ async def test_c58_acknowledged_after_2_minutes_and_resolved_after_30(
     assert "from opening to acknowledgement" in figures["definitions"]["mtta"]
 
 
-async def test_c59_an_incident_that_resolved_itself_is_never_acknowledged(
+async def test_an_incident_that_resolved_itself_is_never_acknowledged(
     feed: Feed, reader: ApiReader
 ) -> None:
-    """C59: auto-resolved after 5 min, never acked: left out of MTTA, counted by itself, unchanged
+    """Auto-resolved after 5 min, never acked: left out of MTTA, counted by itself, unchanged
     an hour later.
     """
     alone = Outage(number=1043)
