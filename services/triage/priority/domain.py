@@ -15,6 +15,7 @@ from shared.events.triage import (
     IncidentReprioritised,
     IncidentSubsided,
     IncidentTriaged,
+    Priority,
     TriageConfirmed,
     TriagedIncident,
     TriageFact,
@@ -89,13 +90,16 @@ def decide(
     """
     if state is not None and intake_sequence <= state.triage.intake_sequence:
         return None
-    incident, cleared = fact.incident, isinstance(fact, IncidentCleared)
-    if cleared and state is not None and _same_grounds(incident, state.triage.incident):
-        seen = {"incident": incident, "intake_sequence": intake_sequence}
-        return IncidentSubsided(triage=state.triage.model_copy(update=seen))
-    decided = triage(incident, intake_sequence, catalogue)
-    if cleared:
-        return IncidentSubsided(triage=decided)
+    if not isinstance(fact, IncidentCleared):
+        return _answer(state, triage(fact.incident, intake_sequence, catalogue))
+    if state is None or not _same_grounds(fact.incident, state.triage.incident):
+        return IncidentSubsided(triage=triage(fact.incident, intake_sequence, catalogue))
+    seen = {"incident": fact.incident, "intake_sequence": intake_sequence}
+    return IncidentSubsided(triage=state.triage.model_copy(update=seen))
+
+
+def _answer(state: State | None, decided: TriagedIncident) -> TriageFact:
+    """The fact for a decision, by what it changes."""
     if state is None:
         return IncidentTriaged(triage=decided)
     changed = [name for name in _DECISION if getattr(decided, name) != getattr(state.triage, name)]
@@ -110,9 +114,39 @@ def triage(
     """Impact from the service's tier, urgency from the severity, priority from both, the owner from
     the catalogue.
     """
-    rules = catalogue.content.priority
     owner = find_owner(incident.service, catalogue.content)
     service = owner.service
+    rating = _rate(incident, owner, catalogue.content.priority)
+    reasons = [*rating.reasons, owner.reason]
+    if service and service.synthetic:
+        reasons.append(f"synthetic: the catalogue marks {incident.service} so")
+    return TriagedIncident(
+        incident=incident,
+        intake_sequence=intake_sequence,
+        impact=rating.impact,
+        urgency=rating.urgency,
+        priority=rating.priority,
+        team=owner.team,
+        service_known=service is not None,
+        tier=service.tier if service else None,
+        runbook=service.runbook if service else None,
+        dependencies=list(service.dependencies) if service else [],
+        synthetic=service is not None and service.synthetic,
+        reasons=reasons,
+        policy_version=catalogue.version,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rating:
+    impact: str
+    urgency: str
+    priority: Priority
+    reasons: list[str]
+
+
+def _rate(incident: ReportedIncident, owner: Ownership, rules: PriorityRules) -> _Rating:
+    """Each reason names the rule that applied."""
     impact, impact_reason = _impact(incident.service, owner, rules)
     urgency = rules.urgency_of_severity[incident.severity.value]
     priority = rules.matrix[impact][urgency]
@@ -121,32 +155,8 @@ def triage(
         f"urgency {urgency}: severity is {incident.severity.value}",
         incident.severity_reason,
         f"priority {priority.value}: impact {impact} x urgency {urgency}",
-        owner.reason,
     ]
-    if service and service.synthetic:
-        reasons.append(f"synthetic: the catalogue marks {incident.service} so")
-    return TriagedIncident(
-        incident=incident,
-        intake_sequence=intake_sequence,
-        impact=impact,
-        urgency=urgency,
-        priority=priority,
-        team=owner.team,
-        service_known=service is not None,
-        tier=service.tier if service else None,
-        runbook=service.runbook if service else None,
-        dependencies=list(service.dependencies) if service else [],
-        synthetic=service is not None and service.synthetic,
-        reasons=[reason for reason in reasons if reason],
-        policy_version=catalogue.version,
-    )
-
-
-def _same_grounds(one: ReportedIncident, other: ReportedIncident) -> bool:
-    return all(
-        getattr(one, name) == getattr(other, name)
-        for name in ("severity", "severity_reason", "service")
-    )
+    return _Rating(impact, urgency, priority, [reason for reason in reasons if reason])
 
 
 def _impact(name: str | None, owner: Ownership, rules: PriorityRules) -> tuple[str, str]:
@@ -155,3 +165,10 @@ def _impact(name: str | None, owner: Ownership, rules: PriorityRules) -> tuple[s
         return impact, f"impact {impact}: {name} is tier {owner.service.tier}"
     missing = f"service `{name}` is not in the catalogue" if name else "no service was named"
     return rules.default_impact, f"impact {rules.default_impact}: {missing}"
+
+
+def _same_grounds(one: ReportedIncident, other: ReportedIncident) -> bool:
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("severity", "severity_reason", "service")
+    )
