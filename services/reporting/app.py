@@ -45,7 +45,7 @@ def build_app(
 
 
 async def run(settings: Settings) -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM."""
     dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
     database = Database(dsn, application=f"tocsin-{NAME}")
     wake = Wake(dsn, NAME)

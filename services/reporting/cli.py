@@ -1,4 +1,4 @@
-"""Mounts `tocsin reporting serve|migrate`, `tocsin incidents list|show` and `tocsin audit verify`."""
+"""Mounts `tocsin reporting serve|migrate`, `tocsin incidents list|show`, `tocsin audit verify`."""
 
 import typer
 

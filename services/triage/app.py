@@ -17,7 +17,7 @@ NAME = "triage"
 
 
 async def run(settings: Settings) -> None:
-    """Serve until told to stop. Raises InvalidPolicy when there is no good catalogue."""
+    """Serve until SIGTERM. Raises InvalidPolicy when there is no good catalogue."""
     clock = system_clock
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
     catalogue = PolicyWatch(settings.policy_dir / FILE, read_catalogue, database)

@@ -1,4 +1,4 @@
-"""Server-sent events: every open page hears that something changed, and asks for what it shows.
+"""Server-sent events: every open page is notified of changes, and requests itself again.
 
 Events carry no data, so none can be missed: the first one of a connection makes the page refresh.
 After a lost connection, a restart or a change of replica, the page is up to date again.

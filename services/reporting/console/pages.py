@@ -65,7 +65,8 @@ def _clock(moment: datetime) -> str:
 
 
 def _label(name: str) -> str:
-    return name.replace("_", " ")
+    """The name of a detail for people; events say `cut` where pages and steps were cancelled."""
+    return "cancelled" if name == "cut" else name.replace("_", " ")
 
 
 def _is_web_link(text: str) -> bool:

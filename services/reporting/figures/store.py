@@ -7,7 +7,7 @@ from shared.postgres.connection import Connection
 
 
 async def load_figures(connection: Connection, since: datetime, days: int) -> Figures:
-    """The figures over the real incidents opened since then, which is `days` ago."""
+    """The figures of the real incidents opened since then, which is `days` ago."""
     row = await connection.fetchrow(
         """
         SELECT count(*) AS opened,

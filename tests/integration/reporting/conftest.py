@@ -1,4 +1,4 @@
-"""Who looks at reporting from outside: a program that asks its API, and a superuser."""
+"""Who uses reporting from outside: a program that asks its API, and a superuser."""
 
 import asyncio
 from collections.abc import AsyncIterator

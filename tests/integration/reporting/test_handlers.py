@@ -32,7 +32,7 @@ async def test_late_and_repeated_events_end_in_the_same_state_and_timeline(
     assert (backwards["status"], len(backwards["timeline"])) == ("resolved", len(events))
 
 
-async def test_a_batch_tells_each_incidents_newest_state_once(
+async def test_a_batch_publishes_each_incidents_newest_state_once(
     feed: Feed, reporting: Database
 ) -> None:
     outage, other = Outage(), Outage(number=1043)
@@ -43,15 +43,15 @@ async def test_a_batch_tells_each_incidents_newest_state_once(
         rows = await connection.fetch(
             "SELECT key, value FROM outbox WHERE topic = $1 ORDER BY id", states.TOPIC
         )
-    told = [
+    published = [
         json.loads(row["value"]) for row in rows if row["key"] == str(outage.incident_id).encode()
     ]
-    sequences = [int(state["sequence"]) for state in told]
+    sequences = [int(state["sequence"]) for state in published]
     assert sequences == sorted(set(sequences))
-    assert told[-1]["data"]["incident"]["status"] == "resolved"
-    assert told[-1]["traceparent"][3:35] == outage.trace.trace_id
+    assert published[-1]["data"]["incident"]["status"] == "resolved"
+    assert published[-1]["traceparent"][3:35] == outage.trace.trace_id
     # Three topics a batch, and one state for each at the most, however many events it has.
-    assert len(told) <= 6
+    assert len(published) <= 6
 
 
 async def test_a_fact_that_cannot_be_stored_costs_itself_alone(
@@ -88,7 +88,7 @@ async def test_two_replicas_that_meet_one_incident_lose_nothing(
     }
 
 
-async def test_a_canarys_next_incident_is_not_shown_before_triage_has_spoken_of_it(
+async def test_a_canarys_next_incident_is_not_shown_before_triage_has_decided(
     feed: Feed, reader: ApiReader
 ) -> None:
     first, second, third = (

@@ -104,7 +104,7 @@ async def test_news_that_comes_twice_or_late_changes_nothing(world: World) -> No
     assert kinds(await world.written()) == ["IncidentTriaged"]
 
 
-async def test_a_change_of_the_catalogue_is_told_with_the_next_news(world: World) -> None:
+async def test_a_change_of_the_catalogue_counts_from_the_next_news_on(world: World) -> None:
     await world.take(news(IncidentReported(incident=incident()), 1))
     world.catalogue = read_catalogue(
         b"{default_team: platform, services: {checkout: {team: web, tier: 2}}}"

@@ -17,7 +17,7 @@ CONTEXT = timedelta(hours=24)
 
 
 class PageOutcome(StrEnum):
-    """How a page stands."""
+    """The result of a page so far."""
 
     SENT = "sent"
     RETRYING = "being retried"

@@ -48,7 +48,7 @@ def _describe_news(fact: intake.IncidentNews) -> Words:
             return f"More was reported: {signals} so far", {**counts, "changed": changed}
         case intake.IncidentCleared(reason=reason):
             resolved = reason == "resolved at the source"
-            return f"Cleared: {reason if resolved else 'no word from the source since'}", counts
+            return f"Cleared: {reason if resolved else 'no signal from the source since'}", counts
         case _:
             assert_never(fact)
 
@@ -70,9 +70,9 @@ def _describe_triage(fact: triage.TriageFact) -> Words:
             return f"Now {decision}", {**grounds, "changed": changed}
         case triage.TriageConfirmed():
             seen = f"signal event {decided.intake_sequence}"
-            return f"Triage stands: {decision}", {"seen_until": seen}
+            return f"Triage confirmed: {decision}", {"seen_until": seen}
         case triage.IncidentSubsided():
-            return "Triage saw it clear", {}
+            return "Triage noted that it cleared", {}
         case _:
             assert_never(fact)
 

@@ -14,7 +14,7 @@ from tests.integration.reporting.audit.test_verifier import ten_signals
 from tests.support.feeding import Feed
 
 
-async def test_the_command_says_so_and_fails(
+async def test_the_command_names_the_broken_record_and_fails(
     feed: Feed,
     reporting: Database,
     superuser: "asyncpg.Connection[Any]",

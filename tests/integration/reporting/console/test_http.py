@@ -2,46 +2,21 @@
 in a signal.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import aiohttp
 import pytest
 
-from services.reporting.app import build_app
-from services.reporting.console.live import Live
-from services.reporting.timeline.store.incidents import CHANNEL
 from shared.events.facts import new_event
 from shared.events.ids import uuid7
 from shared.events.intake import RequestLogged, ServiceRequest
 from shared.events.trace_context import new_trace
-from shared.postgres.database import Database
-from shared.postgres.wake import Wake
 from shared.runtime.clock import system_clock
 from tests.support.browser import LEAST_CONTRAST, Browser
 from tests.support.console import HOSTILE, needs_browser, page
 from tests.support.feeding import Feed
-from tests.support.http import served
 from tests.support.outage import Outage, change
 from tests.support.running import eventually
-
-
-@pytest.fixture
-async def console(reporting: Database) -> AsyncIterator[str]:
-    """The address of a console that hears of commits as it does in service."""
-    stop = asyncio.Event()
-    wake = Wake(reporting.dsn, "reporting")
-    live = Live(wake.subscribe(CHANNEL), stop, max_readers=2)
-    tasks = [asyncio.create_task(component.run()) for component in (wake, live)]
-    async with served(
-        build_app(reporting, system_clock, live, "http://traces/{trace_id}")
-    ) as address:
-        yield address
-        stop.set()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def recent(**words: object) -> Outage:
@@ -180,25 +155,6 @@ async def test_a_canarys_incident_has_a_page_and_a_list_of_its_own(
     assert "INC-1043" not in board
     assert "the canary sings" in await page(http, f"{console}/canary")
     assert "not a real incident" in await page(http, f"{console}/incidents/INC-1043")
-
-
-async def test_streams_tell_beat_and_are_bounded(
-    feed: Feed, console: str, http: aiohttp.ClientSession
-) -> None:
-    async with http.get(f"{console}/events") as first, http.get(f"{console}/events") as second:
-        for stream in (first, second):
-            await stream.content.readuntil(b"event: changed\ndata: -\n\n")
-        async with http.get(f"{console}/events") as third:
-            assert (third.status, third.headers["Retry-After"]) == (503, "30")
-        await feed.events(recent().reported())
-        for stream in (first, second):
-            assert await stream.content.readuntil(b"event: changed\ndata: -\n\n")
-
-    async def is_free() -> bool:
-        async with http.get(f"{console}/events") as again:
-            return again.status == 200
-
-    await eventually("a reader that left makes room", is_free)
 
 
 async def _reads(browser: Browser, selector: str, text: str) -> bool:

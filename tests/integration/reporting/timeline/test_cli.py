@@ -5,8 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services.reporting.cli import incidents
 from tests.support.feeding import Feed, whole_response
@@ -70,7 +69,7 @@ async def test_a_list_in_a_pipe_has_one_line_per_incident(feed: Feed) -> None:
         assert line.endswith(long.strip())
 
 
-async def test_a_story_in_a_pipe_folds_nothing(feed: Feed) -> None:
+async def test_an_incident_in_a_pipe_folds_nothing(feed: Feed) -> None:
     outage = Outage(summary="s" * 200)
     await feed.events(*whole_response(outage))
     lines = (await run("show", "1042")).stdout.splitlines()
@@ -123,5 +122,5 @@ async def test_all_means_all_and_a_wrong_status_names_those_that_there_are(feed:
         assert value in wrong.stderr
 
 
-async def test_nothing_to_list_is_said() -> None:
+async def test_an_empty_list_says_so() -> None:
     assert (await run("list", "--team", "nobody")).stdout == "no incidents\n"

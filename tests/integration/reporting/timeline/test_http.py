@@ -10,7 +10,7 @@ from tests.support.outage import OPENED, Outage, change
 from tests.support.reading import ApiReader
 
 
-async def test_the_story_of_an_incident(feed: Feed, reader: ApiReader) -> None:
+async def test_all_that_is_known_of_an_incident(feed: Feed, reader: ApiReader) -> None:
     outage = Outage()
     await feed.events(
         change(made_at=OPENED - timedelta(minutes=5)), change("search"), *whole_response(outage)
@@ -97,6 +97,6 @@ async def test_a_canarys_incidents_are_in_no_figure_and_no_list_but_their_own(
     assert await reader.ask("/v1/metrics") == before
     assert await reader.numbers("/v1/incidents") == [1042]
     assert await reader.numbers("/v1/incidents?synthetic=true") == [1043]
-    story = await reader.ask("/v1/incidents/INC-1043")
-    assert (story["synthetic"], story["status"]) == (True, "resolved")
+    answer = await reader.ask("/v1/incidents/INC-1043")
+    assert (answer["synthetic"], answer["status"]) == (True, "resolved")
     assert (await reader.ask("/v1/incidents/INC-1042"))["synthetic"] is False

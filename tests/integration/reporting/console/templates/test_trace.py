@@ -334,9 +334,9 @@ async def test_a_backend_that_is_down_and_none_at_all(
         (None, 404, "no trace backend is set (TOCSIN_TRACES_API)"),
     ):
         async with served(build_app(reporting, system_clock, live, None, traces)) as address:
-            told = await page(http, f"{address}/incidents/INC-1042/trace", status)
-            assert words in told
-            assert "password" not in told
+            shown = await page(http, f"{address}/incidents/INC-1042/trace", status)
+            assert words in shown
+            assert "password" not in shown
             assert ("data-trace" in await page(http, f"{address}/incidents/INC-1042")) == (
                 traces is not None
             )

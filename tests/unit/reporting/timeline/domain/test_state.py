@@ -76,7 +76,7 @@ def test_escalation_alone_is_enough_to_show_an_incident() -> None:
     assert state.opened_at is None
 
 
-def test_what_triage_passed_on_stands_in_until_intake_is_heard() -> None:
+def test_what_triage_passed_on_is_used_until_intakes_own_report_comes() -> None:
     outage = Outage()
     outage.reported()
     outage.updated(1, signals=40)
@@ -84,7 +84,7 @@ def test_what_triage_passed_on_stands_in_until_intake_is_heard() -> None:
     assert (state.status, state.signal_count, state.opened_at) == ("reported", 40, OPENED)
 
 
-def test_a_new_priority_shows_although_escalation_has_not_seen_it() -> None:
+def test_a_new_priority_shows_before_escalation_has_seen_it() -> None:
     outage = Outage(priority="P3")
     events = [outage.reported(), outage.triaged(), outage.started()]
     outage.priority = "P1"

@@ -43,14 +43,14 @@ def test_milliseconds_are_seen_beside_hours() -> None:
     assert drawn["resolve"].left + drawn["resolve"].width == pytest.approx(100)
 
 
-def test_waits_are_cut_and_say_how_long_they_are() -> None:
+def test_waits_are_shortened_and_labelled_with_their_length() -> None:
     spans = [span(str(minute), None, minute * 60 * SECOND, MILLISECOND) for minute in range(4)]
     waits = draw(spans).waits
     assert [wait.length for wait in waits] == [60 * SECOND - MILLISECOND] * 3
     assert [wait.labelled for wait in waits] == [True] * 3
 
 
-def test_a_span_that_lasts_through_a_wait_is_cut_with_it() -> None:
+def test_a_span_that_lasts_through_a_wait_is_shortened_with_it() -> None:
     drawn = bars(span("page", None, 0, 10 * SECOND), span("connect", "page", 0, 10 * MILLISECOND))
     assert drawn["page"].width == 100
     assert drawn["connect"].width > 50
@@ -91,7 +91,7 @@ def test_a_span_whose_parent_is_missing_says_so() -> None:
     assert drawn["b"].parent == drawn["a"].span
 
 
-def test_spans_that_hang_from_each_other_are_drawn_once() -> None:
+def test_spans_that_are_each_others_parents_are_drawn_once() -> None:
     drawn = draw([span("a", "b", 0, 1), span("b", "a", 0, 1), span("c", "c", 0, 1)])
     assert sorted(bar.span.name for bar in drawn.bars) == ["a", "b", "c"]
 

@@ -117,7 +117,7 @@ def test_a_slip_is_refused_with_its_line_and_a_hint(
     assert f"catalogue.yaml:{error}" in errors_of(tmp_path, FOUR_BY_FOUR.replace(old, new))
 
 
-def test_a_slip_in_one_row_is_said_once(tmp_path: Path) -> None:
+def test_a_slip_in_one_row_is_reported_once(tmp_path: Path) -> None:
     assert errors_of(
         tmp_path, FOUR_BY_FOUR.replace("{now: P1, soon: P2", "{nwo: P1, soon: P2")
     ) == [
