@@ -18,7 +18,9 @@ from shared.postgres.writes import Write
 CHANNEL = "incidents"
 """Notified when the state of an incident changes."""
 _COLUMNS = [field.name for field in fields(Incident)]
-_SELECTED = ", ".join(_COLUMNS)
+_STATES = ("reported", "triaged", "response")
+_SELECTED = ", ".join(f"{name}::text" if name in _STATES else name for name in _COLUMNS)
+"""The states as text, which the models read in one step."""
 _DERIVED = ["number", "status", "priority", "team", "opened_at", "acknowledged_at", "resolved_at"]
 _UPDATED = [*_COLUMNS, *_DERIVED, "state", "synthetic"]
 _State = TypeVar("_State", bound=Model)
@@ -115,8 +117,8 @@ def _read(row: Mapping[str, Any]) -> Incident:
     )
 
 
-def _state(model: type[_State], document: object) -> _State | None:
-    return None if document is None else model.model_validate(document)
+def _state(model: type[_State], document: str | None) -> _State | None:
+    return None if document is None else model.model_validate_json(document)
 
 
 def _row(update: Update, synthetic: Set[str]) -> dict[str, Any]:

@@ -209,12 +209,16 @@ def _label(waits: Sequence[tuple[float, float, int]]) -> list[Wait]:
     drawn = []
     for left, width, length in sorted(waits, key=lambda wait: -wait[2]):
         middle = left + width / 2
-        distance = min((abs(middle - other) for other in always + roomy), default=100.0)
-        fits = distance >= _LABEL_ROOM_ON_PHONES
-        if fits:
+        labelled = _distance(middle, always + roomy) >= _LABEL_ROOM
+        fits_on_phones = labelled and _distance(middle, always) >= _LABEL_ROOM_ON_PHONES
+        if fits_on_phones:
             always.append(middle)
-        elif distance >= _LABEL_ROOM:
+        elif labelled:
             roomy.append(middle)
-        labelled = distance >= _LABEL_ROOM
-        drawn.append(Wait(round(left, 3), round(width, 3), length, labelled, not fits))
+        drawn.append(Wait(round(left, 3), round(width, 3), length, labelled, not fits_on_phones))
     return sorted(drawn, key=lambda wait: wait.left)
+
+
+def _distance(place: float, others: Iterable[float]) -> float:
+    """To the nearest of the others; the whole width if there are none."""
+    return min((abs(place - other) for other in others), default=100.0)

@@ -151,6 +151,9 @@ def test_an_unknown_service_goes_to_the_default_owner_and_says_so(
     assert decided.team == "platform"
     assert not decided.service_known
     assert any(
+        reason.startswith("impact medium: ") and words in reason for reason in decided.reasons
+    )
+    assert any(
         reason.startswith("owner platform: the default") and words in reason
         for reason in decided.reasons
     )

@@ -117,6 +117,12 @@ def test_a_slip_is_refused_with_its_line_and_a_hint(
     assert f"catalogue.yaml:{error}" in errors_of(tmp_path, FOUR_BY_FOUR.replace(old, new))
 
 
+@pytest.mark.parametrize(("length", "good"), [(50, True), (51, False)])
+def test_names_of_levels_have_a_longest(tmp_path: Path, length: int, good: bool) -> None:
+    errors = errors_of(tmp_path, FOUR_BY_FOUR.replace("minor", "m" * length))
+    assert (errors == []) == good
+
+
 def test_a_slip_in_one_row_is_reported_once(tmp_path: Path) -> None:
     assert errors_of(
         tmp_path, FOUR_BY_FOUR.replace("{now: P1, soon: P2", "{nwo: P1, soon: P2")
