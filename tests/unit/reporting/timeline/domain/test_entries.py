@@ -42,6 +42,10 @@ def test_a_fact_of_a_newer_service_is_shown_by_its_name() -> None:
         "triage",
     )
     assert (entry.sequence, entry.detail) == (1, {})
+    assert entry.at == Outage().triaged().time
+    untimed = make_unknown_entry(from_record(unknown(time=None)), OPENED)
+    assert untimed
+    assert untimed.at == OPENED
     assert entry.trace_id
     assert entry.span_id
 

@@ -50,3 +50,16 @@ def test_a_page_that_failed_and_then_arrived_is_one_page() -> None:
         ("ana", "sent", "HTTP 500"),
         ("ben", "failed", "HTTP 500"),
     ]
+
+
+def test_what_an_incident_waits_on_and_what_is_not_known_yet() -> None:
+    outage = Outage()
+    new = make_view(fold(outage, [outage.reported()]), [], 3, [], "http://traces/{trace_id}")
+    assert (new.waiting_on, new.reasons, new.omitted) == (None, [], 3)
+    assert (new.time_to_acknowledge, new.time_to_resolve) == (None, None)
+    waiting = make_view(fold(outage, [outage.started()]), [], 0, [], None)
+    assert (waiting.waiting_on, waiting.trace_url) == ("ana to acknowledge", None)
+    over = make_view(fold(outage, [outage.resolved(3)]), [], 0, [], None)
+    assert over.waiting_on is None
+    # The end is known, the opening is not.
+    assert over.time_to_resolve is None

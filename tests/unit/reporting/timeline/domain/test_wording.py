@@ -38,3 +38,31 @@ def test_a_skipped_step_says_why() -> None:
     title, detail = describe(nobody)
     assert title == "Step 2: nobody"
     assert detail["skipped"] == ["schedule x: nobody is on call"]
+
+
+def expired() -> Fact:
+    return Outage().cleared(5).data.model_copy(update={"reason": "expired"})
+
+
+@pytest.mark.parametrize(
+    ("fact", "title"),
+    [
+        (Outage().updated(1, signals=1).data, "More was reported: 1 signal so far"),
+        (Outage().updated(1, signals=40).data, "More was reported: 40 signals so far"),
+        (Outage().cleared(5).data, "Cleared: resolved at the source"),
+        (expired(), "Cleared: no signal from the source since"),
+        (
+            Outage().page_failed(1, final=True).data,
+            "The page to ana by webhook failed, given up",
+        ),
+        (
+            Outage().page_failed(1).data,
+            "The page to ana by webhook failed, will be tried again",
+        ),
+        (Outage().confirmed(1).data, "Triage confirmed: P1, owned by payments"),
+        (Outage().resolved(3).data, "Resolved: cleared at the source"),
+        (Outage().resolved(3, by="Ana").data, "Resolved by Ana by the API"),
+    ],
+)
+def test_titles(fact: Fact, title: str) -> None:
+    assert describe(fact)[0] == title
