@@ -19,7 +19,8 @@ from deploy.contracts.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_mani
 from deploy.contracts.schemas import schemas
 from services.escalation.response.http import make_router
 from services.intake.gateways.http import create_api
-from services.reporting.timeline.http import api
+from services.reporting.figures.http import make_router as figures_router
+from services.reporting.timeline.http import make_router as incidents_router
 from shared.http.app import create_app
 
 COMMAND = "python -m deploy.contracts.generate"
@@ -43,7 +44,8 @@ def _openapi() -> dict[str, dict[str, Any]]:
     unused: Any = None
     escalation, reporting = create_app("Tocsin escalation"), create_app("Tocsin reporting")
     escalation.include_router(make_router(unused, unused, ""))
-    reporting.include_router(api(unused, unused, unused))
+    reporting.include_router(incidents_router(unused, unused, unused))
+    reporting.include_router(figures_router(unused, unused))
     intake = create_api(unused, unused, unused)
     return {
         "intake": intake.openapi(),

@@ -19,7 +19,7 @@ from deploy.local.demo_checks import Check, judge, reasons
 from deploy.local.demo_outage import FAILURES, REPEATS, Evidence, Outage, Script
 from deploy.local.environment import build
 from deploy.local.state import Secrets, State
-from services.reporting.timeline.terminal import story
+from services.reporting.timeline.cli import render_incident
 
 _POLL_SECONDS = 0.1
 
@@ -120,7 +120,7 @@ def _print_report(
 ) -> None:
     incident, figures = evidence.incident, evidence.figures
     console.rule("the incident's timeline")
-    console.print(story(incident))
+    console.print(render_incident(incident))
     console.print()
     signals = incident["signal_count"]
     lines = [

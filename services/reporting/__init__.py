@@ -5,6 +5,8 @@ Topics in: every topic of Tocsin but its own, `tocsin.signals.v1`, `tocsin.comma
 `tocsin.dead-letters.v1`, `tocsin.redrive.v1`: all of them into the audit log, the facts of intake,
 triage and escalation also into timelines and states. Topics out: `tocsin.incidents.v1` (compacted),
 `tocsin.dead-letters.v1`. Schema owned: `reporting`.
+
+Capabilities, each may import those before it: audit, timeline, figures, traces, console.
 """
 
 NAME = "reporting"

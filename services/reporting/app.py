@@ -1,4 +1,4 @@
-"""Where reporting's objects are built."""
+"""Composition root of reporting: the only place where its objects are built."""
 
 import asyncio
 from pathlib import Path
@@ -7,12 +7,13 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from services.reporting import NAME
-from services.reporting.console.http import console
+from services.reporting.console.http import make_router as console_router
 from services.reporting.console.live import Live
-from services.reporting.handlers import PROJECTED, RECORDED, Reporting
-from services.reporting.timeline.http import api
-from services.reporting.timeline.store import CHANNEL
-from services.reporting.traces.backend import Traces
+from services.reporting.figures.http import make_router as figures_router
+from services.reporting.handlers import PROJECTED, RECORDED, Handlers
+from services.reporting.timeline.http import make_router as incidents_router
+from services.reporting.timeline.store.incidents import CHANNEL
+from services.reporting.traces.trace_backend import TraceBackend
 from shared.http.app import create_app
 from shared.kafka.consumption import Consumption
 from shared.kafka.topics import REDRIVE
@@ -24,7 +25,7 @@ from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
 _LINGER_SECONDS = 0.2
-_NICENESS = 15  # where processors are short, pages leave first and are reported on later
+_NICENESS = 15  # where processors are short, paging comes first
 
 
 def build_app(
@@ -32,41 +33,42 @@ def build_app(
     clock: Clock,
     live: Live,
     trace_template: str | None,
-    traces: Traces | None = None,
+    traces: TraceBackend | None = None,
 ) -> FastAPI:
     """The API, the console and its assets."""
     app = create_app("Tocsin reporting")
-    app.include_router(api(database, clock, trace_template))
-    app.include_router(console(database, clock, live, trace_template, traces))
+    app.include_router(incidents_router(database, clock, trace_template))
+    app.include_router(figures_router(database, clock))
+    app.include_router(console_router(database, clock, live, trace_template, traces))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "console" / "static"))
     return app
 
 
 async def run(settings: Settings) -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM."""
     dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
     database = Database(dsn, application=f"tocsin-{NAME}")
     wake = Wake(dsn, NAME)
     live = Live(wake.subscribe(CHANNEL), stop)
-    reporting = Reporting(clock)
+    handlers = Handlers(clock)
     consumption = Consumption(
         database,
         bootstrap=settings.kafka,
         group=NAME,
         handlers={
-            **dict.fromkeys(RECORDED, reporting.record),
-            **dict.fromkeys(PROJECTED, reporting.record_and_project),
-            REDRIVE: reporting.record_and_redrive,
+            **dict.fromkeys(RECORDED, handlers.record),
+            **dict.fromkeys(PROJECTED, handlers.record_and_project),
+            REDRIVE: handlers.record_and_redrive,
         },
         clock=clock,
         topic_prefix=settings.topic_prefix,
-        linger=_LINGER_SECONDS,  # nobody waits for reporting; larger batches cost less
+        linger=_LINGER_SECONDS,  # nobody waits for reporting, and larger batches cost less
         instance_id=settings.instance,
     )
     relay = Relay(
         dsn, settings.kafka, NAME, clock, settings.topic_prefix, fenced=True, linger=_LINGER_SECONDS
     )
-    traces = Traces(settings.traces_api) if settings.traces_api else None
+    traces = TraceBackend(settings.traces_api) if settings.traces_api else None
     app = build_app(database, clock, live, settings.trace_url, traces)
     components: dict[str, Component] = {
         "consumption": consumption,

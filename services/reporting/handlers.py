@@ -1,141 +1,152 @@
-"""What reporting does with a batch: every record into the audit log, facts also into the
-projection.
+"""What reporting does with a batch, in the caller's transaction: every record goes into the audit
+log, and facts into states and timelines too.
 
 A crash at any await rolls the whole batch back, and it is read again.
 """
 
-from collections.abc import Sequence, Set
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
 from services.reporting import NAME
 from services.reporting.audit.domain import extend
-from services.reporting.audit.store import insert_audit, load_heads
+from services.reporting.audit.store import audit_write, load_heads
+from services.reporting.timeline.domain.entries import (
+    TimelineEntry,
+    make_entry,
+    make_unknown_entry,
+)
 from services.reporting.timeline.domain.state import (
-    Incident,
-    absorb,
+    Update,
+    apply_events,
     state_in,
-    summarise,
     synthetic_services,
 )
-from services.reporting.timeline.domain.timeline import entry
-from services.reporting.timeline.store import (
-    insert_changes,
-    insert_timeline,
-    load_synthetic_services,
+from services.reporting.timeline.store.changes import changes_write
+from services.reporting.timeline.store.entries import timeline_write
+from services.reporting.timeline.store.incidents import (
+    incidents_write,
     lock_incidents,
-    save_requests,
-    save_synthetic_services,
-    update_incidents,
+    synthetic_services_writes,
 )
+from services.reporting.timeline.store.requests import requests_write
 from shared.events import commands, escalation, intake, rejections, triage
-from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
-from shared.events.reporting import IncidentState, IncidentSummary
+from shared.events.cloudevents import from_record
+from shared.events.facts import Event, event_messages, new_event, read_fact
+from shared.events.message import OutboxMessage
+from shared.events.reporting import IncidentState
 from shared.kafka.dead_letters.writing import dead_letter_for_record
 from shared.kafka.record import Record
 from shared.kafka.redrive import redriven
 from shared.kafka.topics import SIGNALS
 from shared.postgres.connection import Connection
-from shared.postgres.installation import load_epoch
 from shared.postgres.isolation import isolate
-from shared.postgres.outbox import insert_outbox
+from shared.postgres.outbox import insert_outbox, outbox_write
+from shared.postgres.writes import Write, write_together
 from shared.runtime.clock import Clock
 
 RECORDED = (SIGNALS, commands.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)
-"""Topics that the audit log takes, and nothing else."""
+"""Topics of which the audit log has the records, and nothing else is kept."""
 
 PROJECTED = (intake.TOPIC, triage.TOPIC, escalation.TOPIC)
-"""Topics whose facts make timelines and states as well."""
+"""Topics whose facts also make states and timelines."""
 
 
-class Reporting:
-    """Reporting's work, each method inside a transaction of the caller's, which holds the
-    partitions' offset rows.
-    """
+_REQUEST = intake.RequestLogged | triage.RequestRouted
+
+
+class Handlers:
+    """One method per kind of topic. The caller has locked the offset rows of the partitions."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     async def record(self, connection: Connection, records: Sequence[Record]) -> None:
-        """Append to the audit log. Fails for no record whatever its bytes, so that the log has no
-        holes.
+        """Append to the audit log. Fails for no record, whatever its bytes, so that the log has no
+        gaps.
         """
-        heads = await load_heads(
-            connection, {(record.topic, record.partition) for record in records}
-        )
-        await insert_audit(connection, extend(records, heads))
+        await write_together(connection, [await self._append(connection, records)])
 
     async def record_and_project(self, connection: Connection, records: Sequence[Record]) -> None:
-        """Append to the audit log, then take in what the facts say; one that cannot be taken in
-        stays recorded.
+        """Append to the audit log and project the facts, together.
+
+        Raises if one of several records cannot be projected: the caller tries again with fewer. A
+        single one that cannot is recorded all the same, and goes to the dead letters.
         """
-        await self.record(connection, records)
-        await isolate(connection, records, self._project, self._give_up)
+        if len(records) == 1:
+            await self.record(connection, records)
+            await isolate(connection, records, self._project, self._dead_letter)
+            return
+        appended = await self._append(connection, records)
+        await write_together(connection, [appended, *await self._projection(connection, records)])
 
     async def record_and_redrive(self, connection: Connection, records: Sequence[Record]) -> None:
-        """Append to the audit log, then take in what comes back to reporting: its topics recorded
-        that long ago.
+        """Append to the audit log, and project what was given back to reporting: the log has the
+        records of its own topics since they first came.
         """
         await self.record(connection, records)
-        await isolate(connection, redriven(records, NAME), self._project, self._give_up)
+        await isolate(connection, redriven(records, NAME), self._project, self._dead_letter)
 
-    async def _give_up(self, connection: Connection, record: Record, error: Exception) -> None:
+    async def _dead_letter(self, connection: Connection, record: Record, error: Exception) -> None:
         now = self._clock()
         await insert_outbox(connection, [dead_letter_for_record(record, error, NAME, now)], now)
 
+    async def _append(self, connection: Connection, records: Sequence[Record]) -> Write:
+        partitions = {(record.topic, record.partition) for record in records}
+        return audit_write(extend(records, await load_heads(connection, partitions)))
+
     async def _project(self, connection: Connection, records: Sequence[Record]) -> None:
-        events = [event for record in records if (event := read_fact(record))]
-        if told := [event for event in events if state_in(event)]:
-            await self._project_incidents(connection, told)
-        await insert_changes(
-            connection, [e.data.change for e in events if isinstance(e.data, intake.ChangeRecorded)]
-        )
-        requests = [
-            e.data
-            for e in events
-            if isinstance(e.data, intake.RequestLogged | triage.RequestRouted)
+        await write_together(connection, await self._projection(connection, records))
+
+    async def _projection(
+        self, connection: Connection, records: Sequence[Record]
+    ) -> list[Write | None]:
+        events, entries = _read(records)
+        facts = [event.data for event in events]
+        changes = [fact.change for fact in facts if isinstance(fact, intake.ChangeRecorded)]
+        requests = [fact for fact in facts if isinstance(fact, _REQUEST)]
+        return [
+            *await self._incidents(connection, [event for event in events if state_in(event)]),
+            timeline_write(entries),
+            changes_write(changes),
+            requests_write(requests),
         ]
-        await save_requests(connection, requests)
 
-    async def _project_incidents(self, connection: Connection, events: Sequence[Event]) -> None:
-        known = await lock_incidents(connection, {event.subject for event in events})
-        incidents, causes = dict(known), {event.subject: event for event in events}
-        for event in events:
-            incidents[event.subject] = absorb(incidents[event.subject], event)
-        epoch = await load_epoch(connection)
-        states = {key: summarise(incident) for key, incident in incidents.items()}
-        news = [key for key, state in states.items() if state != summarise(known[key])]
-        for key in news:
-            incidents[key] = replace(
-                incidents[key], sequence=next_sequence(incidents[key].sequence, epoch)
-            )
-        await update_incidents(
-            connection, incidents, states, await self._synthetic_services(connection, events)
-        )
-        await insert_timeline(connection, [entry(event) for event in events])
-        await self._tell(connection, [(incidents[key], states[key], causes[key]) for key in news])
-
-    async def _synthetic_services(
+    async def _incidents(
         self, connection: Connection, events: Sequence[Event]
-    ) -> Set[str]:
-        known = await load_synthetic_services(connection)
-        services = synthetic_services(known, events)
-        if services != known:
-            await save_synthetic_services(connection, services - known, known - services)
-        return services
-
-    async def _tell(
-        self, connection: Connection, news: Sequence[tuple[Incident, IncidentSummary, Event]]
-    ) -> None:
-        """The states as they are now, one each, in the trace of the event that brought it about."""
+    ) -> list[Write | None]:
+        if not events:
+            return []
+        known = await lock_incidents(connection, {event.subject for event in events})
+        updates = apply_events(known.incidents, events, known.epoch)
+        synthetic = synthetic_services(known.synthetic_services, events)
         now = self._clock()
-        told = [
-            new_event(
-                incident.incident_id,
-                incident.sequence,
-                now,
-                IncidentState(incident=state),
-                cause.trace,
-            )
-            for incident, state, cause in news
+        return [
+            incidents_write(updates, synthetic),
+            *synthetic_services_writes(known.synthetic_services, synthetic),
+            outbox_write(self._states(updates), now),
         ]
-        await insert_outbox(connection, event_messages(told), now)
+
+    def _states(self, updates: Iterable[Update]) -> list[OutboxMessage]:
+        """The states that changed, one per incident, in the trace of the newest event."""
+        now = self._clock()
+        states = []
+        for update in updates:
+            if update.cause is not None:
+                incident, fact = update.incident, IncidentState(incident=update.summary)
+                identity = (incident.incident_id, incident.sequence)
+                states.append(new_event(*identity, now, fact, update.cause.trace))
+        return event_messages(states)
+
+
+def _read(records: Iterable[Record]) -> tuple[list[Event], list[TimelineEntry]]:
+    """The facts of a batch, and the timelines' entries for those about incidents."""
+    events, entries = [], []
+    for record in records:
+        event = read_fact(record)
+        if event is None:
+            if unknown := make_unknown_entry(from_record(record), record.timestamp):
+                entries.append(unknown)
+            continue
+        events.append(event)
+        if state_in(event):
+            entries.append(make_entry(event))
+    return events, entries

@@ -1,7 +1,7 @@
 """Composition root of triage: the only place where its objects are built."""
 
 from services.triage.catalogue.policy import FILE, read_catalogue
-from services.triage.handlers import Triage
+from services.triage.handlers import Handlers
 from shared.events import intake
 from shared.http.app import create_app
 from shared.kafka.consumption import Consumption
@@ -17,18 +17,18 @@ NAME = "triage"
 
 
 async def run(settings: Settings) -> None:
-    """Serve until told to stop. Raises InvalidPolicy when there is no good catalogue."""
+    """Serve until SIGTERM. Raises InvalidPolicy when there is no good catalogue."""
     clock = system_clock
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
     catalogue = PolicyWatch(settings.policy_dir / FILE, read_catalogue, database)
     await catalogue.start()
-    triage = Triage(lambda: catalogue.current, clock)
+    handlers = Handlers(lambda: catalogue.current, clock)
     components: dict[str, Component] = {
         "consumption": Consumption(
             database,
             bootstrap=settings.kafka,
             group=NAME,
-            handlers=with_redrive(NAME, {intake.TOPIC: triage.on_intake}),
+            handlers=with_redrive(NAME, {intake.TOPIC: handlers.on_intake}),
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,

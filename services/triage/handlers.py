@@ -1,92 +1,103 @@
-"""What triage does in one transaction with news of intake.
+"""What triage does with a batch of intake's facts, in the caller's transaction.
 
-A crash at any await rolls back state and events together; the records are read again.
+One statement reads, one writes. A crash at any await rolls back states and events together, and the
+records are read again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from uuid import UUID
 
 from services.triage import metrics, spans
-from services.triage.catalogue.policy import Catalogue
+from services.triage.catalogue.policy import CurrentCatalogue
 from services.triage.metrics import PRIORITY
-from services.triage.priority import store
-from services.triage.priority.domain import State, decide, route
+from services.triage.priority.domain import State, coalesce, decide
+from services.triage.priority.store import load_states, states_write
+from services.triage.requests.domain import route
+from services.triage.requests.store import load_known_requests, requests_write
 from services.triage.spans import TEAM
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
-from shared.events.intake import IncidentNews, RequestLogged
+from shared.events.intake import (
+    IncidentCleared,
+    IncidentNews,
+    IncidentReported,
+    IncidentUpdated,
+    RequestLogged,
+    ServiceRequest,
+)
 from shared.events.trace_context import TraceContext
 from shared.events.triage import IncidentTriaged, TriageFact
 from shared.kafka.record import Record
-from shared.policy.files import PolicyFile
 from shared.postgres.connection import Connection
-from shared.postgres.installation import load_epoch
-from shared.postgres.outbox import insert_outbox
+from shared.postgres.outbox import outbox_write
+from shared.postgres.writes import Write, write_together
 from shared.runtime.clock import Clock, seconds_since
 from shared.telemetry import measure, span
 from shared.telemetry.attributes import INCIDENT_ID
 
+_READ = (IncidentReported, IncidentUpdated, IncidentCleared, RequestLogged)
+_Result = tuple[list[Event], Write | None]
+"""Events to publish, and the state to write with them."""
 
-class Triage:
-    """Triage's work, inside a transaction of the caller's."""
 
-    def __init__(self, catalogue: Callable[[], PolicyFile[Catalogue]], clock: Clock) -> None:
+class Handlers:
+    """One method per topic."""
+
+    def __init__(self, catalogue: CurrentCatalogue, clock: Clock) -> None:
         self._catalogue = catalogue
         self._clock = clock
 
     async def on_intake(self, connection: Connection, records: Sequence[Record]) -> None:
-        """`tocsin.intake.v1`: prioritise incidents, route requests; news older than what is known
+        """`tocsin.intake.v1`: prioritise incidents, route requests. News older than what is known
         changes nothing.
         """
-        events = [event for record in records if (event := read_fact(record))]
-        written = await self._triage(
-            connection, [e for e in events if isinstance(e.data, IncidentNews)]
-        )
-        written += await self._route(
-            connection, [e for e in events if isinstance(e.data, RequestLogged)]
-        )
-        await insert_outbox(connection, event_messages(written), self._clock())
+        events = [event for record in records if (event := read_fact(record, *_READ))]
+        news = [event for event in events if isinstance(event.data, IncidentNews)]
+        requests = [event for event in events if isinstance(event.data, RequestLogged)]
+        prioritised, states = await self._prioritise(connection, news)
+        routed, rows = await self._route(connection, requests)
+        outbox = outbox_write(event_messages(prioritised + routed), self._clock())
+        await write_together(connection, [states, rows, outbox])
 
-    async def _triage(self, connection: Connection, events: Sequence[Event]) -> list[Event]:
+    async def _prioritise(self, connection: Connection, events: Sequence[Event]) -> _Result:
         if not events:
-            return []
-        now, catalogue, epoch = self._clock(), self._catalogue(), await load_epoch(connection)
-        states = await store.load_states(connection, {event.subject for event in events})
-        saved: dict[UUID, State] = {}
-        written = []
-        for event in events:
-            assert isinstance(event.data, IncidentNews)  # noqa: S101 - the caller's filter, for the type checker
-            state = states.get(event.subject)
-            fact = decide(state, event.data, event.data.incident, event.sequence, catalogue)
+            return [], None
+        now, catalogue = self._clock(), self._catalogue()
+        states, epoch = await load_states(connection, {event.subject for event in events})
+        decided: dict[UUID, State] = {}
+        published = []
+        for news in coalesce(events):
+            incident_id, state = news.newest.subject, states.get(news.newest.subject)
+            fact = decide(state, news.fact, news.newest.sequence, catalogue)
             if fact is None:
                 continue
             sequence = next_sequence(state.sequence if state else 0, epoch)
-            with _triage_span(event, fact) as trace:
-                written.append(new_event(event.subject, sequence, now, fact, trace))
-            measure(metrics.TRIAGED, 1, type(fact).__name__, fact.triage.priority.value)
-            if isinstance(fact, IncidentTriaged):
-                measure(metrics.STAGES, seconds_since(event.time, now), "triage", trace=trace)
-            states[event.subject] = saved[event.subject] = State(fact.triage, sequence)
-        await store.save_states(connection, saved, now)
-        return written
+            with _triage_span(news.newest, fact) as trace:
+                published.append(new_event(incident_id, sequence, now, fact, trace))
+            _measure(fact, seconds_since(news.since, now), trace)
+            states[incident_id] = decided[incident_id] = State(fact.triage, sequence)
+        return published, states_write(decided, now)
 
-    async def _route(self, connection: Connection, events: Sequence[Event]) -> list[Event]:
-        if not events:
-            return []
+    async def _route(self, connection: Connection, events: Sequence[Event]) -> _Result:
+        requests = {event.subject: (event, _request_in(event)) for event in events}
+        if not requests:
+            return [], None
         now, catalogue = self._clock(), self._catalogue()
-        routed = {
-            e.subject: (e, route(e.data.request, catalogue))
-            for e in events
-            if isinstance(e.data, RequestLogged)
-        }
-        fresh = await store.insert_requests(connection, [fact for _, fact in routed.values()], now)
-        written = []
-        for request_id in routed.keys() & fresh:
-            event, fact = routed[request_id]
+        known = await load_known_requests(connection, requests.keys())
+        facts, published = [], []
+        for request_id in requests.keys() - known:
+            event, request = requests[request_id]
+            fact = route(request, catalogue)
             with span(spans.ROUTE_REQUEST, event.trace, {TEAM: fact.team}) as trace:
-                written.append(new_event(request_id, 1, now, fact, trace))
+                published.append(new_event(request_id, 1, now, fact, trace))
             measure(metrics.TRIAGED, 1, type(fact).__name__, "")
-        return written
+            facts.append(fact)
+        return published, requests_write(facts, now)
+
+
+def _request_in(event: Event) -> ServiceRequest:
+    assert isinstance(event.data, RequestLogged)  # noqa: S101 - for the type checker
+    return event.data.request
 
 
 def _triage_span(event: Event, fact: TriageFact) -> AbstractContextManager[TraceContext | None]:
@@ -99,3 +110,9 @@ def _triage_span(event: Event, fact: TriageFact) -> AbstractContextManager[Trace
             TEAM: fact.triage.team,
         },
     )
+
+
+def _measure(fact: TriageFact, seconds: float, trace: TraceContext | None) -> None:
+    measure(metrics.TRIAGED, 1, type(fact).__name__, fact.triage.priority.value)
+    if isinstance(fact, IncidentTriaged):
+        measure(metrics.STAGES, seconds, "triage", trace=trace)

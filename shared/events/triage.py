@@ -1,7 +1,6 @@
 """Facts of triage, topic `tocsin.triage.v1`: how urgent it is, whose it is, and why."""
 
 from enum import StrEnum
-from typing import Literal
 from uuid import UUID
 
 from shared.events.facts import Fact, Model
@@ -20,20 +19,18 @@ class Priority(StrEnum):
     P5 = "P5"
 
 
-Level = Literal["high", "medium", "low"]
-
-
 class TriagedIncident(Model):
     """An incident as triage knows it after the event. `intake_sequence` is the newest intake event
     it has seen.
 
-    `synthetic`: made by a canary; figures and lists leave it out.
+    `impact` and `urgency` are levels of the team's own priority matrix (by default `high`, `medium`
+    and `low`). `synthetic`: made by a canary; figures and lists leave it out.
     """
 
     incident: ReportedIncident
     intake_sequence: int
-    impact: Level
-    urgency: Level
+    impact: str
+    urgency: str
     priority: Priority
     team: str
     service_known: bool

@@ -27,11 +27,12 @@ from services.intake.incidents import store as intake_store
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys.key_ring import KeyRing, create_key
 from services.reporting.app import build_app
-from services.reporting.audit.verification import verify_chains
+from services.reporting.audit.verifier import Verifier
 from services.reporting.console.live import Live
-from services.reporting.handlers import PROJECTED, Reporting
+from services.reporting.handlers import PROJECTED
+from services.reporting.handlers import Handlers as ReportingHandlers
 from services.triage.catalogue.policy import read_catalogue
-from services.triage.handlers import Triage
+from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import escalation, intake, triage
 from shared.events.cloudevents import CloudEvent
 from shared.events.ids import uuid7
@@ -186,7 +187,7 @@ async def _triage_works(system: Tocsin, records: Sequence[Record]) -> None:
         system.canary: {"team": "payments", "tier": 1, "synthetic": True},
     }
     catalogue = read_catalogue(orjson.dumps({"default_team": "platform", "services": services}))
-    handlers = Triage(lambda: catalogue, system.clock)
+    handlers = TriageHandlers(lambda: catalogue, system.clock)
     await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
     await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
 
@@ -260,7 +261,7 @@ async def _sender_works(system: Tocsin, world: World) -> None:
 
 
 async def _reporting_works(system: Tocsin, by_topic: Mapping[str, Sequence[Record]]) -> None:
-    database, handlers = system.databases["reporting"], Reporting(system.clock)
+    database, handlers = system.databases["reporting"], ReportingHandlers(system.clock)
     for topic, records in by_topic.items():
         assert topic in PROJECTED
         for _ in ("first", "again"):
@@ -275,7 +276,7 @@ async def _reporting_works(system: Tocsin, by_topic: Mapping[str, Sequence[Recor
                     assert answer.status == 200, (path, await answer.text())
     with system.plans.during("verify"):
         async with database.connection() as connection:
-            assert [verdict async for verdict in verify_chains(connection, lambda _: None)]
+            assert [verdict async for verdict in Verifier(connection).verify()]
 
 
 def _list_pages(incident: str) -> Iterator[tuple[str, str]]:
@@ -288,7 +289,7 @@ def _list_pages(incident: str) -> Iterator[tuple[str, str]]:
     )
     yield "figures", "/v1/metrics"
     yield "list", "/v1/incidents?synthetic=true"
-    statuses = ("", "open", "reported", "triggered", "acknowledged", "resolved")
+    statuses = ("", "all", "open", "reported", "triggered", "acknowledged", "resolved")
     for status, team, before in product(statuses, teams, ("", f"{many_rows.ROWS // 2}")):
         asked = {"status": status, "team": team, "before": before, "limit": "50"}
         yield (

@@ -11,7 +11,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from services.reporting.audit.verification import verify_chains
+from services.reporting.audit.verifier import Verifier
 from shared.events import commands, escalation, intake, reporting, triage
 from shared.kafka.topics import REDRIVE, SIGNALS, TOPICS
 from shared.postgres.connection import Connection
@@ -148,7 +148,7 @@ class Checker:
         connection = await asyncpg.connect(runtime_dsn(self._database, "reporting"))
         try:
             await prepare(connection)
-            verdicts = [verdict async for verdict in verify_chains(connection, lambda _: None)]
+            verdicts = [verdict async for verdict in Verifier(connection).verify()]
         finally:
             await connection.close()
         return [f"{v.topic}/{v.partition}: {v.broken}" for v in verdicts if v.broken]

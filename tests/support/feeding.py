@@ -1,11 +1,11 @@
-"""Gives records to reporting as its consumption would, without Kafka: offsets, handler and books in
-one transaction.
+"""Gives records to reporting as its consumption does, without Kafka: offset rows, handler and new
+offsets in one transaction.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
-from services.reporting.handlers import PROJECTED, Reporting
+from services.reporting.handlers import PROJECTED, Handlers
 from shared.events.facts import Event, event_message
 from shared.kafka.consumption.offsets import (
     StoredOffset,
@@ -14,8 +14,12 @@ from shared.kafka.consumption.offsets import (
     save_offsets,
 )
 from shared.kafka.record import Record
+from shared.postgres.connection import Connection
 from shared.postgres.database import Database
+from shared.postgres.errors import Conflict
+from shared.postgres.isolation import isolate
 from shared.runtime.clock import system_clock
+from tests.support.outage import Outage
 
 
 class Feed:
@@ -23,7 +27,7 @@ class Feed:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reporting = Reporting(system_clock)
+        self._handlers = Handlers(system_clock)
         self._next: Counter[str] = Counter()
 
     async def events(self, *events: Event) -> None:
@@ -61,13 +65,38 @@ class Feed:
             )
             for topic, found in by_topic.items()
         }
-        async with self._database.transaction() as connection:
-            await lock_offsets(connection, list(starts), starts)
-            for topic, found in by_topic.items():
-                handle = (
-                    self._reporting.record_and_project
-                    if topic in PROJECTED
-                    else self._reporting.record
-                )
-                await handle(connection, found)
-            await save_offsets(connection, ends)
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    await lock_offsets(connection, list(starts), starts)
+                    for topic, found in by_topic.items():
+                        await self._handle(connection, topic, found)
+                    await save_offsets(connection, ends)
+                return
+            except Conflict:
+                continue
+
+    async def _handle(self, connection: Connection, topic: str, records: Sequence[Record]) -> None:
+        projects = topic in PROJECTED
+        work = self._handlers.record_and_project if projects else self._handlers.record
+        await isolate(connection, records, work, _fail)
+
+
+async def _fail(_: Connection, __: Record, error: Exception) -> None:
+    raise error
+
+
+def whole_response(outage: Outage) -> list[Event]:
+    """From the first signal to the resolution: two people are paged, the second one acknowledges."""
+    return [
+        outage.reported(),
+        outage.triaged(),
+        outage.started(),
+        outage.escalated(0.03, 1, "ana"),
+        outage.paged(0.05, "ana"),
+        outage.escalated(1.5, 2, "ben"),
+        outage.paged(1.6, "ben", step=2),
+        outage.acknowledged(2, "Ben"),
+        outage.cleared(29),
+        outage.resolved(30),
+    ]

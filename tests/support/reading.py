@@ -1,12 +1,39 @@
-"""What a reader of a topic gets: committed records, in the order of their partition."""
+"""What readers get: of a topic, committed records in the order of their partition; of reporting's
+API, JSON.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
 
+import aiohttp
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord
 
+from tests.support.outage import OPENED
 from tests.support.running import eventually
+
+
+class ApiReader:
+    """A program that asks reporting's API at `address`; for reporting it is `now`."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session, self.address = session, ""
+        self.now = OPENED + timedelta(hours=1)
+
+    async def ask(self, path: str, status: int = 200) -> dict[str, Any]:
+        """The answer, which has to be of this status."""
+        async with self.session.get(self.address + path) as answer:
+            body: dict[str, Any] = await answer.json(content_type=None)
+            assert answer.status == status, body
+            if status >= 400:
+                assert answer.content_type == "application/problem+json"
+            return body
+
+    async def numbers(self, path: str) -> list[int]:
+        """The numbers of the incidents in a list."""
+        return [incident["number"] for incident in (await self.ask(path))["incidents"]]
 
 
 class Reader:

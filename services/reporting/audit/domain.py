@@ -1,15 +1,15 @@
-"""The audit chain: what a record's hash covers, so that nothing can be edited, removed or moved
-without a trace.
+"""The audit chain: what a record's hash covers, so that no record can be edited, removed or moved
+unnoticed.
 
-One chain a topic-partition, since each has one writer at a time. A record's hash is
+There is one chain per topic-partition, since each has one writer at a time. A record's hash is
 
-    SHA-256(hash before it || offset || timestamp || key || headers || value)
+    SHA-256(previous hash || offset || timestamp || key || headers || value)
 
-Integers are 8 bytes, big-endian, signed; the timestamp is in microseconds since 1970 UTC. Byte
-strings stand behind their length, -1 for null. Headers are one byte string: their count, then the
-name and the value of each. Before the first record stands SHA-256(32 zero bytes || topic ||
-partition), which binds the chain to its place. Offsets have gaps (Kafka's transaction markers take
-some), so the chain, not they, shows a removal.
+Integers are 8 bytes, big-endian, signed; the timestamp is in microseconds since 1970 UTC. A byte
+string follows its length, which is -1 for null. Headers are one byte string: their count, then the
+name and the value of each. The first record follows SHA-256(32 zero bytes || topic || partition),
+which binds the chain to its topic-partition. Offsets have gaps (Kafka's transaction markers take
+some), so removals show in the chain and not in the offsets.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditRow:
     """A row of the audit table. `headers` are framed, `hash` is the chain's value after this
     record.
     """
@@ -39,35 +39,56 @@ class Entry:
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A topic-partition, and the offset that its consumer recorded last; None if it has none."""
+
+    topic: str
+    partition: int
+    last_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of verifying a chain: how many records hold, the last good hash, and what is wrong
+    after it, if anything is.
+    """
+
+    topic: str
+    partition: int
+    records: int
+    head: bytes
+    broken: str | None
+
+
 def genesis(topic: str, partition: int) -> bytes:
-    """What stands before the first record of a topic-partition."""
+    """The hash before the first record of a topic-partition."""
     return sha256(bytes(32) + _framed(topic.encode()) + _integer(partition)).digest()
 
 
-def extend(records: Iterable[Record], heads: dict[tuple[str, int], bytes]) -> list[Entry]:
-    """The audit rows of records in their order; `heads` are the chains' ends by place, and are
-    moved on.
+def extend(records: Iterable[Record], heads: dict[tuple[str, int], bytes]) -> list[AuditRow]:
+    """The audit rows of records, in their order. `heads` has the last hash by topic and partition,
+    and is updated.
     """
-    entries = []
+    rows = []
     for record in records:
-        place = (record.topic, record.partition)
-        entry = _seal(record, heads.get(place) or genesis(*place))
-        heads[place] = entry.hash
-        entries.append(entry)
-    return entries
+        partition = (record.topic, record.partition)
+        row = _seal(record, heads.get(partition) or genesis(*partition))
+        heads[partition] = row.hash
+        rows.append(row)
+    return rows
 
 
-def digest(entry: Entry, before: bytes) -> bytes:
-    """The hash that a row must have when it follows the hash `before`."""
-    microseconds = (entry.recorded_at - _EPOCH) // _MICROSECOND
-    parts = [before, _integer(entry.offset), _integer(microseconds)]
-    return sha256(
-        b"".join([*parts, *map(_framed, (entry.key, entry.headers, entry.value))])
-    ).digest()
+def digest(row: AuditRow, before: bytes) -> bytes:
+    """The hash that a row must have if it follows the hash `before`."""
+    microseconds = (row.recorded_at - _EPOCH) // _MICROSECOND
+    parts = [before, _integer(row.offset), _integer(microseconds)]
+    parts += map(_framed, (row.key, row.headers, row.value))
+    return sha256(b"".join(parts)).digest()
 
 
-def _seal(record: Record, before: bytes) -> Entry:
-    entry = Entry(
+def _seal(record: Record, before: bytes) -> AuditRow:
+    row = AuditRow(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
@@ -77,7 +98,7 @@ def _seal(record: Record, before: bytes) -> Entry:
         headers=_frame_headers(record.headers),
         hash=b"",
     )
-    return replace(entry, hash=digest(entry, before))
+    return replace(row, hash=digest(row, before))
 
 
 def _frame_headers(headers: Sequence[tuple[str, bytes]]) -> bytes:

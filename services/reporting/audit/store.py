@@ -1,65 +1,57 @@
-"""The audit log's SQL: it is added to and read, never changed."""
+"""The audit log's SQL: rows are added and read, never changed."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
-from services.reporting.audit.domain import Entry
+from services.reporting.audit.domain import AuditRow, Chain
 from shared.postgres.connection import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A topic-partition and the offset of its newest record by the consumer's own books, None when
-    it has none.
-    """
-
-    topic: str
-    partition: int
-    last_offset: int | None
-
+from shared.postgres.writes import Write
 
 _COLUMNS = ("topic", "partition", "offset", "recorded_at", "key", "value", "headers", "hash")
 
 
 async def load_heads(
-    connection: Connection, places: Collection[tuple[str, int]]
+    connection: Connection, partitions: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], bytes]:
-    """The last hash of each (topic, partition) that has one. The caller holds the partitions'
+    """The last hash of each (topic, partition) that has one. The caller has locked the partitions'
     offset rows.
     """
     rows = await connection.fetch(
         """
-        SELECT place.topic, place."partition", head.hash
-        FROM unnest($1::text[], $2::integer[]) AS place (topic, "partition")
+        SELECT wanted.topic, wanted."partition", head.hash
+        FROM unnest($1::text[], $2::integer[]) AS wanted (topic, "partition")
         CROSS JOIN LATERAL (
             SELECT hash FROM audit
-            WHERE audit.topic = place.topic AND audit."partition" = place."partition"
+            WHERE audit.topic = wanted.topic AND audit."partition" = wanted."partition"
             ORDER BY audit."offset" DESC LIMIT 1
         ) AS head
         """,
-        [topic for topic, _ in places],
-        [partition for _, partition in places],
+        [topic for topic, _ in partitions],
+        [partition for _, partition in partitions],
     )
     return {(row["topic"], row["partition"]): row["hash"] for row in rows}
 
 
-async def insert_audit(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Append rows by COPY."""
-    await connection.copy_records_to_table(
-        "audit", columns=_COLUMNS, records=[tuple(getattr(e, c) for c in _COLUMNS) for e in entries]
+def audit_write(rows: Sequence[AuditRow]) -> Write:
+    """Appends rows. It takes any bytes, so it fails for no record."""
+    return Write(
+        """
+        INSERT INTO audit (topic, "partition", "offset", recorded_at, key, value, headers, hash)
+        SELECT * FROM unnest(
+            $1::text[], $2::integer[], $3::bigint[], $4::timestamptz[],
+            $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[])
+        """,
+        tuple([getattr(row, column) for row in rows] for column in _COLUMNS),
     )
 
 
 async def list_chains(connection: Connection) -> list[Chain]:
-    """Every topic-partition that has records, or that the consumer says it has recorded something
-    of.
-    """
+    """Every topic-partition that has audit rows, or an offset that its consumer recorded."""
     rows = await connection.fetch(
         """
         WITH RECURSIVE recorded AS (
             (SELECT topic, "partition" FROM audit ORDER BY topic, "partition" LIMIT 1)
             UNION ALL
-            -- From place to place along the primary key: a DISTINCT would read the whole log.
+            -- From partition to partition along the primary key: a DISTINCT reads the whole log.
             SELECT following.* FROM recorded CROSS JOIN LATERAL (
                 SELECT topic, "partition" FROM audit
                 WHERE (audit.topic, audit."partition") > (recorded.topic, recorded."partition")
@@ -77,7 +69,7 @@ async def list_chains(connection: Connection) -> list[Chain]:
 
 async def list_audit(
     connection: Connection, topic: str, partition: int, after: int, until: int, limit: int
-) -> list[Entry]:
+) -> list[AuditRow]:
     """At most `limit` rows of one chain with `after` < offset <= `until`, in order of offset."""
     rows = await connection.fetch(
         f"""
@@ -91,4 +83,4 @@ async def list_audit(
         until,
         limit,
     )
-    return [Entry(*row.values()) for row in rows]
+    return [AuditRow(*row.values()) for row in rows]

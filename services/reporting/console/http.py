@@ -1,77 +1,68 @@
-"""The console: pages that are complete as the server sends them; JavaScript only keeps them fresh."""
+"""The console's routes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.reporting.console.live import Live
-from services.reporting.figures.domain import DEFINITIONS
-from services.reporting.timeline import reads
-from services.reporting.timeline.domain.story import Story
-from services.reporting.timeline.domain.words import apart, duration, precise
-from services.reporting.timeline.http import NO_NUL, load_story
-from services.reporting.traces.backend import NoTrace, Traces
-from services.reporting.traces.domain.waterfall import draw
+from services.reporting.console.pages import Pages
+from services.reporting.figures.store import load_figures
+from services.reporting.timeline.domain.filters import StatusFilter
+from services.reporting.timeline.domain.view import IncidentView
+from services.reporting.timeline.http import NO_NUL, load_view
+from services.reporting.timeline.store.changes import list_changes
+from services.reporting.timeline.store.lists import (
+    count_open,
+    list_incidents,
+    list_open,
+    list_resolved,
+)
+from services.reporting.timeline.store.requests import list_requests
+from services.reporting.traces.domain.waterfall import Waterfall, draw
+from services.reporting.traces.trace_backend import TraceBackend, TraceUnavailable
 from shared.http.app import Problem
 from shared.postgres.database import Database
 from shared.runtime.clock import Clock
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    "form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-_MOST_OPEN = 500
+_MAX_OPEN = 500
 _RECENT = timedelta(hours=24)
 _DAYS = 30
 
 
-Page = Callable[..., HTMLResponse]
-"""Makes a page from the name of its template, a status, and the template's values."""
-
-
-def console(
-    database: Database, clock: Clock, live: Live, trace_template: str | None, traces: Traces | None
+def make_router(
+    database: Database,
+    clock: Clock,
+    live: Live,
+    trace_template: str | None,
+    traces: TraceBackend | None,
 ) -> APIRouter:
     """The routes of people."""
     router = APIRouter(include_in_schema=False)
-    pages = _environment()
+    pages = Pages(clock)
 
-    def page(name: str, status: int = 200, /, **values: Any) -> HTMLResponse:
-        html = pages.get_template(name).render(now=clock(), definitions=DEFINITIONS, **values)
-        return HTMLResponse(html, status, _HEADERS)
-
-    async def load(incident: str) -> Story:
+    async def load(incident: str) -> IncidentView:
         async with database.snapshot() as connection:
-            return await load_story(connection, incident, trace_template, clock)
+            return await load_view(connection, incident, trace_template, clock)
 
-    _add_lists(router, page, database, clock)
-    _add_incident(router, page, load, traces)
+    _add_lists(router, pages, database, clock)
+    _add_incident(router, pages, load, traces)
 
     @router.get("/events")
     async def events() -> Response:
         if live.full:
-            raise Problem(
-                503,
-                "Too many readers",
-                "every stream is taken; try again later",
-                {"Retry-After": "30"},
-            )
+            detail = "every stream is taken; try again later"
+            raise Problem(503, "Too many readers", detail, {"Retry-After": "30"})
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(live.stream(), media_type="text/event-stream", headers=headers)
 
     return router
 
 
-def _add_lists(router: APIRouter, page: Page, database: Database, clock: Clock) -> None:
+def _add_lists(router: APIRouter, pages: Pages, database: Database, clock: Clock) -> None:
     @router.get("/")
     async def board(
         team: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
@@ -79,88 +70,59 @@ def _add_lists(router: APIRouter, page: Page, database: Database, clock: Clock) 
         now, team = clock(), team or None
         async with database.snapshot() as connection:
             values: dict[str, Any] = {
-                "incidents": await reads.list_open(connection, team, _MOST_OPEN),
-                "teams": await reads.count_open(connection),
-                "resolved": await reads.list_resolved(connection, team, 8),
-                "changes": await reads.list_changes(connection, None, now - _RECENT, now, 8),
-                "figures": await reads.load_figures(connection, now - timedelta(days=_DAYS), _DAYS),
+                "incidents": await list_open(connection, team, _MAX_OPEN),
+                "teams": await count_open(connection),
+                "resolved": await list_resolved(connection, team, 8),
+                "changes": await list_changes(connection, None, now - _RECENT, now, 8),
+                "figures": await load_figures(connection, now - timedelta(days=_DAYS), _DAYS),
             }
-        return page("board.html", team=team, **values)
+        return pages.render("board.html", team=team, **values)
 
     @router.get("/requests")
     async def requests() -> HTMLResponse:
         async with database.connection() as connection:
-            return page("requests.html", requests=await reads.list_requests(connection, 100))
+            return pages.render("requests.html", requests=await list_requests(connection, 100))
 
     @router.get("/canary")
     async def canary() -> HTMLResponse:
         async with database.connection() as connection:
-            newest = await reads.list_incidents(connection, None, None, None, 50, synthetic=True)
-        return page("canary.html", incidents=newest)
+            newest = await list_incidents(
+                connection, StatusFilter.ALL, None, None, 50, synthetic=True
+            )
+        return pages.render("canary.html", incidents=newest)
 
 
 def _add_incident(
-    router: APIRouter, page: Page, load: Callable[[str], Awaitable[Story]], traces: Traces | None
+    router: APIRouter,
+    pages: Pages,
+    load: Callable[[str], Awaitable[IncidentView]],
+    traces: TraceBackend | None,
 ) -> None:
     @router.get("/incidents/{incident}")
     async def incident(incident: str) -> HTMLResponse:
         try:
-            story = await load(incident)
+            view = await load(incident)
         except Problem as error:
-            return page("problem.html", error.status, title=error.title, detail=error.detail)
-        drawn = traces is not None
-        return page(
-            "incident.html", story=story, incident=story.incident, report=story.report, drawn=drawn
-        )
+            return pages.problem(error)
+        return pages.render("incident.html", view=view, has_traces=traces is not None)
 
     @router.get("/incidents/{incident}/trace")
     async def trace(incident: str) -> HTMLResponse:
         try:
             if traces is None:
                 raise Problem(404, "Not found", "no trace backend is set (TOCSIN_TRACES_API)")
-            story = await load(incident)
+            view = await load(incident)
         except Problem as error:
-            return page("problem.html", error.status, title=error.title, detail=error.detail)
-        picture, trouble = None, "This incident has no trace yet."
-        if trace_id := story.incident.trace_id:
-            try:
-                picture = await asyncio.to_thread(draw, await traces.load(trace_id))
-            except NoTrace as reason:
-                trouble = str(reason)
-        return page(
-            "trace.html", story=story, incident=story.incident, picture=picture, trouble=trouble
-        )
+            return pages.problem(error)
+        picture, reason = await _draw(traces, view.incident.trace_id)
+        return pages.render("trace.html", view=view, picture=picture, reason=reason)
 
 
-def _environment() -> Environment:
-    pages = Environment(
-        loader=PackageLoader("services.reporting.console"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters.update(
-        duration=duration, precise=precise, clock=_clock, iso=datetime.isoformat, words=_words
-    )
-    pages.globals["apart"] = apart
-    pages.tests["web_link"] = _is_web_link
-    return pages
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _is_web_link(text: str) -> bool:
-    """Senders choose their links; only these are made clickable, all others (`javascript:`) stay
-    text.
-    """
+async def _draw(traces: TraceBackend, trace_id: str | None) -> tuple[Waterfall | None, str]:
+    """The picture of a trace, or why there is none."""
+    if not trace_id:
+        return None, "This incident has no trace yet."
     try:
-        return urlsplit(text).scheme in ("http", "https")
-    except ValueError:
-        return False
+        return await asyncio.to_thread(draw, await traces.load(trace_id)), ""
+    except TraceUnavailable as reason:
+        return None, str(reason)

@@ -1,29 +1,27 @@
-"""Server-sent events: every open page is told that something changed, and asks for what it shows.
+"""Server-sent events: every open page is notified of changes, and requests itself again.
 
-An event carries nothing that could be missed: the first one of a connection makes the page look
-again, so a lost connection, a restart and another replica are all the same to it.
+Events carry no data, so none can be missed: the first one of a connection makes the page refresh.
+After a lost connection, a restart or a change of replica, the page is up to date again.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 
-_CALM_SECONDS = 0.2
+_MIN_SECONDS_BETWEEN = 0.2
 _HEARTBEAT_SECONDS = 15
 
 
 class Live:
-    """A component that hands each change on to all readers together, at most five times a second.
+    """A component that passes changes on to all readers at once, at most five times a second.
 
-    `changed` is set by whatever hears of commits, `stop` when the process ends, and streams must
-    with it. A reader that is slow costs nothing: no events are queued for it.
+    `changed` is set on every commit, `stop` when the process ends, which ends the streams too. No
+    events are queued, so a slow reader costs nothing.
     """
 
-    def __init__(
-        self, changed: asyncio.Event, stop: asyncio.Event, most_readers: int = 500
-    ) -> None:
+    def __init__(self, changed: asyncio.Event, stop: asyncio.Event, max_readers: int = 500) -> None:
         self._changed = changed
         self._stop = stop
-        self._most_readers = most_readers
+        self._max_readers = max_readers
         self._readers = 0
         self._next = asyncio.Event()
 
@@ -32,18 +30,18 @@ class Live:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            told, self._next = self._next, asyncio.Event()
-            told.set()
-            await asyncio.sleep(_CALM_SECONDS)
+            signalled, self._next = self._next, asyncio.Event()
+            signalled.set()
+            await asyncio.sleep(_MIN_SECONDS_BETWEEN)
 
     def problems(self) -> list[str]:
-        """It needs nothing that could be missing."""
+        """None: it depends on nothing outside this process."""
         return []
 
     @property
     def full(self) -> bool:
-        """Whether as many read as this process will serve."""
-        return self._readers >= self._most_readers
+        """Whether there are as many readers as this process serves."""
+        return self._readers >= self._max_readers
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body of a text/event-stream for one reader."""
@@ -51,12 +49,12 @@ class Live:
         try:
             yield b"retry: 2000\n\n"
             while not self._stop.is_set():
-                # Taken before the reader looks: what changes while it does is in the next event.
+                # Taken before the reader refreshes: what changes meanwhile causes the next event.
                 following = self._next
                 yield b"event: changed\ndata: -\n\n"
                 while not (following.is_set() or self._stop.is_set()):
                     if not await self._either(following):
-                        # Keeps proxies from closing, and shows us a reader that has gone.
+                        # Keeps proxies from closing the connection, and detects readers that left.
                         yield b": still here\n\n"
         finally:
             self._readers -= 1

@@ -1,70 +1,37 @@
-"""The HTTP API: incidents and figures, for programs. It only reads."""
+"""The HTTP API of incidents, for programs. It only reads."""
 
-import re
-from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from services.reporting.figures.domain import DEFINITIONS
-from services.reporting.timeline import reads
-from services.reporting.timeline.domain.state import known_report
-from services.reporting.timeline.domain.story import CONTEXT, Story, tell
+from services.reporting.timeline.domain.filters import StatusFilter
+from services.reporting.timeline.domain.state import newest_report
+from services.reporting.timeline.domain.view import CONTEXT, IncidentView, PageView, make_view
+from services.reporting.timeline.store.changes import list_changes
+from services.reporting.timeline.store.entries import list_timeline
+from services.reporting.timeline.store.incidents import load_incident
+from services.reporting.timeline.store.lists import list_incidents
+from shared.events.reference import format_reference, parse_reference
 from shared.http.app import JsonResponse, Problem
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.runtime.clock import Clock
 
-Status = Literal["open", "reported", "triggered", "acknowledged", "resolved"]
-_NUMBER = re.compile(r"(?:INC-)?([0-9]{1,18})", re.IGNORECASE)
-_MOST_CHANGES = 20
+_MAX_CHANGES = 20
 NO_NUL = r"^[^\x00]*$"
 """Postgres takes every text but one with a NUL in it."""
 _REPORTED = {"source", "alerts_firing", "labels", "annotations", "links"}
 
 
-def parse_reference(text: str) -> UUID | int:
-    """An incident's id or number from `INC-1042`, `1042` or a UUID. Raises Problem 400."""
-    if number := _NUMBER.fullmatch(text):
-        return int(number[1])
-    try:
-        return UUID(text)
-    except ValueError:
-        reason = "is neither a number such as INC-1042 nor a UUID"
-        raise Problem(
-            400, "Invalid request", f"incident: {reason}", field="incident", reason=reason
-        ) from None
-
-
-async def load_story(
-    connection: Connection, reference: str, trace_template: str | None, clock: Clock
-) -> Story:
-    """The story of the incident that is meant. Raises Problem 400 or 404."""
-    incident = await reads.load_incident(connection, parse_reference(reference))
-    if incident is None:
-        raise Problem(404, "Not found", f"there is no incident {reference}", field="incident")
-    entries, untold = await reads.list_timeline(connection, incident.incident_id)
-    report, changes = known_report(incident), []
-    if report and report.service:
-        until = (
-            incident.response.resolved_at
-            if incident.response and incident.response.resolved_at
-            else clock()
-        )
-        since = report.opened_at - CONTEXT
-        changes = await reads.list_changes(connection, report.service, since, until, _MOST_CHANGES)
-    return tell(incident, entries, untold, changes, trace_template)
-
-
-def api(database: Database, clock: Clock, trace_template: str | None) -> APIRouter:
-    """The routes under /v1."""
+def make_router(database: Database, clock: Clock, trace_template: str | None) -> APIRouter:
+    """The routes under /v1/incidents."""
     router = APIRouter(prefix="/v1", default_response_class=JsonResponse)
 
     @router.get("/incidents")
-    async def list_incidents(
-        status: Status | None = None,
+    async def list_newest(
+        status: StatusFilter = StatusFilter.ALL,
         team: Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_NUL)] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         before: Annotated[str | None, Query(description="`next` of the page before")] = None,
@@ -73,60 +40,82 @@ def api(database: Database, clock: Clock, trace_template: str | None) -> APIRout
         ] = False,
     ) -> JsonResponse:
         """The newest incidents first. `next` is null on the last page."""
+        number = _number(before) if before is not None else None
         async with database.connection() as connection:
             # One more than asked for shows whether there is a next page.
-            found = await reads.list_incidents(
-                connection, status, team, _before(before), limit + 1, synthetic
-            )
+            found = await list_incidents(connection, status, team, number, limit + 1, synthetic)
         page = [incident.model_dump() for incident in found[:limit]]
-        return JsonResponse(
-            {"incidents": page, "next": f"INC-{page[-1]['number']}" if len(found) > limit else None}
-        )
+        following = format_reference(page[-1]["number"]) if len(found) > limit else None
+        return JsonResponse({"incidents": page, "next": following})
 
     @router.get("/incidents/{incident}")
     async def show_incident(incident: str) -> JsonResponse:
         """State, timeline, pages and why, and the trace of one incident, by UUID or INC-number."""
         async with database.snapshot() as connection:
-            story = await load_story(connection, incident, trace_template, clock)
-        return JsonResponse(_as_json(story))
-
-    @router.get("/metrics")
-    async def metrics(days: Annotated[int, Query(ge=1, le=3660)] = 30) -> JsonResponse:
-        """MTTA and MTTR over the incidents opened in the last `days`, with their definitions."""
-        async with database.connection() as connection:
-            figures = await reads.load_figures(connection, clock() - timedelta(days=days), days)
-        seconds = {"mtta_seconds": _seconds(figures.mtta), "mttr_seconds": _seconds(figures.mttr)}
-        counts = {
-            name: value for name, value in asdict(figures).items() if name not in ("mtta", "mttr")
-        }
-        return JsonResponse({**counts, **seconds, "definitions": DEFINITIONS})
+            view = await load_view(connection, incident, trace_template, clock)
+        return JsonResponse(_as_json(view))
 
     return router
 
 
-def _before(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if number := _NUMBER.fullmatch(text):
-        return int(number[1])
-    reason = "is not a number such as INC-1042"
-    raise Problem(400, "Invalid request", f"before: {reason}", field="before", reason=reason)
+async def load_view(
+    connection: Connection, reference: str, trace_template: str | None, clock: Clock
+) -> IncidentView:
+    """The incident that is meant, with all that is known of it. Raises Problem 400 or 404."""
+    incident = await load_incident(connection, _reference(reference, "incident"))
+    if incident is None:
+        raise Problem(404, "Not found", f"there is no incident {reference}", field="incident")
+    entries, omitted = await list_timeline(connection, incident.incident_id)
+    report, changes = newest_report(incident), []
+    if report and report.service:
+        response = incident.response
+        until = response.resolved_at if response and response.resolved_at else clock()
+        since = report.opened_at - CONTEXT
+        changes = await list_changes(connection, report.service, since, until, _MAX_CHANGES)
+    return make_view(incident, entries, omitted, changes, trace_template)
 
 
-def _as_json(story: Story) -> dict[str, Any]:
+def _reference(text: str, field: str) -> UUID | int:
+    try:
+        return parse_reference(text)
+    except ValueError as error:
+        raise _invalid(field, str(error)) from None
+
+
+def _number(text: str) -> int:
+    if isinstance(reference := _reference(text, "before"), int):
+        return reference
+    raise _invalid("before", "is not a number such as INC-1042")
+
+
+def _invalid(field: str, reason: str) -> Problem:
+    return Problem(400, "Invalid request", f"{field}: {reason}", field=field, reason=reason)
+
+
+def _as_json(view: IncidentView) -> dict[str, Any]:
     """The incident's state, with everything else beside it."""
-    report = story.report.model_dump(include=_REPORTED) if story.report else {}
+    report = view.report.model_dump(include=_REPORTED) if view.report else {}
     return {
-        **story.incident.model_dump(),
+        **view.incident.model_dump(),
         **report,
-        "waiting_on": story.waiting_on,
-        "runbook": story.runbook,
-        "time_to_acknowledge_seconds": _seconds(story.time_to_acknowledge),
-        "time_to_resolve_seconds": _seconds(story.time_to_resolve),
-        "trace_url": story.trace_url,
-        "pages": story.pages,
-        "timeline": story.timeline,
-        "timeline_left_out": story.untold,
+        "priority_reasons": view.reasons,
+        "waiting_on": view.waiting_on,
+        "runbook": view.runbook,
+        "time_to_acknowledge_seconds": _seconds(view.time_to_acknowledge),
+        "time_to_resolve_seconds": _seconds(view.time_to_resolve),
+        "trace_url": view.trace_url,
+        "pages": [_page_as_json(page) for page in view.pages],
+        "timeline": view.timeline,
+        "timeline_left_out": view.omitted,
+    }
+
+
+def _page_as_json(view: PageView) -> dict[str, Any]:
+    return {
+        **view.page.model_dump(exclude={"attempt_key"}),
+        "outcome": view.outcome,
+        "sent_at": view.sent_at,
+        "error": view.error,
     }
 
 

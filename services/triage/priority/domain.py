@@ -1,38 +1,27 @@
 """How urgent an incident is and whose it is: pure decisions, each with its reasons."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
 
-from services.triage.catalogue.policy import Catalogue, CatalogueService
-from shared.events.facts import Fact
-from shared.events.intake import IncidentCleared, ReportedIncident, ServiceRequest, Severity
+from services.triage.catalogue.domain import Ownership, find_owner
+from services.triage.catalogue.policy import Catalogue
+from services.triage.catalogue.policy.matrix import PriorityRules
+from shared.events.facts import Event
+from shared.events.intake import IncidentCleared, IncidentNews, ReportedIncident
 from shared.events.triage import (
     IncidentReprioritised,
     IncidentSubsided,
     IncidentTriaged,
-    Level,
     Priority,
-    RequestRouted,
     TriageConfirmed,
     TriagedIncident,
     TriageFact,
 )
 from shared.policy.files import PolicyFile
 
-# ITIL's matrix: rows are impact, columns are urgency.
-MATRIX: Mapping[Level, Mapping[Level, Priority]] = {
-    "high": {"high": Priority.P1, "medium": Priority.P2, "low": Priority.P3},
-    "medium": {"high": Priority.P2, "medium": Priority.P3, "low": Priority.P4},
-    "low": {"high": Priority.P3, "medium": Priority.P4, "low": Priority.P5},
-}
-_IMPACT_OF_TIER: Mapping[int, Level] = {1: "high", 2: "medium", 3: "low", 4: "low"}
-_URGENCY_OF_SEVERITY: Mapping[Severity, Level] = {
-    Severity.CRITICAL: "high",
-    Severity.ERROR: "medium",
-    Severity.WARNING: "medium",
-    Severity.INFO: "low",
-}
-_UNKNOWN_IMPACT: Level = "medium"
 _DECISION = (
     "impact",
     "urgency",
@@ -48,10 +37,75 @@ _DECISION = (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What triage knows of an incident, and the sequences behind it."""
+    """What triage knows of an incident; `sequence` is that of the newest event about it."""
 
     triage: TriagedIncident
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Events about one incident that one fact answers: the newest of them, and since when the
+    oldest has waited for an answer.
+    """
+
+    newest: Event
+    since: datetime
+
+    @property
+    def fact(self) -> IncidentNews:
+        """What the newest event says."""
+        fact = self.newest.data
+        assert isinstance(fact, IncidentNews)  # noqa: S101 - for the type checker
+        return fact
+
+
+def coalesce(events: Iterable[Event]) -> list[News]:
+    """What a batch says of each incident, in the order of sequence: at most once before it cleared
+    and once after. Nothing is lost, since each event carries the incident's whole state.
+    """
+    by_incident: dict[UUID, dict[int, Event]] = {}
+    for event in events:
+        by_incident.setdefault(event.subject, {})[event.sequence] = event
+    news = []
+    for found in by_incident.values():
+        ordered = sorted(found.values(), key=lambda event: event.sequence)
+        for _, run in groupby(ordered, lambda event: isinstance(event.data, IncidentCleared)):
+            together = list(run)
+            news.append(News(together[-1], together[0].time))
+    return news
+
+
+def decide(
+    state: State | None,
+    fact: IncidentNews,
+    intake_sequence: int,
+    catalogue: PolicyFile[Catalogue],
+) -> TriageFact | None:
+    """The fact that follows from news of intake; None for news that is older than what is known.
+
+    An incident that has cleared keeps its decision, even if the catalogue has changed since. But if
+    it was worse at its end than triage knew, it is decided once more, so that the result does not
+    depend on which events intake put together.
+    """
+    if state is not None and intake_sequence <= state.triage.intake_sequence:
+        return None
+    if not isinstance(fact, IncidentCleared):
+        return _answer(state, triage(fact.incident, intake_sequence, catalogue))
+    if state is None or not _same_grounds(fact.incident, state.triage.incident):
+        return IncidentSubsided(triage=triage(fact.incident, intake_sequence, catalogue))
+    seen = {"incident": fact.incident, "intake_sequence": intake_sequence}
+    return IncidentSubsided(triage=state.triage.model_copy(update=seen))
+
+
+def _answer(state: State | None, decided: TriagedIncident) -> TriageFact:
+    """The fact for a decision, by what it changes."""
+    if state is None:
+        return IncidentTriaged(triage=decided)
+    changed = [name for name in _DECISION if getattr(decided, name) != getattr(state.triage, name)]
+    if changed:
+        return IncidentReprioritised(triage=decided, changed=changed)
+    return TriageConfirmed(triage=decided)
 
 
 def triage(
@@ -60,29 +114,19 @@ def triage(
     """Impact from the service's tier, urgency from the severity, priority from both, the owner from
     the catalogue.
     """
-    service = catalogue.content.services.get(incident.service or "")
-    impact, impact_reason = _impact(incident, service)
-    urgency = _URGENCY_OF_SEVERITY[incident.severity]
-    priority = MATRIX[impact][urgency]
-    reasons = [
-        impact_reason,
-        f"urgency {urgency}: severity is {incident.severity.value}",
-        *([incident.severity_reason] if incident.severity_reason else []),
-        f"priority {priority.value}: impact {impact} x urgency {urgency}",
-        _owner_reason(incident.service, service, catalogue),
-        *(
-            [f"synthetic: the catalogue marks {incident.service} so"]
-            if service and service.synthetic
-            else []
-        ),
-    ]
+    owner = find_owner(incident.service, catalogue.content)
+    service = owner.service
+    rating = _rate(incident, owner, catalogue.content.priority)
+    reasons = [*rating.reasons, owner.reason]
+    if service and service.synthetic:
+        reasons.append(f"synthetic: the catalogue marks {incident.service} so")
     return TriagedIncident(
         incident=incident,
         intake_sequence=intake_sequence,
-        impact=impact,
-        urgency=urgency,
-        priority=priority,
-        team=service.team if service else catalogue.content.default_team,
+        impact=rating.impact,
+        urgency=rating.urgency,
+        priority=rating.priority,
+        team=owner.team,
         service_known=service is not None,
         tier=service.tier if service else None,
         runbook=service.runbook if service else None,
@@ -93,54 +137,34 @@ def triage(
     )
 
 
-def decide(
-    state: State | None,
-    fact: Fact,
-    incident: ReportedIncident,
-    intake_sequence: int,
-    catalogue: PolicyFile[Catalogue],
-) -> TriageFact | None:
-    """The fact that follows from news of intake; None for news that is older than what is known.
-
-    An incident that has cleared keeps its decision, whatever the catalogue says now; but it is
-    decided once more where it was worse than had been told, so that what was coalesced makes no
-    difference in the end.
-    """
-    if state is not None and intake_sequence <= state.triage.intake_sequence:
-        return None
-    cleared = isinstance(fact, IncidentCleared)
-    if cleared and state is not None and _same_grounds(incident, state.triage.incident):
-        return IncidentSubsided(
-            triage=state.triage.model_copy(
-                update={"incident": incident, "intake_sequence": intake_sequence}
-            )
-        )
-    decided = triage(incident, intake_sequence, catalogue)
-    if cleared:
-        return IncidentSubsided(triage=decided)
-    if state is None:
-        return IncidentTriaged(triage=decided)
-    changed = [name for name in _DECISION if getattr(decided, name) != getattr(state.triage, name)]
-    return (
-        IncidentReprioritised(triage=decided, changed=changed)
-        if changed
-        else TriageConfirmed(triage=decided)
-    )
+@dataclass(frozen=True, slots=True)
+class _Rating:
+    impact: str
+    urgency: str
+    priority: Priority
+    reasons: list[str]
 
 
-def route(request: ServiceRequest, catalogue: PolicyFile[Catalogue]) -> RequestRouted:
-    """A service request goes to the owner of its service."""
-    service = catalogue.content.services.get(request.service or "")
-    return RequestRouted(
-        request=request,
-        request_id=request.request_id,
-        team=service.team if service else catalogue.content.default_team,
-        reasons=[
-            _owner_reason(request.service, service, catalogue),
-            "a service request is routed, never paged",
-        ],
-        policy_version=catalogue.version,
-    )
+def _rate(incident: ReportedIncident, owner: Ownership, rules: PriorityRules) -> _Rating:
+    """Each reason names the rule that applied."""
+    impact, impact_reason = _impact(incident.service, owner, rules)
+    urgency = rules.urgency_of_severity[incident.severity.value]
+    priority = rules.matrix[impact][urgency]
+    reasons = [
+        impact_reason,
+        f"urgency {urgency}: severity is {incident.severity.value}",
+        incident.severity_reason,
+        f"priority {priority.value}: impact {impact} x urgency {urgency}",
+    ]
+    return _Rating(impact, urgency, priority, [reason for reason in reasons if reason])
+
+
+def _impact(name: str | None, owner: Ownership, rules: PriorityRules) -> tuple[str, str]:
+    if owner.service is not None:
+        impact = rules.impact_of_tier[owner.service.tier]
+        return impact, f"impact {impact}: {name} is tier {owner.service.tier}"
+    missing = f"service `{name}` is not in the catalogue" if name else "no service was named"
+    return rules.default_impact, f"impact {rules.default_impact}: {missing}"
 
 
 def _same_grounds(one: ReportedIncident, other: ReportedIncident) -> bool:
@@ -148,24 +172,3 @@ def _same_grounds(one: ReportedIncident, other: ReportedIncident) -> bool:
         getattr(one, name) == getattr(other, name)
         for name in ("severity", "severity_reason", "service")
     )
-
-
-def _impact(incident: ReportedIncident, service: CatalogueService | None) -> tuple[Level, str]:
-    if service is None:
-        name = (
-            f"service `{incident.service}` is not in the catalogue"
-            if incident.service
-            else "no service was named"
-        )
-        return _UNKNOWN_IMPACT, f"impact {_UNKNOWN_IMPACT}: {name}"
-    impact = _IMPACT_OF_TIER[service.tier]
-    return impact, f"impact {impact}: {incident.service} is tier {service.tier}"
-
-
-def _owner_reason(
-    name: str | None, service: CatalogueService | None, catalogue: PolicyFile[Catalogue]
-) -> str:
-    if service is not None:
-        return f"owner {service.team}: the catalogue's team for {name}"
-    missing = f"`{name}` is not in the catalogue" if name else "no service was named"
-    return f"owner {catalogue.content.default_team}: the default, since {missing}"

@@ -1,82 +1,62 @@
-"""All SQL of triage. Every function takes a connection inside the caller's transaction and works on
-whole sets.
-"""
+"""SQL of the decisions on incidents."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
 from services.triage.priority.domain import State
-from shared.events.triage import RequestRouted, TriagedIncident
+from shared.events.triage import TriagedIncident
 from shared.postgres.connection import Connection
+from shared.postgres.installation import EPOCH
+from shared.postgres.writes import Write
 
 
-async def load_states(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, State]:
-    """What is known of the incidents, their rows locked in order of id; unknown ones are left out."""
+async def load_states(
+    connection: Connection, incident_ids: Collection[UUID]
+) -> tuple[dict[UUID, State], int]:
+    """The states of the incidents that are known (locked in order of id), and the epoch."""
     rows = await connection.fetch(
-        """
-        SELECT incident_id, sequence, triage FROM incidents
-        WHERE incident_id = ANY($1) ORDER BY incident_id FOR UPDATE
-        """,
+        f"""
+        WITH locked AS (
+            SELECT incident_id, sequence, triage::text FROM incidents
+            WHERE incident_id = ANY($1) ORDER BY incident_id FOR UPDATE
+        )
+        SELECT {EPOCH} AS epoch, locked.* FROM (VALUES (1)) AS always LEFT JOIN locked ON true
+        """,  # noqa: S608 - a constant of ours
         list(incident_ids),
     )
-    return {
-        row["incident_id"]: State(TriagedIncident.model_validate(row["triage"]), row["sequence"])
+    states = {
+        row["incident_id"]: State(
+            TriagedIncident.model_validate_json(row["triage"]), row["sequence"]
+        )
         for row in rows
+        if row["incident_id"] is not None
     }
+    return states, rows[0]["epoch"]
 
 
-async def save_states(connection: Connection, states: Mapping[UUID, State], now: datetime) -> None:
-    """Write the newest state of each incident. Only the owner of an incident's partition gets here
-    for it.
+def states_write(states: Mapping[UUID, State], now: datetime) -> Write | None:
+    """Sets the newest state of each incident. The caller has locked those that are known; new ones
+    come from one partition, which has one reader.
     """
-    if states:
-        await connection.execute(
-            """
-            INSERT INTO incidents (incident_id, intake_sequence, sequence, triage, decided_at)
-            SELECT incident_id, intake_sequence, sequence, triage, $5
-            FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::jsonb[])
-                 AS new (incident_id, intake_sequence, sequence, triage)
-            ORDER BY incident_id
-            ON CONFLICT (incident_id) DO UPDATE
-            SET (intake_sequence, sequence, triage, decided_at)
-              = (EXCLUDED.intake_sequence, EXCLUDED.sequence, EXCLUDED.triage, EXCLUDED.decided_at)
-            """,
+    if not states:
+        return None
+    return Write(
+        """
+        INSERT INTO incidents (incident_id, intake_sequence, sequence, triage, decided_at)
+        SELECT incident_id, intake_sequence, sequence, triage::jsonb, $5
+        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[])
+             AS new (incident_id, intake_sequence, sequence, triage)
+        ORDER BY incident_id
+        ON CONFLICT (incident_id) DO UPDATE
+        SET (intake_sequence, sequence, triage, decided_at)
+          = (EXCLUDED.intake_sequence, EXCLUDED.sequence, EXCLUDED.triage, EXCLUDED.decided_at)
+        """,
+        (
             list(states),
             [state.triage.intake_sequence for state in states.values()],
             [state.sequence for state in states.values()],
-            [state.triage.model_dump(mode="json") for state in states.values()],
+            [state.triage.model_dump_json() for state in states.values()],
             now,
-        )
-
-
-async def insert_requests(
-    connection: Connection, routed: Sequence[RequestRouted], now: datetime
-) -> set[UUID]:
-    """Keep where requests went; returns the ids that were new."""
-    new = [
-        {
-            "request_id": request.request_id,
-            "team": request.team,
-            "summary": request.request.summary,
-            "service": request.request.service,
-            "reasons": request.reasons,
-            "policy_version": request.policy_version,
-            "routed_at": now,
-        }
-        for request in routed
-    ]
-    # One document, not an array a column: an array of lists would be taken for one array of two
-    # dimensions.
-    rows = await connection.fetch(
-        """
-        INSERT INTO requests (request_id, team, summary, service, reasons, policy_version, routed_at)
-        SELECT request_id, team, summary, service, reasons, policy_version, routed_at
-        FROM jsonb_populate_recordset(NULL::requests, $1)
-        ORDER BY request_id
-        ON CONFLICT (request_id) DO NOTHING
-        RETURNING request_id
-        """,
-        new,
+        ),
     )
-    return {row["request_id"] for row in rows}

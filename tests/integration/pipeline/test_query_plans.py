@@ -18,9 +18,10 @@ from services.escalation.delivery import store as ledger
 from services.escalation.response import store as escalation_store
 from services.intake.incidents import store as intake_store
 from services.reporting.audit import store as audit
-from services.reporting.timeline import reads
-from services.reporting.timeline import store as incidents
+from services.reporting.figures import store as figures
+from services.reporting.timeline.store import changes, entries, incidents, lists, requests
 from services.triage.priority import store as triage_store
+from services.triage.requests import store as requests_store
 from shared.kafka.consumption import offsets
 from shared.postgres import outbox, timers
 from shared.runtime.clock import system_clock
@@ -48,11 +49,16 @@ MORE_ROWS_READ = {
 STORES = (
     intake_store,
     triage_store,
+    requests_store,
     escalation_store,
     ledger,
     audit,
+    changes,
+    entries,
+    figures,
     incidents,
-    reads,
+    lists,
+    requests,
     outbox,
     timers,
     offsets,

@@ -17,10 +17,9 @@ from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert
 from services.reporting.timeline.domain import state as reporting
 from services.triage.catalogue.policy import Catalogue
-from services.triage.priority.domain import State, decide
+from services.triage.priority.domain import State, coalesce, decide
 from shared.events.escalation import IncidentResolved
 from shared.events.facts import Event, new_event, next_sequence
-from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated
 from shared.policy.files import PolicyFile
 from shared.postgres.timers import Timer
 
@@ -144,15 +143,15 @@ class Triage:
         self.states: dict[UUID, State] = {}
 
     def on_intake(self, events: Sequence[Event], now: datetime) -> None:
-        for event in events:
-            assert isinstance(event.data, IncidentReported | IncidentUpdated | IncidentCleared)
-            state = self.states.get(event.subject)
-            fact = decide(state, event.data, event.data.incident, event.sequence, self.catalogue)
+        for news in coalesce(events):
+            subject = news.newest.subject
+            state = self.states.get(subject)
+            fact = decide(state, news.fact, news.newest.sequence, self.catalogue)
             if fact is None:
                 continue
             sequence = next_sequence(state.sequence if state else 0, self.epoch)
-            self.publish(new_event(event.subject, sequence, now, fact, None))
-            self.states[event.subject] = State(fact.triage, sequence)
+            self.publish(new_event(subject, sequence, now, fact, None))
+            self.states[subject] = State(fact.triage, sequence)
 
 
 class Reporting:
@@ -162,7 +161,7 @@ class Reporting:
     def on_events(self, events: Sequence[Event]) -> None:
         for event in events:
             before = self.incidents.get(event.subject) or reporting.Incident(event.subject)
-            self.incidents[event.subject] = reporting.absorb(before, event)
+            self.incidents[event.subject] = reporting.apply_event(before, event)
 
 
 def due(timers: list[Timer], now: datetime, limit: int) -> list[Timer]:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from services.escalation.delivery.domain.outcome import Failure
 from services.intake.signals.domain import Alert, AlertData, Signal, as_alert
-from services.reporting.timeline.domain.state import Incident, absorb
+from services.reporting.timeline.domain.state import Incident, apply_event
 from tests.unit.life.bus import READS
 from tests.unit.life.checks import Witness, check_always, check_quiet
 from tests.unit.life.policies import CATALOGUES, INTAKE, TEAMS
@@ -178,7 +178,7 @@ class Life(RuleBasedStateMachine):
         backwards = [event for topic in topics for event in (*topic[::-1], *topic[::2])]
         for key, incident in self.world.reporting.incidents.items():
             own = [event for event in backwards if event.subject == key]
-            assert reduce(absorb, own, Incident(key)) == incident, (
+            assert reduce(apply_event, own, Incident(key)) == incident, (
                 "the order of reading changes nothing"
             )
 

@@ -9,7 +9,7 @@ from services.triage.priority.domain import triage
 from shared.events.intake import Severity
 from shared.events.triage import Priority
 from shared.policy.files import PolicyFile
-from tests.unit.triage.test_domain import incident
+from tests.unit.triage.priority.test_domain import incident
 
 
 def priority(severity: Severity, tier: int | None) -> Priority:

@@ -1,11 +1,11 @@
-// Keeps a page fresh: ages tick, and when the server says that something changed, the page is asked for again.
+// Keeps a page up to date: ages tick, and when the server reports a change, the page is requested again.
 "use strict";
 
 const UNITS = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"], [1, "s", 0, ""]];
-const BUSY_MS = 1500;
-const LATE_MS = 7000; // spans are sent after five seconds
+const RETRY_MS = 1500;
+const LATE_MS = 7000; // spans are exported after five seconds
 let skew = 0; // the server's clock less this one's: ages are the same on every screen
-let asking = false;
+let refreshing = false;
 let late = 0;
 let again = false;
 
@@ -25,7 +25,7 @@ function tick() {
   }
 }
 
-function say(text, state) {
+function showState(text, state) {
   const live = document.querySelector("[data-live]");
   live.dataset.live = state;
   if (live.textContent !== text) live.textContent = text;
@@ -36,8 +36,8 @@ function isSelecting() {
   return !selection.isCollapsed && document.querySelector("main").contains(selection.anchorNode);
 }
 
-// Changes what is in a place without closing what is open, moving the focus or the page.
-function keeping(place, change) {
+// Replaces content without closing open details, moving the focus or scrolling.
+function preserving(place, change) {
   const open = [...place.querySelectorAll("details[open]")].map((details) => details.id);
   const active = place.contains(document.activeElement) ? document.activeElement : null;
   const href = active?.getAttribute("href");
@@ -52,8 +52,8 @@ function swap(fresh) {
   const main = document.querySelector("main");
   const before = new Map([...main.querySelectorAll("[data-state]")].map((row) => [row.id, row.dataset.state]));
   const trace = main.querySelector("[data-trace]");
-  keeping(main, () => {
-    // What is drawn stays until it is drawn anew.
+  preserving(main, () => {
+    // The drawn trace stays until it is drawn again.
     if (trace) fresh.querySelector("[data-trace]")?.replaceWith(trace);
     main.replaceChildren(...fresh.querySelector("main").childNodes);
   });
@@ -69,44 +69,44 @@ async function load(address) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-async function calm() {
-  while (isSelecting()) await new Promise((done) => setTimeout(done, BUSY_MS));
+async function selectionEnds() {
+  while (isSelecting()) await new Promise((done) => setTimeout(done, RETRY_MS));
 }
 
-async function ask() {
-  if (asking) { again = true; return; }
-  asking = true;
+async function refresh() {
+  if (refreshing) { again = true; return; }
+  refreshing = true;
   try {
     do {
       again = false;
-      await calm();
+      await selectionEnds();
       const fresh = await load(location.href);
       skew = Date.parse(fresh.documentElement.dataset.now) - Date.now();
       swap(fresh);
       tick();
       late ||= setTimeout(draw, LATE_MS);
     } while (again);
-    say("live", "on");
+    showState("live", "on");
   } catch {
-    say("not up to date", "off");
-    setTimeout(ask, 2 * BUSY_MS);
+    showState("not up to date", "off");
+    setTimeout(refresh, 2 * RETRY_MS);
   } finally {
-    asking = false;
+    refreshing = false;
   }
 }
 
-// The trace is of another backend, which may be slow or away: the page itself never waits for it.
+// The trace comes from another backend, which may be slow or down: the page itself never waits for it.
 async function draw() {
   late = 0;
   const place = document.querySelector("[data-trace]");
   if (!place) return;
   try {
     const fresh = (await load(place.dataset.trace)).querySelector("[data-trace]");
-    await calm();
-    // A backend that is away for a moment takes no picture with it.
+    await selectionEnds();
+    // When the backend is down for a moment, the picture stays.
     const only = place.querySelector(".waterfall") && !fresh.querySelector(".waterfall");
     if (only) place.querySelector(".note").replaceWith(fresh.querySelector(".note"));
-    else keeping(place, () => place.replaceChildren(...fresh.childNodes));
+    else preserving(place, () => place.replaceChildren(...fresh.childNodes));
   } catch {
     place.querySelector(".note").textContent = "The trace could not be loaded.";
   }
@@ -119,16 +119,16 @@ let events = null;
 function listen() {
   events?.close();
   events = new EventSource("/events");
-  events.addEventListener("changed", ask);
+  events.addEventListener("changed", refresh);
   events.addEventListener("error", () => {
-    say("reconnecting", "off");
-    // After a refusal (too many readers) the browser gives up by itself.
+    showState("reconnecting", "off");
+    // After a refusal (too many readers) the browser does not reconnect by itself.
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 30000);
   });
 }
 
 if (!("still" in document.documentElement.dataset)) {
-  // A browser has six connections to a server for all its tabs: those that nobody sees leave theirs to the others.
+  // A browser has six connections to a server for all its tabs, so hidden tabs give theirs up.
   document.addEventListener("visibilitychange", () => {
     events.close();
     if (!document.hidden) listen();

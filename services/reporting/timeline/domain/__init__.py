@@ -1,1 +1,1 @@
-"""What an incident's events add up to. Pure: no I/O, no clock."""
+"""What the events of an incident amount to. Pure: no I/O, no clock."""

@@ -1,11 +1,11 @@
-"""An incident's state: the newest that each producer has said, whatever the order in which it came."""
+"""An incident's state: the newest that each producer has stated, in whatever order it arrived."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from shared.events.escalation import Response
-from shared.events.facts import Event
+from shared.events.facts import Event, next_sequence
 from shared.events.intake import ReportedIncident
 from shared.events.reporting import IncidentSummary
 from shared.events.triage import TriagedIncident
@@ -13,8 +13,8 @@ from shared.events.triage import TriagedIncident
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A sequence of 0 means that the producer has said nothing yet. `sequence` is of the state told
-    last.
+    """What each producer stated last, and the sequence of that event; 0 is before the first.
+    `sequence` is that of the state published last.
     """
 
     incident_id: UUID
@@ -28,8 +28,19 @@ class Incident:
     trace_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An incident after a batch. `cause` is the event whose trace the new state continues; None if
+    nothing changed that others can see, so nothing is to be published.
+    """
+
+    incident: Incident
+    summary: IncidentSummary
+    cause: Event | None
+
+
 def state_in(event: Event) -> ReportedIncident | TriagedIncident | Response | None:
-    """The state of an incident that the event carries; None when it is about something else."""
+    """The incident's state that the event carries; None if the event is about something else."""
     for name in ("incident", "triage", "response"):
         state = getattr(event.data, name, None)
         if isinstance(state, ReportedIncident | TriagedIncident | Response):
@@ -37,9 +48,28 @@ def state_in(event: Event) -> ReportedIncident | TriagedIncident | Response | No
     return None
 
 
-def absorb(incident: Incident, event: Event) -> Incident:
-    """The incident after one more event. The same events give the same incident in any order,
-    repeats and all.
+def apply_events(
+    known: Mapping[UUID, Incident], events: Iterable[Event], epoch: int
+) -> list[Update]:
+    """The known incidents after the events of a batch, all of which are about them."""
+    incidents, newest = dict(known), dict[UUID, Event]()
+    for event in events:
+        incidents[event.subject] = apply_event(incidents[event.subject], event)
+        newest[event.subject] = event
+    updates = []
+    for key, incident in incidents.items():
+        summary = summarise(incident)
+        if summary == summarise(known[key]):
+            updates.append(Update(incident, summary, None))
+            continue
+        numbered = replace(incident, sequence=next_sequence(incident.sequence, epoch))
+        updates.append(Update(numbered, summary, newest[key]))
+    return updates
+
+
+def apply_event(incident: Incident, event: Event) -> Incident:
+    """The incident after one more event. The same events give the same incident in any order, and
+    repeats change nothing.
     """
     match state_in(event):
         case ReportedIncident() as reported if event.sequence > incident.intake_sequence:
@@ -49,43 +79,40 @@ def absorb(incident: Incident, event: Event) -> Incident:
         case Response() as response if event.sequence > incident.escalation_sequence:
             incident = replace(incident, escalation_sequence=event.sequence, response=response)
     if event.trace is not None:
-        # All events of an incident are of one trace; the least of them is a choice that no order
-        # can change.
+        # All events of an incident belong to one trace. Should they not, the least id wins, in
+        # whatever order they arrive.
         trace_id = min(incident.trace_id or event.trace.trace_id, event.trace.trace_id)
         incident = replace(incident, trace_id=trace_id)
     return incident
 
 
-def known_report(incident: Incident) -> ReportedIncident | None:
+def newest_report(incident: Incident) -> ReportedIncident | None:
     """The newest state of the report: intake's own, or the one that triage passed on."""
-    triaged = incident.triaged
-    if triaged and (
-        incident.reported is None or triaged.intake_sequence > incident.intake_sequence
-    ):
+    reported, triaged = incident.reported, incident.triaged
+    if triaged is None:
+        return reported
+    if reported is None or triaged.intake_sequence > incident.intake_sequence:
         return triaged.incident
-    return incident.reported
+    return reported
 
 
 def summarise(incident: Incident) -> IncidentSummary:
-    """All that is known now, by the newest that each producer said."""
-    reported, triaged, response = known_report(incident), incident.triaged, incident.response
-    # Escalation may change owner and urgency itself, unless triage has news that it has not seen.
-    owned = (
-        response
-        if response and response.triage_sequence >= incident.triage_sequence
-        else triaged or response
-    )
-    told = reported or response
+    """The incident as others see it, by the newest that each producer stated."""
+    reported, triaged, response = newest_report(incident), incident.triaged, incident.response
+    # Escalation can change owner and priority itself, unless triage has news that it has not seen.
+    response_is_newer = response and response.triage_sequence >= incident.triage_sequence
+    decided = response if response_is_newer else triaged or response
+    described = reported or response
     return IncidentSummary(
         incident_id=incident.incident_id,
-        number=told.number if told else None,
+        number=described.number if described else None,
         status=response.status if response else "reported",
         cleared=bool(reported and reported.cleared_at),
-        summary=told.summary if told else None,
-        service=told.service if told else None,
+        summary=described.summary if described else None,
+        service=described.service if described else None,
         severity=reported.severity if reported else None,
-        priority=owned.priority if owned else None,
-        team=owned.team if owned else None,
+        priority=decided.priority if decided else None,
+        team=decided.team if decided else None,
         signal_count=reported.signal_count if reported else None,
         opened_at=reported.opened_at if reported else None,
         acknowledged_at=response.acknowledged_at if response else None,
@@ -97,19 +124,22 @@ def summarise(incident: Incident) -> IncidentSummary:
     )
 
 
-def synthetic_services(known: Set[str], events: Iterable[Event]) -> Set[str]:
-    """Services that triage calls synthetic, as it did last in these events or before."""
+def synthetic_services(known: Set[str], events: Iterable[Event]) -> set[str]:
+    """The services whose incidents triage called synthetic last, in these events or before."""
     services = set(known)
     for event in events:
-        if isinstance(triaged := state_in(event), TriagedIncident) and (
-            name := triaged.incident.service
-        ):
-            (services.add if triaged.synthetic else services.discard)(name)
+        triaged = state_in(event)
+        if not isinstance(triaged, TriagedIncident) or not triaged.incident.service:
+            continue
+        if triaged.synthetic:
+            services.add(triaged.incident.service)
+        else:
+            services.discard(triaged.incident.service)
     return services
 
 
-def kept_apart(incident: IncidentSummary, services: Set[str]) -> bool:
-    """Whether figures and lists leave it out. Triage decides; until it speaks, what it says of the
-    service.
+def is_synthetic(incident: IncidentSummary, services: Set[str]) -> bool:
+    """Whether figures and lists leave it out. Until triage has decided, this follows from what it
+    decided last about the service.
     """
     return incident.service in services if incident.synthetic is None else incident.synthetic

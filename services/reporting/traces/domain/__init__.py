@@ -1,1 +1,1 @@
-"""Traces as plain data."""
+"""Traces as plain data, and as a picture."""

@@ -1,4 +1,4 @@
-"""A trace as a Jaeger-compatible query API tells it."""
+"""A trace, read from the answer of a query API like Jaeger's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,19 +7,19 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 _LATEST = 253_402_300_799_000_000
-"""The end of year 9999 in microseconds: clocks of others say anything, ours go no further."""
-_MOST_ATTRIBUTES = 40
-_MOST_CHARACTERS = 500
+"""The end of year 9999 in microseconds: the clocks of others may be wrong, ours go no further."""
+_MAX_ATTRIBUTES = 40
+_MAX_CHARACTERS = 500
 
 
-class NotATrace(Exception):
-    """What came is not the answer of such an API."""
+class InvalidTrace(Exception):
+    """The answer is not that of such an API."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One piece of work. `start` (since 1970) and `length` are in microseconds; without a `parent`
-    it begins its trace; `links` are other traces.
+    """One piece of work. `start` (since 1970) and `length` are in microseconds; a span without
+    `parent` is the root of its trace; `links` are ids of other traces.
     """
 
     span_id: str
@@ -42,14 +42,14 @@ def read_trace(body: bytes | str) -> list[Span]:
     """The spans of an answer to `/api/traces/{id}`, each once; none when the backend does not know
     the trace.
 
-    Raises NotATrace.
+    Raises InvalidTrace.
     """
     try:
         answer = _Answer.model_validate_json(body)
     except ValidationError:
-        raise NotATrace from None
+        raise InvalidTrace from None
     spans = (_read(span, trace.processes) for trace in answer.data or () for span in trace.spans)
-    # What was exported twice, since the answer to the first was lost, is stored twice.
+    # A backend stores a span twice if it was exported twice, as when an answer was lost.
     return list({span.span_id: span for span in spans}.values())
 
 
@@ -97,16 +97,14 @@ def _read(span: _Span, processes: Mapping[str, _Process]) -> Span:
         span_id=span.span_id,
         parent=own[0].span_id if own else None,
         service=(process.service if process else "") or "unknown",
-        name=span.name[:_MOST_CHARACTERS],
+        name=span.name[:_MAX_CHARACTERS],
         start=start,
         length=min(max(span.length, 0), _LATEST - start),
         failed=any(tag.key == "error" and tag.value in (True, "true") for tag in tags),
-        attributes={
-            tag.key[:_MOST_CHARACTERS]: _text(tag.value) for tag in tags[:_MOST_ATTRIBUTES]
-        },
+        attributes={tag.key[:_MAX_CHARACTERS]: _text(tag.value) for tag in tags[:_MAX_ATTRIBUTES]},
         links=[one.trace_id for one in references if one not in own[:1]],
     )
 
 
 def _text(value: Any) -> str:
-    return (str(value).lower() if isinstance(value, bool) else str(value))[:_MOST_CHARACTERS]
+    return (str(value).lower() if isinstance(value, bool) else str(value))[:_MAX_CHARACTERS]

@@ -1,49 +1,60 @@
-"""A trace as a picture: which span stands where, on an axis whose long waits are cut short.
+"""A trace as a picture: a bar for each span, on an axis whose long waits are shortened.
 
 An incident's spans take milliseconds and lie hours apart; on one scale none of them could be seen.
 Stretches in which nothing begins or ends, far longer than all that happens, are therefore drawn as
-gaps, and what lies between two gaps has a scale of its own.
+gaps of a fixed width. Everything else has one scale, so the widths of bars can be compared.
 """
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import accumulate, pairwise
-from math import sqrt
 
 from services.reporting.traces.domain.trace import Span
 
-MOST_SPANS = 500
+MAX_SPANS = 500
 COLOURS = 8
-_DEEPEST = 10
-_SHORTEST_WAIT = 200_000
-_WAIT_WIDTH, _ALL_WAITS = 5.0, 40.0
-_LEAST_SHARE = 0.25
+_MAX_DEPTH = 10
+_MIN_WAIT = 200_000
+_GAP_WIDTH, _ALL_GAPS_WIDTH = 5.0, 40.0
+_MIN_BAR_WIDTH = 0.5
 _LABEL_ROOM, _LABEL_ROOM_ON_PHONES = 9.0, 24.0
+
+
+class Shape(StrEnum):
+    """How a span is drawn."""
+
+    SOLID = "solid"
+    """A bar whose width is proportional to the duration, on a scale that all of these share."""
+    BROKEN = "broken"
+    """A bar across a shortened wait: it is longer than its width says."""
+    MARK = "mark"
+    """A mark where the span begins: it is too short for a bar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One span. `left` and `width` are in percent of the picture, `after` in microseconds since the
-    first one began; `above` is the span that it hangs from, None for a first one and for one whose
-    parent is `missing`.
+    """One span. `left` and `width` are in percent of the picture, `after` is in microseconds since
+    the first span began. `parent` is None for a first span, and for one whose parent is missing.
     """
 
     span: Span
     depth: int
-    above: Span | None
-    missing: bool
+    parent: Span | None
+    parent_missing: bool
     left: float
     width: float
+    shape: Shape
     after: int
     colour: int
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A gap of `length` microseconds. It is `labelled` where there is room, `roomy` if only a wide
-    screen has it.
+    """A shortened wait of `length` microseconds. It has a label where there is room for one;
+    `roomy` if there is on wide screens only.
     """
 
     left: float
@@ -55,7 +66,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of the trace, with how many of its spans are drawn."""
+    """A service of the trace, and how many of its spans are drawn."""
 
     name: str
     colour: int
@@ -64,8 +75,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    """All bars, each below the one it hangs from. `length` is in microseconds, `untold` counts
-    spans left out.
+    """All bars, each below its parent. `length` is in microseconds; `omitted` counts the spans that
+    are not drawn.
     """
 
     bars: Sequence[Bar]
@@ -73,132 +84,141 @@ class Waterfall:
     services: Sequence[Service]
     length: int
     failed: int
-    untold: int
+    omitted: int
 
 
-def draw(spans: Sequence[Span], most: int = MOST_SPANS) -> Waterfall:
-    """The picture of a trace that has spans. Of too many, those nearest to the beginning of the
-    hierarchy are kept.
+def draw(spans: Sequence[Span], limit: int = MAX_SPANS) -> Waterfall:
+    """The picture of a trace that has spans. If there are too many, those nearest to the root are
+    drawn.
     """
-    places = _hang(spans)
-    nearest = sorted(places, key=lambda place: (place[1], place[0].start))[:most]
+    ordered = _in_tree_order(spans)
+    nearest = sorted(ordered, key=lambda item: (item[1], item[0].start))[:limit]
     kept = {span.span_id for span, _ in nearest}
-    places = [place for place in places if place[0].span_id in kept]
-    shown = {span.span_id: span for span, _ in places}
+    ordered = [item for item in ordered if item[0].span_id in kept]
+    shown = {span.span_id: span for span, _ in ordered}
     axis = _Axis(shown.values())
     colours: dict[str, int] = {}
     for span in shown.values():
         colours.setdefault(span.service, len(colours) % COLOURS)
     counts = Counter(span.service for span in shown.values())
     return Waterfall(
-        bars=[_bar(span, depth, shown, axis, colours[span.service]) for span, depth in places],
+        bars=[_bar(span, depth, shown, axis, colours[span.service]) for span, depth in ordered],
         waits=_label(axis.waits),
         services=[Service(name, colour, counts[name]) for name, colour in colours.items()],
         length=axis.points[-1] - axis.points[0],
         failed=sum(span.failed for span in shown.values()),
-        untold=len(spans) - len(shown),
+        omitted=len(spans) - len(shown),
     )
 
 
-def _hang(spans: Sequence[Span]) -> list[tuple[Span, int]]:
+def _in_tree_order(spans: Sequence[Span]) -> list[tuple[Span, int]]:
     """Each span with its depth, below its parent, in order of time."""
     known = {span.span_id: span for span in spans}
-    below: dict[str | None, list[Span]] = defaultdict(list)
+    children: dict[str | None, list[Span]] = defaultdict(list)
     for span in sorted(spans, key=lambda span: (span.start, -span.length)):
-        below[span.parent if span.parent in known else None].append(span)
-    places: dict[str, tuple[Span, int]] = {}
+        children[span.parent if span.parent in known else None].append(span)
+    ordered: dict[str, tuple[Span, int]] = {}
 
     def walk(first: Iterable[Span]) -> None:
-        waiting = [(span, 0) for span in first][::-1]
-        while waiting:
-            span, depth = waiting.pop()
-            if span.span_id not in places:
-                places[span.span_id] = (span, depth)
-                waiting += [(child, depth + 1) for child in reversed(below[span.span_id])]
+        stack = [(span, 0) for span in first][::-1]
+        while stack:
+            span, depth = stack.pop()
+            if span.span_id not in ordered:
+                ordered[span.span_id] = (span, depth)
+                stack += [(child, depth + 1) for child in reversed(children[span.span_id])]
 
-    walk(below[None])
-    walk(spans)  # only those that hang from each other in a ring are left
-    return list(places.values())
+    walk(children[None])
+    walk(spans)  # only spans that are each other's parents in a ring are left
+    return list(ordered.values())
 
 
 def _bar(span: Span, depth: int, shown: Mapping[str, Span], axis: "_Axis", colour: int) -> Bar:
     left, right = axis.at(span.start), axis.at(span.end)
-    above = shown.get(span.parent) if span.parent else None
-    missing = span.parent is not None and above is None
-    after = span.start - axis.points[0]
+    parent = shown.get(span.parent) if span.parent else None
     return Bar(
-        span,
-        min(depth, _DEEPEST),
-        above,
-        missing,
-        round(left, 3),
-        round(right - left, 3),
-        after,
-        colour,
+        span=span,
+        depth=min(depth, _MAX_DEPTH),
+        parent=parent,
+        parent_missing=span.parent is not None and parent is None,
+        left=round(left, 3),
+        width=round(right - left, 3),
+        shape=_shape(axis.has_wait(span), right - left),
+        after=span.start - axis.points[0],
+        colour=colour,
     )
 
 
+def _shape(has_wait: bool, width: float) -> Shape:
+    if has_wait:
+        return Shape.BROKEN
+    return Shape.SOLID if width >= _MIN_BAR_WIDTH else Shape.MARK
+
+
 class _Axis:
-    """Where a moment stands, in percent."""
+    """The place of each moment, in percent. `waits` are (left, width, length)."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self.points = sorted({moment for span in spans for moment in (span.start, span.end)})
         steps = [later - earlier for earlier, later in pairwise(self.points)]
-        least = _least_wait(steps)
-        widths = _widths(steps, [step >= least for step in steps])
+        min_wait = _min_wait(steps)
+        is_wait = [step >= min_wait for step in steps]
+        widths = _widths(steps, is_wait)
         self._places = [0.0, *accumulate(widths)]
+        self._waits_before = [0, *accumulate(is_wait)]
         self.waits = [
             (place, width, step)
-            for place, width, step in zip(self._places, widths, steps, strict=False)
-            if step >= least
+            for place, width, step, waits in zip(self._places, widths, steps, is_wait, strict=False)
+            if waits
         ]
 
     def at(self, moment: int) -> float:
-        return self._places[bisect_right(self.points, moment) - 1]
+        return self._places[self._index(moment)]
+
+    def has_wait(self, span: Span) -> bool:
+        """Whether a shortened wait is part of the span."""
+        waits = self._waits_before
+        return waits[self._index(span.end)] > waits[self._index(span.start)]
+
+    def _index(self, moment: int) -> int:
+        return bisect_right(self.points, moment) - 1
 
 
-def _least_wait(steps: Iterable[int]) -> float:
-    """From which length on a step is a wait: longer than all that is shorter together."""
+def _min_wait(steps: Iterable[int]) -> float:
+    """From which length on a step is a wait: it is longer than all shorter steps together."""
     shorter = 0
     for step in sorted(steps):
-        if step >= _SHORTEST_WAIT and step > shorter:
+        if step >= _MIN_WAIT and step > shorter:
             return step
         shorter += step
     return float("inf")
 
 
 def _widths(steps: Sequence[int], is_wait: Sequence[bool]) -> list[float]:
-    """Percent for each step: the same for every wait; between them, each stretch in a scale of its
-    own.
-    """
-    stretches = [0, *accumulate(is_wait)][:-1]  # how many waits are before a step
-    lengths: Counter[int] = Counter()
-    for stretch, step, waits in zip(stretches, steps, is_wait, strict=True):
-        if not waits:
-            lengths[stretch] += step
+    """Percent for each step: the same for every wait, and one scale for all else."""
     count = sum(is_wait)
-    gap = min(_WAIT_WIDTH, _ALL_WAITS / count) if count else 0.0
-    longest = sqrt(max(lengths.values(), default=0)) or 1.0
-    shares = {
-        stretch: max(sqrt(length) / longest, _LEAST_SHARE) for stretch, length in lengths.items()
-    }
-    unit = (100 - gap * count) / (sum(shares.values()) or 1)
-    return [
-        gap if waits else unit * shares[stretch] * step / lengths[stretch]
-        for stretch, step, waits in zip(stretches, steps, is_wait, strict=True)
-    ]
+    gap = min(_GAP_WIDTH, _ALL_GAPS_WIDTH / count) if count else 0.0
+    to_scale = sum(step for step, waits in zip(steps, is_wait, strict=True) if not waits)
+    unit = (100 - gap * count) / (to_scale or 1)
+    return [gap if waits else unit * step for step, waits in zip(steps, is_wait, strict=True)]
 
 
 def _label(waits: Sequence[tuple[float, float, int]]) -> list[Wait]:
-    """The longest waits have their label first; none stands on another."""
+    """The longest waits get their labels first; no label covers another."""
     always: list[float] = []
     roomy: list[float] = []
     drawn = []
     for left, width, length in sorted(waits, key=lambda wait: -wait[2]):
         middle = left + width / 2
-        if fits := all(abs(middle - other) >= _LABEL_ROOM_ON_PHONES for other in always + roomy):
+        labelled = _distance(middle, always + roomy) >= _LABEL_ROOM
+        fits_on_phones = labelled and _distance(middle, always) >= _LABEL_ROOM_ON_PHONES
+        if fits_on_phones:
             always.append(middle)
-        elif narrow := all(abs(middle - other) >= _LABEL_ROOM for other in always + roomy):
+        elif labelled:
             roomy.append(middle)
-        drawn.append(Wait(round(left, 3), round(width, 3), length, fits or narrow, not fits))
+        drawn.append(Wait(round(left, 3), round(width, 3), length, labelled, not fits_on_phones))
     return sorted(drawn, key=lambda wait: wait.left)
+
+
+def _distance(place: float, others: Iterable[float]) -> float:
+    """To the nearest of the others; the whole width if there are none."""
+    return min((abs(place - other) for other in others), default=100.0)

@@ -14,10 +14,11 @@ import pytest
 
 from services.intake.handlers import Intake
 from services.intake.incidents.policy import IntakePolicy
-from services.reporting.audit.verification import verify_chains
-from services.reporting.handlers import PROJECTED, RECORDED, Reporting
+from services.reporting.audit.verifier import Verifier
+from services.reporting.handlers import PROJECTED, RECORDED
+from services.reporting.handlers import Handlers as ReportingHandlers
 from services.triage.catalogue.policy import read_catalogue
-from services.triage.handlers import Triage
+from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import intake
 from shared.events.facts import event_message
 from shared.events.message import OutboxMessage
@@ -173,7 +174,7 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
     "triage": (
         intake.TOPIC,
         lambda: with_redrive(
-            "triage", {intake.TOPIC: Triage(lambda: CATALOGUE, system_clock).on_intake}
+            "triage", {intake.TOPIC: TriageHandlers(lambda: CATALOGUE, system_clock).on_intake}
         ),
         "incidents",
         "SELECT count(*), (SELECT count(*) FROM triage.outbox"
@@ -182,9 +183,9 @@ SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
     "reporting": (
         intake.TOPIC,
         lambda: {
-            **dict.fromkeys(RECORDED, Reporting(system_clock).record),
-            **dict.fromkeys(PROJECTED, Reporting(system_clock).record_and_project),
-            REDRIVE: Reporting(system_clock).record_and_redrive,
+            **dict.fromkeys(RECORDED, ReportingHandlers(system_clock).record),
+            **dict.fromkeys(PROJECTED, ReportingHandlers(system_clock).record_and_project),
+            REDRIVE: ReportingHandlers(system_clock).record_and_redrive,
         },
         "timeline",
         "SELECT count(*), (SELECT count(*) FROM reporting.outbox"
@@ -225,7 +226,7 @@ async def test_a_record_redriven_twice_has_its_effect_once(
         assert len(await dead_lettered(admin, service)) == 1
         if service == "reporting":
             async with own.connection() as connection:
-                verdicts = [verdict async for verdict in verify_chains(connection, lambda _: None)]
+                verdicts = [verdict async for verdict in Verifier(connection).verify()]
             assert {(v.topic, v.records, v.broken) for v in verdicts} >= {
                 (topic, 1, None),
                 (REDRIVE, 2, None),

@@ -1,1 +1,0 @@
-"""All SQL of reporting. Functions that write take a connection inside the caller's transaction."""

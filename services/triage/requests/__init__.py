@@ -1,0 +1,1 @@
+"""Service requests: each goes to the team that owns its service."""
