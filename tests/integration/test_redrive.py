@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
-from services.intake.handlers import Intake
+from services.intake.handlers import Handlers
 from services.intake.incidents.policy import IntakePolicy
 from services.reporting.audit.verification import verify_chains
 from services.reporting.handlers import PROJECTED, RECORDED, Reporting
@@ -269,7 +269,7 @@ async def test_looking_at_letters(kafka: str, topic_prefix: str, tocsin: Tocsin)
 SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
     "intake": (
         SIGNALS,
-        lambda: with_redrive("intake", {SIGNALS: Intake(IntakePolicy, system_clock).on_signals}),
+        lambda: with_redrive("intake", {SIGNALS: Handlers(IntakePolicy, system_clock).on_signals}),
         "signals",
         "SELECT signal_count, (SELECT count(*) FROM intake.outbox WHERE topic = 'tocsin.intake.v1') "
         "FROM intake.incidents",

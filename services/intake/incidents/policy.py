@@ -26,8 +26,12 @@ class IntakePolicy(PolicyModel):
     expiry_grace: Duration = Field(
         default=timedelta(minutes=2), ge=timedelta(0), le=timedelta(days=1)
     )
-    """How long after the end that a sender announced an alert that was not refreshed counts as
-    ended.
+    """How long after its announced end an alert that was not sent again counts as ended."""
+    unlisted_timeout: Duration = Field(
+        default=timedelta(hours=5), ge=timedelta(minutes=1), le=timedelta(days=7)
+    )
+    """How long alerts that a notification leaves out count as firing when all that it lists are
+    resolved and it does not say whether the others are. Longer than Alertmanager's repeat_interval.
     """
     default_severity: Severity = Severity.ERROR
     """Of signals whose severity is absent or unknown."""

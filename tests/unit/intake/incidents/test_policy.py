@@ -6,7 +6,7 @@ from pathlib import Path
 from services.intake.incidents.policy import check, read_intake_policy
 from shared.events.intake import Severity
 
-EXAMPLE = Path(__file__).parents[3] / "deploy" / "local" / "policy"
+EXAMPLE = Path(__file__).parents[4] / "deploy" / "local" / "policy"
 
 
 def test_nothing_at_all_is_the_defaults_and_the_example_states_them() -> None:
