@@ -58,8 +58,8 @@ def _text(value: Any, length: int) -> str:
 
 
 def _texts(value: Any) -> dict[str, str]:
-    """Labels or annotations as sent, whatever they hold. Of too many, those that are read here stay,
-    and the number of the others.
+    """Labels or annotations as sent, whatever they hold. Of too many, those that are read here
+    stay, and the number of the others.
     """
     named = list(value.items()) if isinstance(value, Mapping) else []
     omitted = max(len(named) - _MAX_TEXTS, 0)

@@ -46,7 +46,7 @@ class IntakePolicy(PolicyModel):
 
 
 def read_intake_policy(data: bytes) -> PolicyFile[IntakePolicy]:
-    """intake.yaml, checked; nothing at all is the defaults. Raises InvalidPolicy with all errors."""
+    """intake.yaml, checked; an empty file is the defaults. Raises InvalidPolicy with all errors."""
     return read_policy(FILE, data, IntakePolicy)
 
 

@@ -23,6 +23,36 @@ _SELECTED = ", ".join(f"{column} AS {name}" for name, column in _COLUMNS.items()
 _WRITTEN = ", ".join(_COLUMNS.values())
 _NEW = ", ".join(f"new.{column}" for column in _COLUMNS.values())
 
+# Joins, not an OR: that would read whole tables as soon as the planner thinks them small.
+_LOCK_FOR_SIGNALS = f"""
+    WITH sent AS (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) WITH ORDINALITY
+                      AS sent (origin, signal_id, subject, place)
+    ), known AS (
+        SELECT place FROM sent JOIN signals USING (origin, signal_id)
+        UNION ALL
+        SELECT place FROM sent JOIN incidents ON incident_id = sent.subject
+        UNION ALL
+        SELECT place FROM sent JOIN resolved_ahead ON incident_id = sent.subject
+    ), opened AS (
+        SELECT {_SELECTED} FROM incidents
+        WHERE fingerprint = ANY ($4::text[]) AND status = 'open'
+        ORDER BY incident_id FOR UPDATE
+    ), batch AS (
+        SELECT {EPOCH} AS epoch, ARRAY(SELECT place FROM known) AS known, ARRAY(
+            SELECT nextval('incident_numbers') FROM unnest($5::text[]) AS fired (fingerprint)
+            WHERE NOT EXISTS (
+                SELECT FROM opened WHERE opened.fingerprint = fired.fingerprint
+            )
+        ) AS numbers
+    )
+    SELECT epoch, incident.*,
+           CASE WHEN nth IS NULL OR nth = 1 THEN known END AS known,
+           CASE WHEN nth IS NULL OR nth = 1 THEN numbers END AS numbers
+    FROM batch LEFT JOIN (SELECT row_number() OVER () AS nth, * FROM opened) AS incident ON true
+    ORDER BY nth
+"""  # noqa: S608 - column names of our own
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -42,36 +72,8 @@ async def lock_for_signals(
     """Find the signals that were taken before (still remembered, or past the window but their
     incident exists or is over), and lock the open incidents of the alerts.
     """
-    # Joins, not an OR: that would read whole tables as soon as the planner thinks them small.
     rows = await connection.fetch(
-        f"""
-        WITH sent AS (
-            SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) WITH ORDINALITY
-                          AS sent (origin, signal_id, subject, place)
-        ), known AS (
-            SELECT place FROM sent JOIN signals USING (origin, signal_id)
-            UNION ALL
-            SELECT place FROM sent JOIN incidents ON incident_id = sent.subject
-            UNION ALL
-            SELECT place FROM sent JOIN resolved_ahead ON incident_id = sent.subject
-        ), opened AS (
-            SELECT {_SELECTED} FROM incidents
-            WHERE fingerprint = ANY ($4::text[]) AND status = 'open'
-            ORDER BY incident_id FOR UPDATE
-        ), batch AS (
-            SELECT {EPOCH} AS epoch, ARRAY(SELECT place FROM known) AS known, ARRAY(
-                SELECT nextval('incident_numbers') FROM unnest($5::text[]) AS fired (fingerprint)
-                WHERE NOT EXISTS (
-                    SELECT FROM opened WHERE opened.fingerprint = fired.fingerprint
-                )
-            ) AS numbers
-        )
-        SELECT epoch, incident.*,
-               CASE WHEN nth IS NULL OR nth = 1 THEN known END AS known,
-               CASE WHEN nth IS NULL OR nth = 1 THEN numbers END AS numbers
-        FROM batch LEFT JOIN (SELECT row_number() OVER () AS nth, * FROM opened) AS incident ON true
-        ORDER BY nth
-        """,  # noqa: S608 - column names of our own
+        _LOCK_FOR_SIGNALS,
         [signal.origin for signal in signals],
         [signal.signal_id for signal in signals],
         [signal.subject for signal in signals],
@@ -236,8 +238,8 @@ def early_resolutions_write(incident_ids: Collection[UUID], now: datetime) -> Wr
 
 
 async def write_with_new(connection: Connection, writes: Sequence[Write | None]) -> list[int]:
-    """`write_together` for new incidents with their alerts. Raises Conflict when another transaction
-    has opened one of them first: its alerts then have no incident to refer to.
+    """`write_together` for new incidents with their alerts. Raises Conflict when another
+    transaction has opened one of them first: its alerts then have no incident to refer to.
     """
     try:
         return await write_together(connection, writes)

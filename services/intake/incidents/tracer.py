@@ -51,7 +51,7 @@ class Tracer:
         return incident.in_trace(self._began[incident.incident_id])
 
     def add_events(self, pending: Iterable[PendingEvent]) -> None:
-        """Facts about incidents. Where an incident has no trace yet, the signal's becomes its own."""
+        """Facts about incidents. An incident without a trace takes over that of the signal."""
         for item in pending:
             incident = item.incident
             own = incident.trace or self._began.get(incident.incident_id)

@@ -13,8 +13,8 @@ _MAX_REMEMBERED = 10_000
 
 
 class KeyRing:
-    """Checks keys. Good ones are remembered for 30 s, which spares Postgres: that long a revoked key
-    may still work.
+    """Checks keys. Good ones are remembered for 30 s, which spares Postgres: that long a revoked
+    key may still work.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:

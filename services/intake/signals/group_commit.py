@@ -20,7 +20,8 @@ _MAX_QUEUED = 50_000
 _MAX_CONFLICTS = 5
 
 Take = Callable[[Connection, Sequence[Signal]], Awaitable[Mapping[Identity, Taken]]]
-"""Logs signals and acts on them inside the caller's transaction; returns the decision about each."""
+"""Logs signals and acts on them inside the caller's transaction; returns the decision about each.
+"""
 
 
 @dataclass(slots=True)
@@ -30,8 +31,8 @@ class _Request:
 
 
 class GroupCommit:
-    """A component. Takes the signals of HTTP requests into Postgres: a request is answered after the
-    commit, never before.
+    """A component. Takes the signals of HTTP requests into Postgres: a request is answered after
+    the commit, never before.
 
     Dying before the commit loses nothing that was promised; dying after it, before the answer,
     makes the sender repeat signals that are known by their (source, id).

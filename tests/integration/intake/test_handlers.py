@@ -5,8 +5,10 @@ from contextlib import suppress
 from datetime import timedelta
 
 import orjson
+from asyncpg.connection import LoggedQuery
 
 from services.intake.incidents import store
+from services.intake.signals.domain import Signal
 from services.intake.signals.store import delete_old_signals
 from shared.kafka.record import Record
 from shared.postgres.errors import UNAVAILABLE, Conflict
@@ -212,7 +214,7 @@ async def test_what_a_publisher_got_wrong_on_the_topic_is_told_and_the_rest_is_t
     ]
 
 
-async def test_an_incident_made_again_from_its_signal_after_a_restore_is_closed_by_its_old_resolution(
+async def test_an_incident_made_again_after_a_restore_is_closed_by_its_old_resolution(
     world: World,
 ) -> None:
     async with world.database.transaction() as connection:
@@ -251,3 +253,37 @@ async def test_of_two_signals_with_one_id_the_first_counts_also_within_a_batch(
             connection, [fired("1"), fired("2", status="resolved"), fired("1", status="resolved")]
         )
     assert [one.decision for one in taken.values()] == ["opened", "cleared"]
+
+
+async def statements(world: World, *signals: Signal) -> int:
+    """How many statements the transaction of these signals has, beside BEGIN and COMMIT."""
+    seen: list[str] = []
+
+    def note(query: LoggedQuery) -> None:
+        seen.append(query.query)
+
+    async with world.database.connection() as connection:
+        with connection.query_logger(note):
+            async with connection.transaction():
+                await world.handlers.take(connection, signals)
+    # asyncpg asks for types that it does not know yet, once per connection.
+    others = ("BEGIN;", "COMMIT;", "typeinfo_tree", "current_setting('jit')")
+    return sum(1 for query in seen if not any(other in query for other in others))
+
+
+async def test_an_alert_is_one_statement_that_reads_and_one_that_writes(world: World) -> None:
+    assert await statements(world, fired("1"), fired("2", key="other")) == 2
+    assert await statements(world, fired("1")) == 1, "a repeat is only read"
+    # Alerts of open incidents are read once their incidents are locked.
+    assert await statements(world, fired("3")) == 3
+    assert await statements(world, fired("4", status="resolved"), fired("5", key="new")) == 3
+    # What ends has to be written before what opens in its place; and that takes a number more.
+    assert await statements(world, fired("6", key="new", status="resolved"), fired("7", "new")) == 5
+
+
+async def test_numbers_are_drawn_for_new_fingerprints_only(world: World) -> None:
+    for signal_id in "1234":
+        await world.take(fired(signal_id))
+    await world.take(fired("5", key="other"))
+    rows = await world.rows("SELECT number FROM incidents ORDER BY number")
+    assert [row["number"] for row in rows] == [1000, 1001]

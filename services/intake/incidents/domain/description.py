@@ -26,8 +26,8 @@ def description(alert: Alert) -> dict[str, Any]:
 def described(alert: Alert, incident: Incident, policy: IntakePolicy) -> dict[str, Any]:
     """What an alert changes in the description of an open incident.
 
-    It is that of the newest signal by the sender's clock, with the worst severity of all: so it does
-    not depend on the order in which parallel senders happened to be served.
+    It is that of the newest signal by the sender's clock, with the worst severity of all: so it
+    does not depend on the order in which parallel senders happened to be served.
     """
     changed: dict[str, Any] = {}
     severity, reason = assess(alert, policy)

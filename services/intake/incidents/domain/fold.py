@@ -47,8 +47,8 @@ def fold_alerts(
     """Fold alerts, in the order of their arrival, into open incidents, opening and clearing as they
     say.
 
-    `members` are the known alerts of the open incidents: those that `alerts` name, and all that fire
-    where a signal is about its whole group.
+    `members` are the known alerts of the open incidents: those that `alerts` name, and all that
+    fire where a signal is about its whole group.
     """
     result = BatchResult()
     fold = _Fold(dict(open_incidents), dict(members), numbers, policy, epoch, now, result)
@@ -185,8 +185,8 @@ class _Fold:
         )
 
     def _settle_group(self, incident: Incident, group: Group | None) -> Incident:
-        """The incident after the last resolved alert of a notification: alerts that it does not list
-        end with their group, or count as ended after a while where it may be over.
+        """The incident after the last resolved alert of a notification: alerts that it does not
+        list end with their group, or count as ended after a while where it may be over.
         """
         if group is None:
             return incident

@@ -19,7 +19,7 @@ class Joined:
 
 
 def joined_traces(result: BatchResult, traces: Mapping[UUID, TraceContext]) -> Iterator[Joined]:
-    """One for each incident that signals of other traces joined. `traces` has those of incidents."""
+    """One for each incident that signals of other traces joined; `traces` are the incidents'."""
     joined: dict[UUID, dict[TraceContext, None]] = {}
     for alert, taken in result.decisions:
         trace, subject = alert.signal.trace, taken.subject

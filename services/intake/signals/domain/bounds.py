@@ -67,7 +67,7 @@ def bounded_links(links: Iterable[str], limit: int) -> list[str]:
 
 
 def shorten_bytes(text: str, limit: int) -> str:
-    """The text; of one that takes more than `limit` bytes as JSON, its beginning and an ellipsis."""
+    """The text, or its beginning and an ellipsis where it takes more than `limit` bytes as JSON."""
     if _bytes(text) <= limit:
         return text
     low, high = 0, min(len(text), limit)

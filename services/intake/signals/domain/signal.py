@@ -73,7 +73,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's clock.
+    """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's
+    clock.
 
     `group` is set where the signal came in a notification about a group of alerts.
     """
@@ -132,8 +133,8 @@ def as_alert(signal: Signal) -> Alert | None:
 
 
 def fingerprint(origin: str, data: AlertData) -> str:
-    """What an alert is about, the same for its beginning and its end: the sender's key, else service
-    and labels, which may be absent.
+    """What an alert is about, the same for its beginning and its end: the sender's key, else
+    service and labels, which may be absent.
 
     Status, severity, summary and annotations never count, since they differ between the two.
     """

@@ -1,4 +1,6 @@
-"""The signals of many requests in one transaction: races and deadlocks are not the senders' concern."""
+"""The signals of many requests in one transaction: races and deadlocks are not the senders'
+concern.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence

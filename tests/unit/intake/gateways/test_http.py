@@ -1,4 +1,4 @@
-"""A gateway is its declaration: served, authenticated, bounded and described without another edit."""
+"""A gateway is its declaration: it is served, authenticated, bounded and described as it says."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
