@@ -62,11 +62,18 @@ class World:
             identity = (alert.fingerprint, alert.alert_key)
             if alert.data.status == "resolved":
                 self.firing.pop(identity, None)
+                if (group := alert.signal.group) and group.over is not False:
+                    self._forget_firing(alert.fingerprint)
                 continue
             assert taken.decision in (Decision.OPENED, Decision.JOINED)
             assert taken.subject is not None
             self.joined[taken.subject] += 1
             self.firing[identity] = Accepted(alert, taken.subject, self.now, published)
+
+    def _forget_firing(self, fingerprint: str) -> None:
+        """Others of a group that is over, or that may be: then they end by silence."""
+        for place in [place for place in self.firing if place[0] == fingerprint]:
+            del self.firing[place]
 
     def _copy(self, service: str) -> dict[str, Any]:
         rows = {
