@@ -127,3 +127,9 @@ def test_it_is_described_by_its_declaration() -> None:
     assert {"Beat", "Heard"} <= document["components"]["schemas"].keys()
     assert operation["security"] == [{"HTTPBearer": []}]
     assert "HTTPBearer" in document["components"]["securitySchemes"]
+
+
+def test_the_metrics_of_requests_know_its_path() -> None:
+    nothing: Any = None
+    api = make_api(nothing, nothing, nothing, [BEATS])
+    assert "/v1/beats" in {getattr(route, "path", None) for route in api.routes}
