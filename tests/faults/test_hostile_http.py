@@ -142,7 +142,6 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
         415,
         "Content-Type",
     ),
-    "no content type": (SIGNALS, GOOD, {"Content-Type": ""}, 415, "Content-Type"),
     "text": (SIGNALS, GOOD, {"Content-Type": "text/plain"}, 415, "Content-Type"),
     "a bomb": (
         SIGNALS,

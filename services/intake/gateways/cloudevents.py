@@ -90,9 +90,11 @@ def read_events(submission: Submission) -> list[Signal]:
         if "specversion" in attributes:
             event = from_binary(attributes, submission.body, submission.trace)
             return [_signal(submission, event)]
-    document = load_json(submission.body)
-    if submission.content_type == _STRUCTURED or _is_event(submission, document):
-        return [_signal(submission, from_structured(document, submission.trace))]
+    # With a content type that says nothing of CloudEvents, the body decides.
+    if submission.content_type in (_STRUCTURED, _JSON, ""):
+        document = load_json(submission.body)
+        if submission.content_type == _STRUCTURED or _is_event(document):
+            return [_signal(submission, from_structured(document, submission.trace))]
     raise Problem(
         415,
         "Unsupported content type",
@@ -101,10 +103,8 @@ def read_events(submission: Submission) -> list[Signal]:
     )
 
 
-def _is_event(submission: Submission, document: Any) -> bool:
-    """Whether a body whose content type says nothing of CloudEvents is one in structured mode."""
-    untold = submission.content_type in ("", _JSON)
-    return untold and isinstance(document, dict) and "specversion" in document
+def _is_event(document: Any) -> bool:
+    return isinstance(document, dict) and "specversion" in document
 
 
 def _read_batch(submission: Submission) -> list[Signal]:
