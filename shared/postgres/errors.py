@@ -26,5 +26,9 @@ dead-lettered.
 """
 
 
+DEADLOCK = asyncpg.TransactionRollbackError
+"""A deadlock or a serialisation failure: the same transaction may well succeed when run again."""
+
+
 class Conflict(Exception):
     """Another transaction won a race (a unique key, say): roll back and run the same work again."""

@@ -7,6 +7,8 @@ import logging
 from shared.postgres.connection import Connection
 
 log = logging.getLogger(__name__)
+EPOCH = "(SELECT epoch FROM installation)"
+"""`load_epoch` as a scalar subquery, for a statement that reads the rows of a batch anyway."""
 
 
 async def load_epoch(connection: Connection) -> int:
