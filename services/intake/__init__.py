@@ -6,3 +6,5 @@ incidents), `tocsin.redrive.v1` (its dead letters, given back). Topics out: `toc
 
 Capabilities, each may import those before it: keys, signals, gateways, incidents.
 """
+
+NAME = "intake"

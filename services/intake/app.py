@@ -5,6 +5,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from services.intake import NAME
 from services.intake.gateways.gateway import Gateway
 from services.intake.gateways.http import Submit, describe, make_router
 from services.intake.gateways.registry import Registry
@@ -28,7 +29,6 @@ from shared.runtime.clock import Clock, system_clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
-NAME = "intake"
 # Where processors are short, what was taken in is paged before more is taken in: senders wait a
 # little longer for their answer, instead of thousands of pages each waiting for seconds.
 _NICENESS = 3
