@@ -35,7 +35,7 @@ _NICENESS = 3
 
 
 async def run(settings: Settings) -> None:
-    """Serve until told to stop. Raises InvalidPolicy when there is no good policy."""
+    """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
     clock = system_clock
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)

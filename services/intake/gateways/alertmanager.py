@@ -64,7 +64,7 @@ def _texts(value: Any) -> dict[str, str]:
     named = list(value.items()) if isinstance(value, Mapping) else []
     omitted = max(len(named) - _MAX_TEXTS, 0)
     if omitted:
-        omitted += 1  # room for the entry that says so
+        omitted += 1  # the entry with their number takes a place
         named.sort(key=lambda item: item[0] not in _READ)
     texts = {}
     for name, text in named[: len(named) - omitted]:
@@ -155,7 +155,7 @@ def read_webhook(submission: Submission) -> list[Signal]:
     alerts = sorted(webhook.alerts, key=lambda alert: not alert.fires)
     listed, others = alerts[:MAX_ALERTS], alerts[MAX_ALERTS:]
     group = _group(webhook, listed, others)
-    about_group = len(listed) - 1 if group.over else 0
+    about_group = len(listed) - 1 if group.all_resolved else 0
     return [
         _signal(submission, webhook, alert, group if place == about_group else None)
         for place, alert in enumerate(listed)
@@ -167,21 +167,21 @@ def _group(
     listed: Sequence[AlertmanagerAlert],
     others: Sequence[AlertmanagerAlert],
 ) -> Group:
-    """What the notification says of alerts that it does not list, or that are too many for us.
+    """The state of the whole group: of alerts that are not listed, or beyond MAX_ALERTS, too.
 
-    `status` is no help: Alertmanager takes it from the alerts that are listed, and says "resolved"
-    while others fire. Since 0.32 it gives the reason of a notification, which tells the two apart.
+    `status` does not help: Alertmanager derives it from the listed alerts alone, so it is
+    "resolved" while others fire. Since 0.32 there is `notification_reason`, which is exact.
     """
     reason = webhook.notification_reason
     firing = sum(alert.fires for alert in others)
     unlisted = webhook.truncated_alerts + firing
     if reason == _ALL_RESOLVED and not any(alert.fires for alert in listed):
-        return Group(over=True)
+        return Group(all_resolved=True)
     if firing or any(alert.fires for alert in listed):
-        return Group(unlisted, over=False)
+        return Group(unlisted, all_resolved=False)
     if not unlisted:
-        return Group(over=True)
-    return Group(unlisted, over=False if reason in _SOME_FIRE else None)
+        return Group(all_resolved=True)
+    return Group(unlisted, all_resolved=False if reason in _SOME_FIRE else None)
 
 
 def _signal(
@@ -219,15 +219,15 @@ def _data(webhook: AlertmanagerWebhook, alert: AlertmanagerAlert) -> AlertData:
         annotations=annotations,
         links=[shorten(link, 2048) for link in links if link],
         starts_at=alert.starts_at,
-        # A firing alert has no end: Alertmanager says explicitly when it is over.
+        # A firing alert has no end: Alertmanager sends an explicit resolve.
         ends_at=None,
     )
 
 
 def _summary(alert: AlertmanagerAlert) -> str:
-    said = [alert.annotations.get(name, "") for name in ("summary", "title", "description")]
-    said.append(alert.labels.get("alertname", ""))
-    return shorten(next(filter(str.strip, said), "alert without a name"), 1024)
+    texts = [alert.annotations.get(name, "") for name in ("summary", "title", "description")]
+    texts.append(alert.labels.get("alertname", ""))
+    return shorten(next(filter(str.strip, texts), "alert without a name"), 1024)
 
 
 def _listed(labels: Mapping[str, str]) -> str:

@@ -90,7 +90,7 @@ def read_events(submission: Submission) -> list[Signal]:
         if "specversion" in attributes:
             event = from_binary(attributes, submission.body, submission.trace)
             return [_signal(submission, event)]
-    # With a content type that says nothing of CloudEvents, the body decides.
+    # Plain JSON, or no content type: a body with a `specversion` is a structured event.
     if submission.content_type in (_STRUCTURED, _JSON, ""):
         document = load_json(submission.body)
         if submission.content_type == _STRUCTURED or _is_event(document):

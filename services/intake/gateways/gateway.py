@@ -85,7 +85,7 @@ class Gateway:
 
     `read` is pure. It raises Malformed, naming the field, for what can never be taken (400), and
     Problem for any other refusal. A body of a content type that is not declared is bounded as the
-    first of `bodies`; `read` decides what becomes of it. `headers` are those that it reads.
+    first of `bodies`; `read` accepts or refuses it. `headers` are those that it reads.
     """
 
     path: str

@@ -30,8 +30,8 @@ class IntakePolicy(PolicyModel):
     unlisted_timeout: Duration = Field(
         default=timedelta(hours=5), ge=timedelta(minutes=1), le=timedelta(days=7)
     )
-    """How long alerts that a notification leaves out count as firing when all that it lists are
-    resolved and it does not say whether the others are. Longer than Alertmanager's repeat_interval.
+    """How long unlisted alerts of a notification count as firing when all listed ones are resolved
+    and the state of the others is unknown. Must exceed Alertmanager's repeat_interval.
     """
     default_severity: Severity = Severity.ERROR
     """Of signals whose severity is absent or unknown."""

@@ -74,8 +74,8 @@ class Tracer:
                 self._add(signal.subject, 1, fact, trace or new_trace())
 
     def follow_decisions(self, result: BatchResult) -> None:
-        """Measure how long new incidents took, and say in the traces of repeats which incident they
-        joined: one span per incident, and none in its own trace.
+        """Measure the latency of new incidents, and link the traces of repeats to the incident that
+        they joined: one span per incident, and none in its own trace.
         """
         for alert, taken in result.decisions:
             if taken.decision is Decision.OPENED and taken.subject:

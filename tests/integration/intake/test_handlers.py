@@ -136,7 +136,7 @@ async def test_a_database_put_back_does_not_open_again_what_followed_a_resolutio
     assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["closed"]
     await world.take(fired("3"))
     assert len(await world.rows("SELECT FROM incidents WHERE status = 'open'")) == 1, (
-        "it is told of, not swallowed"
+        "it is reported, not lost"
     )
 
 
@@ -195,19 +195,21 @@ async def test_what_a_publisher_got_wrong_on_the_topic_is_told_and_the_rest_is_t
     ]
     async with world.database.transaction() as connection:
         await world.handlers.on_signals(connection, records)
-    told = [(kind, event["data"]) for kind, event in await world.outbox()]
-    assert [(data["offset"], data["field"]) for kind, data in told if kind == "SignalRejected"] == [
+    events = [(kind, event["data"]) for kind, event in await world.outbox()]
+    assert [
+        (data["offset"], data["field"]) for kind, data in events if kind == "SignalRejected"
+    ] == [
         (1, "value"),
         (2, "value"),
         (3, "value"),
         (4, "type"),
         (5, "data.summary"),
     ]
-    assert [data.get("signal_id") for kind, data in told if kind == "SignalRejected"][-2:] == [
+    assert [data.get("signal_id") for kind, data in events if kind == "SignalRejected"][-2:] == [
         "1",
         "2",
     ]
-    assert [kind for kind, _ in told if kind != "SignalRejected"] == [
+    assert [kind for kind, _ in events if kind != "SignalRejected"] == [
         "IncidentReported",
         "IncidentReported",
         "ChangeRecorded",
@@ -221,7 +223,7 @@ async def test_an_incident_made_again_after_a_restore_is_closed_by_its_old_resol
         await raise_epoch(connection)  # what a restored database does
         await world.handlers.take(connection, [fired("1")])
     async with world.database.transaction() as connection:
-        # Resolved before the restore, at event 1 of the epoch before: below all that is told now.
+        # Resolved before the restore, at event 1 of the epoch before: below all later sequences.
         await world.handlers.on_escalation(
             connection, [resolution(fired("1").subject, 1000, 1, NOON)]
         )
@@ -266,7 +268,7 @@ async def statements(world: World, *signals: Signal) -> int:
         with connection.query_logger(note):
             async with connection.transaction():
                 await world.handlers.take(connection, signals)
-    # asyncpg asks for types that it does not know yet, once per connection.
+    # asyncpg loads unknown types once per connection.
     others = ("BEGIN;", "COMMIT;", "typeinfo_tree", "current_setting('jit')")
     return sum(1 for query in seen if not any(other in query for other in others))
 

@@ -27,7 +27,15 @@ _SPANS = [
     timedelta(hours=1),
     timedelta(days=1),
 ]
-_GROUPS = [None, None, None, Group(), Group(2), Group(over=True), Group(3, over=None)]
+_GROUPS = [
+    None,
+    None,
+    None,
+    Group(),
+    Group(2),
+    Group(all_resolved=True),
+    Group(3, all_resolved=None),
+]
 _FAILURES = [
     None,
     Failure("HTTP 500"),
@@ -187,7 +195,7 @@ class Life(RuleBasedStateMachine):
     def alert(self, what: dict[str, Any]) -> Alert:
         now: datetime = self.world.now
         ends_in, group = what["ends_in"], what["group"]
-        if group and what["status"] == "firing" and group.over is not False:
+        if group and what["status"] == "firing" and group.all_resolved is not False:
             group = None  # a group of which one fires is not over
         fields = {name: value for name, value in what.items() if name not in ("ends_in", "group")}
         data = AlertData(summary="it burns", ends_at=ends_in and now + ends_in, **fields)

@@ -62,7 +62,7 @@ class World:
             identity = (alert.fingerprint, alert.alert_key)
             if alert.data.status == "resolved":
                 self.firing.pop(identity, None)
-                if (group := alert.signal.group) and group.over is not False:
+                if (group := alert.signal.group) and group.all_resolved is not False:
                     self._forget_firing(alert.fingerprint)
                 continue
             assert taken.decision in (Decision.OPENED, Decision.JOINED)

@@ -1,4 +1,4 @@
-"""What an alert says of its incident: its description, and how severe it is."""
+"""The description and the severity that an alert gives its incident."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def description(alert: Alert) -> dict[str, Any]:
-    """The fields of an incident that describe it, as an alert says them."""
+    """The descriptive fields of an incident, taken from an alert."""
     data = alert.data
     return {
         "summary": data.summary,
@@ -43,13 +43,13 @@ def described(alert: Alert, incident: Incident, policy: IntakePolicy) -> dict[st
 
 
 def assess(alert: Alert, policy: IntakePolicy) -> tuple[Severity, str | None]:
-    """The severity of an alert, and why it is that one where the sender did not say it."""
+    """The severity of an alert, and the reason where it is not the sender's own."""
     if (severity := alert.severity) is not None:
         return severity, None
-    said = (
+    problem = (
         f"severity `{alert.data.severity}` is not known"
         if alert.data.severity
         else "the sender gave no severity"
     )
     default = policy.default_severity
-    return default, f"{said}: the policy's default, {default.value}, is taken"
+    return default, f"{problem}: the policy's default, {default.value}, is taken"

@@ -1,5 +1,5 @@
-"""What a batch of alerts does to incidents: which it opens, joins and clears, and which events say
-so.
+"""What a batch of alerts does to incidents: which ones it opens, joins and clears, and the events
+about them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,8 +44,7 @@ def fold_alerts(
     epoch: int,
     now: datetime,
 ) -> BatchResult:
-    """Fold alerts, in the order of their arrival, into open incidents, opening and clearing as they
-    say.
+    """Fold alerts, in order of arrival, into open incidents; opens and clears incidents as needed.
 
     `members` are the known alerts of the open incidents: those that `alerts` name, and all that
     fire where a signal is about its whole group.
@@ -168,15 +167,15 @@ class _Fold:
         del self.open[alert.fingerprint]
 
     def _count_unlisted(self, incident: Incident, group: Group | None) -> Incident:
-        """The incident with the alerts that a notification leaves out; they fire as long as any of
-        its group does.
+        """The incident with the unlisted alerts of a notification, which fire as long as any of the
+        group does.
         """
-        if group is None or group.over:
+        if group is None or group.all_resolved:
             return incident
         known = self.members.get((incident.incident_id, UNLISTED), NO_MEMBER)
         if not group.unlisted and not known.firing:
             return incident
-        ends_at = self.now + self.policy.unlisted_timeout if group.over is None else None
+        ends_at = self.now + self.policy.unlisted_timeout if group.all_resolved is None else None
         member = Member(bool(group.unlisted), ends_at, max(group.unlisted, 1))
         change = self._set_member(incident, UNLISTED, member)
         armed = self._expiry(ends_at, incident.expiry_armed_at)
@@ -185,22 +184,22 @@ class _Fold:
         )
 
     def _settle_group(self, incident: Incident, group: Group | None) -> Incident:
-        """The incident after the last resolved alert of a notification: alerts that it does not
-        list end with their group, or count as ended after a while where it may be over.
+        """The incident after a resolved alert of a notification. Unlisted alerts resolve with their
+        group; where the state of the group is unknown, they expire after `unlisted_timeout`.
         """
         if group is None:
             return incident
         incident = self._count_unlisted(incident, group)
-        if group.over is False:
+        if group.all_resolved is False:
             return incident
         ends_at = self.now + self.policy.unlisted_timeout
         for key, member in self._firing_members(incident):
-            if group.over:
+            if group.all_resolved:
                 change = self._set_member(incident, key, replace(member, firing=False))
                 incident = replace(incident, alerts_firing=incident.alerts_firing + change)
             elif member.ends_at is None:
                 self._set_member(incident, key, replace(member, ends_at=ends_at))
-        if group.over is None and incident.alerts_firing > 0:
+        if group.all_resolved is None and incident.alerts_firing > 0:
             armed = self._expiry(ends_at, incident.expiry_armed_at)
             incident = replace(incident, expiry_armed_at=armed)
         return incident

@@ -24,8 +24,8 @@ UNLISTED = "\x1funlisted"
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident's row. The table `incidents` says what each field means; there `published_at` is
-    `told_at`, and `update_pending` is `held_back`.
+    """An incident's row; the migration of the table `incidents` documents the fields. Its columns
+    `told_at` and `held_back` are `published_at` and `update_pending` here.
     """
 
     incident_id: UUID
@@ -129,8 +129,8 @@ class BatchResult:
 def wanted_members(
     alerts: Sequence[Alert], open_incidents: Mapping[str, Incident]
 ) -> tuple[set[tuple[UUID, str]], set[UUID]]:
-    """The alerts of open incidents that the fold asks for by name, and the incidents of which it
-    asks for all that fire.
+    """The alerts of open incidents that the fold needs by key, and the incidents of which it needs
+    all firing alerts.
     """
     named: set[tuple[UUID, str]] = set()
     groups: set[UUID] = set()
@@ -141,7 +141,7 @@ def wanted_members(
         named.add((incident.incident_id, alert.alert_key))
         if group is not None:
             named.add((incident.incident_id, UNLISTED))
-        if group is not None and group.over is not False:
+        if group is not None and group.all_resolved is not False:
             groups.add(incident.incident_id)
     return named, groups
 

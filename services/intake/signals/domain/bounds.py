@@ -12,14 +12,14 @@ from pydantic import BaseModel
 MAX_LABEL_BYTES = 128 * 1024
 MAX_ANNOTATION_BYTES = 96 * 1024
 MAX_LINK_BYTES = 32 * 1024
-"""Bounds of their own, so that what becomes of the labels, which identify an incident, depends on
-no annotation: those differ between an alert and its end.
+"""Separate bounds, so that shortening the labels, which identify an incident, does not depend on
+the annotations: those differ between an alert and its resolve.
 """
 
 ELLIPSIS = "…"
 _MAX_BYTES_PER_CHARACTER = 6  # `\u001b`; four bytes in UTF-8 is less
 _AROUND_TEXT = len('"":"",')
-_RESERVED = 64  # for the entry that says how much was left out
+_RESERVED = 64  # for the entry with the number of omitted texts
 
 Data = TypeVar("Data", bound=BaseModel)
 

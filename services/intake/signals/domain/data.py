@@ -1,4 +1,4 @@
-"""What publishers may say: the data of the CloudEvents that they send, checked and bounded."""
+"""The data of the CloudEvents that publishers send, validated and bounded."""
 
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, Any, Literal

@@ -31,7 +31,7 @@ Identity: TypeAlias = tuple[str, str]
 
 
 class Decision(StrEnum):
-    """What was decided about a signal, as the API, the log of signals and the metrics say it."""
+    """What was decided about a signal; the values are those of the API, the log and the metrics."""
 
     OPENED = "opened"
     JOINED = "joined"
@@ -61,14 +61,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What a notification says of its whole group of alerts, beside the alerts that it lists.
+    """The state of a whole group of alerts, from a notification that lists some of them.
 
-    `unlisted` is how many it leaves out. `over` says whether none of the group fires any more; None
-    where the notification leaves that open.
+    `unlisted` is the number of alerts that it leaves out. `all_resolved` is None where the
+    notification leaves the state of those open.
     """
 
     unlisted: int = 0
-    over: bool | None = False
+    all_resolved: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,11 @@ from tests.support.running import eventually, free_port
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager") or ""
 CONFIG = """
 route:
-  {{receiver: tocsin, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}
+  receiver: tocsin
+  group_by: [alertname]
+  group_wait: 0s
+  group_interval: 1s
+  repeat_interval: 1h
 receivers:
   - name: tocsin
     webhook_configs:

@@ -136,11 +136,16 @@ class TestTheGroup:
         [
             (["firing", "resolved"], 0, "", Group()),
             (["firing", "resolved"], 3, "", Group(3)),
-            (["resolved", "resolved"], 0, "", Group(over=True)),
+            (["resolved", "resolved"], 0, "", Group(all_resolved=True)),
             # Alertmanager calls this notification `resolved`, whether the other three fire or not.
-            (["resolved", "resolved"], 3, "", Group(3, over=None)),
-            (["resolved", "resolved"], 3, "a reason of a later version", Group(3, over=None)),
-            (["resolved", "resolved"], 3, "all alerts resolved", Group(over=True)),
+            (["resolved", "resolved"], 3, "", Group(3, all_resolved=None)),
+            (
+                ["resolved", "resolved"],
+                3,
+                "a reason of a later version",
+                Group(3, all_resolved=None),
+            ),
+            (["resolved", "resolved"], 3, "all alerts resolved", Group(all_resolved=True)),
             (["resolved", "resolved"], 3, "some alerts resolved", Group(3)),
             (["resolved", "resolved"], 3, "repeat interval elapsed", Group(3)),
             (["firing", "resolved"], 3, "all alerts resolved", Group(3)),
@@ -155,7 +160,7 @@ class TestTheGroup:
         more = {"truncatedAlerts": truncated, "notification_reason": reason}
         signals = read(notification(*alerts, status=statuses[-1], **more))
         assert [signal.group for signal in signals if signal.group] == [group]
-        place = -1 if group.over else 0
+        place = -1 if group.all_resolved else 0
         assert signals[place].group == group
 
     def test_alerts_that_fire_come_before_those_that_are_resolved(self) -> None:
@@ -171,7 +176,7 @@ class TestTheGroup:
 
     def test_of_more_resolved_alerts_than_are_taken_the_group_is_over(self) -> None:
         signals = read(notification(*(one("resolved", str(n)) for n in range(MAX_ALERTS + 5))))
-        assert (len(signals), signals[-1].group) == (MAX_ALERTS, Group(over=True))
+        assert (len(signals), signals[-1].group) == (MAX_ALERTS, Group(all_resolved=True))
 
 
 @pytest.mark.parametrize(

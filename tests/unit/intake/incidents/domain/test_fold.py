@@ -205,7 +205,10 @@ class TestANotificationAboutAGroup:
         opened = self.open_five()
         shifted = take([alert(alert="0", group=Group(unlisted=4)), alert(alert="a")], opened)
         over = take(
-            [alert("resolved", alert="0"), alert("resolved", alert="a", group=Group(over=True))],
+            [
+                alert("resolved", alert="0"),
+                alert("resolved", alert="a", group=Group(all_resolved=True)),
+            ],
             shifted,
         )
         assert kinds(over) == [IncidentCleared]
@@ -217,7 +220,7 @@ class TestANotificationAboutAGroup:
         shifted = take([alert(alert="0", group=Group(unlisted=4)), alert(alert="a")], opened)
         unclear = take(
             [
-                alert("resolved", alert="0", group=Group(unlisted=4, over=None)),
+                alert("resolved", alert="0", group=Group(unlisted=4, all_resolved=None)),
                 alert("resolved", alert="a"),
             ],
             shifted,
@@ -233,14 +236,14 @@ class TestANotificationAboutAGroup:
         assert back.members[incident.incident_id, UNLISTED] == Member(True, None, 1)
 
     def test_what_it_leaves_out_opens_nothing_by_itself(self) -> None:
-        nothing = take([alert("resolved", alert="a", group=Group(unlisted=3, over=None))])
+        nothing = take([alert("resolved", alert="a", group=Group(unlisted=3, all_resolved=None))])
         assert decisions(nothing) == ["nothing was open"]
 
     def test_a_group_that_is_over_opens_and_clears_in_one_batch(self) -> None:
         both = take(
             [
                 alert(alert="a", group=Group(unlisted=3)),
-                alert("resolved", alert="a", group=Group(over=True)),
+                alert("resolved", alert="a", group=Group(all_resolved=True)),
             ]
         )
         assert kinds(both) == [IncidentReported, IncidentCleared]
