@@ -18,7 +18,7 @@ from deploy.contracts.asyncapi import asyncapi
 from deploy.contracts.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_manifest, render_json
 from deploy.contracts.schemas import schemas
 from services.escalation.response.http import make_router
-from services.intake.gateways.http import create_api
+from services.intake.app import make_api
 from services.reporting.figures.http import make_router as figures_router
 from services.reporting.timeline.http import make_router as incidents_router
 from shared.http.app import create_app
@@ -46,7 +46,7 @@ def _openapi() -> dict[str, dict[str, Any]]:
     escalation.include_router(make_router(unused, unused, ""))
     reporting.include_router(incidents_router(unused, unused, unused))
     reporting.include_router(figures_router(unused, unused))
-    intake = create_api(unused, unused, unused)
+    intake = make_api(unused, unused, unused)
     return {
         "intake": intake.openapi(),
         "escalation": escalation.openapi(),

@@ -6,73 +6,58 @@ got no 2xx, the timers are still there.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from uuid import UUID
 
-from services.intake import metrics, spans
+from services.intake import metrics
 from services.intake.incidents import store
-from services.intake.incidents.domain.ending import close, expire, release, successor, swallows
-from services.intake.incidents.domain.fold import absorb, numbers_needed
-from services.intake.incidents.domain.state import Incident, Outcome, Told
+from services.intake.incidents.domain.ending import (
+    close,
+    expire,
+    flush_update,
+    has_newer_signal,
+    successor,
+)
+from services.intake.incidents.domain.fold import fold_alerts, numbers_needed
+from services.intake.incidents.domain.incident import (
+    BatchResult,
+    Incident,
+    PendingEvent,
+    wanted_members,
+)
 from services.intake.incidents.policy import IntakePolicy
+from services.intake.incidents.tracer import Tracer
 from services.intake.signals.domain import (
     Alert,
-    AlertData,
-    ChangeData,
-    RequestData,
+    Decision,
+    Identity,
     Signal,
+    Taken,
     as_alert,
     read_signal,
 )
-from services.intake.spans import INCIDENT_NUMBER
-from shared.events.cloudevents import CloudEvent, Malformed, from_record
+from services.intake.signals.domain.records import rejection
+from services.intake.signals.store import signals_write
+from shared.events.cloudevents import Malformed, from_record
 from shared.events.escalation import IncidentResolved
-from shared.events.facts import Event, Fact, event_messages, new_event, read_fact
-from shared.events.ids import derived_id
-from shared.events.intake import (
-    Change,
-    ChangeRecorded,
-    IncidentCleared,
-    IncidentReported,
-    IncidentUpdated,
-    RequestLogged,
-    ServiceRequest,
-)
-from shared.events.rejections import SignalRejected
-from shared.events.trace_context import TraceContext, new_trace
+from shared.events.facts import event_messages, read_fact
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
-from shared.postgres.installation import load_epoch
-from shared.postgres.outbox import insert_outbox
-from shared.postgres.timers import Timer, insert_timers
-from shared.runtime.clock import Clock, seconds_since
-from shared.telemetry import measure, span
-from shared.telemetry.attributes import INCIDENT_ID
-from shared.telemetry.spans import Span
+from shared.postgres.errors import Conflict
+from shared.postgres.outbox import insert_outbox, outbox_write
+from shared.postgres.timers import Timer, timers_write
+from shared.postgres.writes import write_together
+from shared.runtime.clock import Clock
+from shared.telemetry import measure
 
 TOPIC_INTEGRATION = "topic"
 UPDATE = "update"
 EXPIRY = "expiry"
-_SPANS: dict[type[Fact], Span] = {
-    IncidentReported: spans.REPORT,
-    IncidentUpdated: spans.UPDATE,
-    IncidentCleared: spans.CLEAR,
-}
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of a signal: the decision in words, and the incident, request or change it went
-    into.
-    """
-
-    decision: str
-    subject: UUID | None
-
-
-class Intake:
+class Handlers:
     """Intake's work, each method inside a transaction of the caller's."""
 
     def __init__(self, policy: Callable[[], IntakePolicy], clock: Clock) -> None:
@@ -81,95 +66,80 @@ class Intake:
 
     async def take(
         self, connection: Connection, signals: Sequence[Signal]
-    ) -> dict[tuple[str, str], Taken]:
-        """Log signals, open, join and clear incidents. Returns what became of each, by (origin,
-        signal id).
+    ) -> dict[Identity, Taken]:
+        """Log signals, open, join and clear incidents. Returns the decision about each signal.
+
+        Raises Conflict when another transaction logged one of them, or opened one of the incidents,
+        first.
         """
-        known = await store.load_known(connection, signals)
-        first: dict[tuple[str, str], Signal] = {}
+        unique: dict[Identity, Signal] = {}
         for signal in signals:
-            first.setdefault((signal.origin, signal.signal_id), signal)
-        fresh = [signal for pair, signal in first.items() if pair not in known]
-        decided = await self._take_alerts(
-            connection, [alert for s in fresh if (alert := as_alert(s))]
+            unique.setdefault(signal.identity, signal)
+        sent = list(unique.values())
+        alerts = {s.identity: alert for s in sent if (alert := as_alert(s))}
+        loaded = await store.lock_for_signals(connection, sent, alerts.values())
+        fresh = [s for place, s in enumerate(sent, 1) if place not in loaded.known]
+        result = await self._fold(
+            connection, [alerts[s.identity] for s in fresh if s.identity in alerts], loaded
         )
-        decided += await self._take_records(
-            connection, [s for s in fresh if not isinstance(s.data, AlertData)]
-        )
+        records = [signal for signal in fresh if signal.identity not in alerts]
+        decided = [(alert.signal, taken) for alert, taken in result.decisions]
+        decided += [(signal, Taken(Decision.LOGGED, signal.subject)) for signal in records]
         if decided:
-            await store.insert_signals(connection, decided, self._clock())
-        _count(
-            Counter(decision for _, decision, _ in decided)
-            + Counter(repeat=len(signals) - len(decided))
-        )
-        taken = {
-            (s.origin, s.signal_id): Taken(decision, subject) for s, decision, subject in decided
-        }
-        return {
-            pair: taken.get(pair, Taken("repeat", None))
-            for s in signals
-            if (pair := (s.origin, s.signal_id))
-        }
+            await self._save(connection, result, records, decided)
+        _count(Counter(taken.decision for _, taken in decided))
+        _count(Counter({Decision.REPEAT: len(signals) - len(decided)}))
+        repeats = dict.fromkeys(unique, Taken(Decision.REPEAT, None))
+        return repeats | {signal.identity: taken for signal, taken in decided}
 
-    async def _take_alerts(
-        self, connection: Connection, alerts: Sequence[Alert]
-    ) -> list[tuple[Signal, str, UUID | None]]:
-        if not alerts:
-            return []
+    async def _fold(
+        self, connection: Connection, alerts: Sequence[Alert], loaded: store.Loaded
+    ) -> BatchResult:
+        named, groups = wanted_members(alerts, loaded.open)
+        members = await store.load_members(connection, named, groups) if named else {}
+        missing = numbers_needed(alerts, loaded.open) - len(loaded.numbers)
+        numbers = chain(loaded.numbers, await store.take_numbers(connection, missing))
         now, policy = self._clock(), self._policy()
-        opened = await store.lock_open_incidents(
-            connection, {alert.fingerprint for alert in alerts}
-        )
-        wanted = {
-            (opened[a.fingerprint].incident_id, a.alert_key)
-            for a in alerts
-            if a.fingerprint in opened
-        }
-        members = await store.load_members(connection, wanted) if wanted else {}
-        numbers = await store.take_numbers(connection, numbers_needed(alerts, opened))
-        outcome = absorb(
-            alerts, opened, members, numbers, policy, await load_epoch(connection), now
-        )
-        traces = await self._tell(connection, outcome.told)
-        for incident_id, alert in _openers(outcome):
-            waited = seconds_since(alert.signal.received_at, now)
-            measure(metrics.STAGES, waited, "report", trace=traces.get(incident_id))
-        _link_repeats(
-            outcome, {i.incident_id: i.trace for i in opened.values() if i.trace} | traces
-        )
-        # Endings first: they make room for the new incident of the same fingerprint.
-        await store.update_incidents(connection, outcome.changed.values())
-        await store.insert_incidents(
-            connection, (_traced(i, traces) for i in outcome.opened.values())
-        )
-        await store.save_members(connection, outcome.members)
-        updates = [
-            _timer(UPDATE, i, i.told_at + policy.update_interval) for i in outcome.update_due
-        ]
-        expiries = [
-            _timer(EXPIRY, i, i.expiry_armed_at) for i in outcome.expiry_due if i.expiry_armed_at
-        ]
-        await insert_timers(connection, updates + expiries, now)
-        return [(alert.signal, decision, subject) for alert, decision, subject in outcome.decisions]
+        return fold_alerts(alerts, loaded.open, members, numbers, policy, loaded.epoch, now)
 
-    async def _take_records(
-        self, connection: Connection, signals: Sequence[Signal]
-    ) -> list[tuple[Signal, str, UUID | None]]:
-        """Service requests and changes: each is one fact, with nothing to keep here beside its log
-        entry.
-        """
-        now, events = self._clock(), []
-        for signal in signals:
-            fact, declared = _record(signal)
-            with span(declared, signal.trace) as trace:
-                events.append(new_event(signal.subject, 1, now, fact, trace or new_trace()))
-        await insert_outbox(connection, event_messages(events), now)
-        return [(signal, "logged", signal.subject) for signal in signals]
+    async def _save(
+        self,
+        connection: Connection,
+        result: BatchResult,
+        records: Sequence[Signal],
+        decided: Sequence[tuple[Signal, Taken]],
+    ) -> None:
+        now, interval = self._clock(), self._policy().update_interval
+        tracer = Tracer(now)
+        tracer.add_events(result.events)
+        tracer.add_records(records)
+        tracer.follow_decisions(result)
+        replaced = result.replaced()
+        if replaced:  # an index allows one open incident of a fingerprint, at any moment
+            ended = [result.changed[key] for key in replaced]
+            await write_together(connection, [store.updated_write(ended)])
+        timers = [
+            *(_timer(UPDATE, one, one.published_at + interval) for one in result.update_due),
+            *_expiries(result.expiry_due),
+        ]
+        logged_rows, opened_rows, *_ = await store.write_with_new(
+            connection,
+            [
+                signals_write(decided, now),
+                store.inserted_write(map(tracer.traced, result.opened.values())),
+                store.updated_write(
+                    one for key, one in result.changed.items() if key not in replaced
+                ),
+                store.members_write(result.members),
+                outbox_write(tracer.messages(), now),
+                timers_write(timers, now),
+            ],
+        )
+        if (logged_rows, opened_rows) != (len(decided), len(result.opened)):
+            raise Conflict("another transaction took one of these signals or fingerprints first")
 
     async def on_signals(self, connection: Connection, records: Sequence[Record]) -> None:
-        """`tocsin.signals.v1`: take what can be taken, tell publishers of the rest on the
-        rejections topic.
-        """
+        """`tocsin.signals.v1`: take what can be taken, and reject the rest to its publishers."""
         signals, rejected, now = [], [], self._clock()
         for record in records:
             event = None
@@ -177,172 +147,114 @@ class Intake:
                 event = from_record(record)
                 signals.append(read_signal(event, TOPIC_INTEGRATION, record.timestamp))
             except Malformed as error:
-                rejected.append(_rejection(record, event, error))
+                rejected.append(rejection(record, event, error))
         await insert_outbox(connection, event_messages(rejected), now)
-        _count(Counter(rejected=len(rejected)))
+        _count(Counter({Decision.REJECTED: len(rejected)}))
         if signals:
             await self.take(connection, signals)
 
     async def on_escalation(self, connection: Connection, records: Sequence[Record]) -> None:
-        """`tocsin.escalation.v1`: close what responders resolved; what fired after they looked
-        opens anew.
+        """`tocsin.escalation.v1`: close what responders resolved; what fired after the events that
+        they had seen opens anew.
         """
         events = [event for record in records if (event := read_fact(record, IncidentResolved))]
         facts = [event.data for event in events if isinstance(event.data, IncidentResolved)]
         seen = {fact.response.incident_id: fact.response.intake_sequence for fact in facts}
         if not seen:
             return
-        incidents = await store.lock_incidents(connection, seen)
-        again = [
+        epoch, incidents = await store.lock_incidents(connection, seen)
+        # A restored database may read of an end before it reads again what began it.
+        unknown, now = seen.keys() - incidents.keys(), self._clock()
+        again = {
             successor(incident)
             for key, incident in incidents.items()
-            if swallows(incident, seen[key])
-        ]
+            if has_newer_signal(incident, seen[key])
+        }
         numbers = await store.take_numbers(connection, len(again))
-        epoch, now = await load_epoch(connection), self._clock()
-        # A database that was put back may read of the end before it reads again what began it.
-        await store.insert_resolved_ahead(connection, seen.keys() - incidents.keys(), now)
-        over = await store.load_resolved_ahead(connection, again) if again else set()
+        early = await store.load_early_resolutions(connection, again) if again else set()
         closed = [
-            close(incident, seen[key], numbers, epoch, now, over)
+            close(incident, seen[key], numbers, epoch, now, early | unknown)
             for key, incident in incidents.items()
         ]
-        fresh = {old.incident_id: told.incident for old, told in closed if told}
-        traces = await self._tell(connection, [told for _, told in closed if told])
-        await store.update_incidents(connection, (old for old, _ in closed))
-        await store.insert_incidents(
-            connection, (_traced(incident, traces) for incident in fresh.values())
+        early_write = store.early_resolutions_write(unknown, now)
+        await write_together(
+            connection, [store.updated_write(old for old, _ in closed), early_write]
         )
-        await store.copy_firing_members(
-            connection, {old: incident.incident_id for old, incident in fresh.items()}
+        opened = {old.incident_id: event for old, event in closed if event}
+        if opened:
+            await self._open_successors(connection, opened)
+
+    async def _open_successors(
+        self, connection: Connection, opened: Mapping[UUID, PendingEvent]
+    ) -> None:
+        """Save the incidents that follow others, by the id of the incident before."""
+        now = self._clock()
+        tracer = Tracer(now)
+        tracer.add_events(opened.values())
+        incidents = {old: tracer.traced(event.incident) for old, event in opened.items()}
+        successors = {old: incident.incident_id for old, incident in incidents.items()}
+        # Due at once: it finds the first end among the copied alerts.
+        timers = [_timer(EXPIRY, incident, now) for incident in incidents.values()]
+        inserted, *_ = await store.write_with_new(
+            connection,
+            [
+                store.inserted_write(incidents.values()),
+                store.copied_members_write(successors),
+                outbox_write(tracer.messages(), now),
+                timers_write(timers, now),
+            ],
         )
-        # Looks at the copied ends at once and arms itself for the first of them.
-        await insert_timers(
-            connection, [_timer(EXPIRY, incident, now) for incident in fresh.values()], now
-        )
+        if inserted != len(incidents):
+            raise Conflict("an incident was opened by another transaction")
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
-        """Due timers: release held-back updates, and clear what ended without a word. Stale ones do
+        """Due timers: flush pending updates, and clear what ended without a word. Stale ones do
         nothing.
         """
-        epoch, now, policy = await load_epoch(connection), self._clock(), self._policy()
-        incidents = await store.lock_incidents(connection, {timer.subject for timer in timers})
-        ending = {timer.subject for timer in timers if timer.kind == EXPIRY} & {
-            key for key, incident in incidents.items() if incident.status == "open"
-        }
-        ends = (
-            await store.end_expired_alerts(connection, ending, now - policy.expiry_grace)
-            if ending
-            else {}
-        )
-        told, armed = [], []
+        epoch, incidents = await store.lock_incidents(connection, {t.subject for t in timers})
+        now, policy, pending = self._clock(), self._policy(), []
+        ends = await self._end_expired(connection, timers, incidents)
         for key, (ended, next_end) in ends.items():
-            incidents[key], news = expire(incidents[key], ended, next_end, policy, epoch, now)
-            told += [news] if news else []
-            armed += [incidents[key]] if incidents[key].expiry_armed_at else []
+            incidents[key], event = expire(incidents[key], ended, next_end, policy, epoch, now)
+            pending += [event] if event else []
         for key in {timer.subject for timer in timers if timer.kind == UPDATE} & incidents.keys():
-            if update := release(incidents[key], epoch, now):
-                incidents[key] = update.incident
-                told.append(update)
-        await self._tell(connection, told)
-        await store.update_incidents(connection, incidents.values())
-        expiries = [_timer(EXPIRY, i, i.expiry_armed_at) for i in armed if i.expiry_armed_at]
-        await insert_timers(connection, expiries, now)
+            if event := flush_update(incidents[key], epoch, now):
+                incidents[key] = event.incident
+                pending.append(event)
+        tracer = Tracer(now)
+        tracer.add_events(pending)
+        expiries = _expiries(incidents[key] for key in ends)
+        await write_together(
+            connection,
+            [
+                store.updated_write(incidents.values()),
+                outbox_write(tracer.messages(), now),
+                timers_write(expiries, now),
+            ],
+        )
 
-    async def _tell(self, connection: Connection, told: Iterable[Told]) -> dict[UUID, TraceContext]:
-        """Write facts to the outbox, each in a span of its incident's trace. Returns the traces
-        that began here.
-        """
-        began: dict[UUID, TraceContext] = {}
-        events, now = [], self._clock()
-        for item in told:
-            incident = item.incident
-            own = incident.trace or began.get(incident.incident_id)
-            links = [item.cause] if own and item.cause else []
-            with span(
-                _SPANS[type(item.fact)],
-                own or item.cause,
-                {INCIDENT_ID: str(incident.incident_id), INCIDENT_NUMBER: incident.number},
-                links=links,
-            ) as trace:
-                position = trace or new_trace()
-            if own is None:
-                began[incident.incident_id] = position
-            events.append(
-                new_event(incident.incident_id, incident.sequence, now, item.fact, position)
-            )
-        await insert_outbox(connection, event_messages(events), now)
-        return began
+    async def _end_expired(
+        self,
+        connection: Connection,
+        timers: Sequence[Timer],
+        incidents: Mapping[UUID, Incident],
+    ) -> dict[UUID, tuple[int, datetime | None]]:
+        due = {timer.subject for timer in timers if timer.kind == EXPIRY} & incidents.keys()
+        ending = {key for key in due if incidents[key].status == "open"}
+        if not ending:
+            return {}
+        before = self._clock() - self._policy().expiry_grace
+        return await store.end_expired_alerts(connection, ending, before)
 
 
-def _count(decisions: Counter[str]) -> None:
-    for decision, times in (+decisions).items():
-        measure(metrics.SIGNALS, times, decision)
-
-
-def _openers(outcome: Outcome) -> Iterator[tuple[UUID, Alert]]:
-    return (
-        (subject, alert)
-        for alert, decision, subject in outcome.decisions
-        if decision == "opened" and subject
-    )
-
-
-def _link_repeats(outcome: Outcome, places: Mapping[UUID, TraceContext]) -> None:
-    """Say in the traces of repeats which incident they joined: one span an incident, and none in
-    its own trace.
-    """
-    joined: dict[UUID, dict[TraceContext, None]] = {}
-    for alert, decision, subject in outcome.decisions:
-        trace = alert.signal.trace
-        if (
-            decision == "joined"
-            and subject
-            and trace
-            and trace.trace_id != places[subject].trace_id
-        ):
-            joined.setdefault(subject, {})[trace] = None
-    for subject, (first, *others) in joined.items():
-        links = [places[subject], *others]
-        with span(spans.JOIN, first, {INCIDENT_ID: str(subject)}, links=links):
-            pass
-
-
-def _traced(incident: Incident, traces: dict[UUID, TraceContext]) -> Incident:
-    trace = traces[incident.incident_id]
-    return replace(incident, traceparent=trace.traceparent, tracestate=trace.tracestate)
+def _expiries(incidents: Iterable[Incident]) -> list[Timer]:
+    return [_timer(EXPIRY, one, one.expiry_armed_at) for one in incidents if one.expiry_armed_at]
 
 
 def _timer(kind: str, incident: Incident, due_at: datetime) -> Timer:
     return Timer(kind, incident.incident_id, due_at, trace=incident.trace)
 
 
-def _record(signal: Signal) -> tuple[RequestLogged | ChangeRecorded, Span]:
-    data, common = signal.data, {"source": signal.origin, "received_at": signal.received_at}
-    if isinstance(data, ChangeData):
-        change = Change(
-            change_id=signal.subject, made_at=signal.sent_at, **common, **data.model_dump()
-        )
-        return ChangeRecorded(change=change), spans.RECORD_CHANGE
-    assert isinstance(data, RequestData)  # noqa: S101 - the only kind left
-    request = ServiceRequest(request_id=signal.subject, **common, **data.model_dump())
-    return RequestLogged(request=request), spans.LOG_REQUEST
-
-
-def _rejection(record: Record, event: CloudEvent | None, error: Malformed) -> Event:
-    origin = f"{record.topic}/{record.partition}"
-    fact = SignalRejected(
-        field=error.field,
-        reason=error.reason,
-        source=event.source if event else None,
-        signal_id=event.id if event else None,
-        partition=record.partition,
-        offset=record.offset,
-    )
-    return new_event(
-        derived_id(origin, str(record.offset), "rejection"),
-        1,
-        record.timestamp,
-        fact,
-        event.trace if event else None,
-    )
+def _count(decisions: Counter[Decision]) -> None:
+    for decision, times in (+decisions).items():
+        measure(metrics.SIGNALS, times, decision.value)

@@ -27,7 +27,8 @@ CLEAR = Span(
 JOIN = Span(
     "join incident",
     "the first of the repeats that it is about",
-    "repeats joined an open incident; linked to the incident, and to the other repeats of the batch",
+    "repeats joined an open incident; linked to the incident, and to the other repeats of the "
+    "batch",
     (INCIDENT_ID,),
 )
 RECORD_CHANGE = Span("record change", "the request, or the publisher", "a change")

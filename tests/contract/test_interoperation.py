@@ -17,10 +17,9 @@ from cloudevents.core.v1.event import CloudEvent
 
 from deploy.contracts.event_types import FACTS
 from deploy.contracts.files import load, sample_files
-from services.intake.gateways.http import create_api
-from services.intake.handlers import Taken
+from services.intake.app import make_api
 from services.intake.keys.key_ring import KeyRing
-from services.intake.signals.domain import Signal, read_signal
+from services.intake.signals.domain import Decision, Identity, Signal, Taken, read_signal
 from shared.events.cloudevents import from_record
 from shared.events.facts import event_message, read_fact
 from shared.kafka.record import Record
@@ -157,11 +156,12 @@ async def intake() -> AsyncIterator[tuple[str, list[Signal]]]:
     """Intake's HTTP with a list instead of a database."""
     stored: list[Signal] = []
 
-    async def submit(signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:
+    async def submit(signals: Sequence[Signal]) -> dict[Identity, Taken]:
         stored.extend(signals)
         return {
-            (signal.origin, signal.signal_id): Taken("opened", signal.subject) for signal in signals
+            (signal.origin, signal.signal_id): Taken(Decision.OPENED, signal.subject)
+            for signal in signals
         }
 
-    async with served(create_api(cast("KeyRing", _AnyKey()), submit, lambda: NOON)) as url:
+    async with served(make_api(cast("KeyRing", _AnyKey()), submit, lambda: NOON)) as url:
         yield url, stored

@@ -22,10 +22,13 @@ from services.escalation.policies.policy import read_teams
 from services.escalation.response import figures
 from services.escalation.response import store as escalation_store
 from services.escalation.ticker import Steps
-from services.intake.handlers import Intake
+from services.intake.handlers import Handlers
 from services.intake.incidents import store as intake_store
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.keys.key_ring import KeyRing, create_key
+from services.intake.keys import store as intake_keys
+from services.intake.keys.key_ring import KeyRing
+from services.intake.keys.store import create_key
+from services.intake.signals import store as intake_signals
 from services.reporting.app import build_app
 from services.reporting.audit.verifier import Verifier
 from services.reporting.console.live import Live
@@ -133,8 +136,8 @@ async def run_all_sql(system: Tocsin) -> None:
         await _relay_works(system, service)
 
 
-def _intake_of(system: Tocsin) -> Intake:
-    return Intake(IntakePolicy, system.clock)
+def _intake_of(system: Tocsin) -> Handlers:
+    return Handlers(IntakePolicy, system.clock)
 
 
 async def _intake_works(system: Tocsin) -> list[Record]:
@@ -160,15 +163,15 @@ async def _intake_works(system: Tocsin) -> list[Record]:
     with system.plans.during("intake forgets"):
         async with database.connection() as connection:
             for days in (8, 7, 6):
-                await intake_store.delete_old_signals(connection, now - timedelta(days=days))
-            await intake_store.delete_resolved_ahead(connection, now - timedelta(days=8))
+                await intake_signals.delete_old_signals(connection, now - timedelta(days=days))
+            await intake_store.delete_early_resolutions(connection, now - timedelta(days=8))
     with system.plans.during("intake's keys"):
         async with database.transaction() as connection:
             key = await create_key(connection, "tests", None, now)
         assert await KeyRing(database, system.clock).integration(key) == "tests"
         async with database.transaction() as connection:
-            for stored in await intake_store.list_keys(connection):
-                await intake_store.delete_key(connection, stored.key_id)
+            for stored in await intake_keys.list_keys(connection):
+                await intake_keys.delete_key(connection, stored.key_id)
     return published
 
 

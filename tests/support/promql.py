@@ -22,7 +22,7 @@ from promql_parser import (
     walk,
 )
 
-from services.intake.gateways.http import create_api
+from services.intake.app import make_api
 from services.intake.keys.key_ring import KeyRing
 from shared.runtime.clock import system_clock
 from shared.runtime.health import _LATE_ONLY
@@ -52,7 +52,7 @@ def _labels(metric: Metric) -> dict[str, set[str]]:
 
 
 def _values() -> dict[str, set[str]]:
-    intake = create_api(cast("KeyRing", None), cast("Any", None), system_clock)
+    intake = make_api(cast("KeyRing", None), cast("Any", None), system_clock)
     return {
         **{_label(attribute): set(attribute.values) for attribute in declared_attributes()},
         _label(ROUTE): {str(getattr(route, "path", "")) for route in intake.routes},

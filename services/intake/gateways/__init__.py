@@ -1,1 +1,1 @@
-"""What other tools send, brought to Tocsin's own signals: one module a format, pure."""
+"""Gateways: what other tools send becomes signals. One module per protocol declares `GATEWAY`."""

@@ -2,15 +2,16 @@
 (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config).
 
 Lenient where the sender's users write free text: one odd alert never blocks the rest of its group,
-and what is too long is cut. The group key decides the incident, each alert's fingerprint is one
-alert of it.
+and what is too long is shortened. The group key decides the incident, each alert's fingerprint is
+one alert of it.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
+import orjson
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -21,46 +22,78 @@ from pydantic import (
     WrapValidator,
 )
 
-from services.intake.signals.domain import AlertData, Signal, known_time
-from shared.events.cloudevents import Malformed
+from services.intake.gateways.gateway import Answer, Body, Gateway, Submission
+from services.intake.signals.domain import AlertData, Group, Identity, Signal, Taken
+from services.intake.signals.domain.bounds import within_bounds
+from services.intake.signals.domain.data import known_time
+from shared.events.cloudevents import Malformed, load_json
 from shared.events.facts import first_problem
 from shared.events.ids import uuid7
-from shared.events.trace_context import TraceContext
+from shared.events.text import shorten
 
-_MAX_ALERTS = 10_000
+MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_ALERTS = 10_000
 _MAX_KEY = 255
-_MAX_TEXTS = (
-    64 * 1024
-)  # characters of an alert's labels, and of its annotations: an event of them fits into a message
+_MAX_TEXTS = 128
+_READ = (
+    *("alertname", "service", "job", "severity"),
+    *("summary", "title", "description", "runbook_url", "dashboard"),
+)
+_ALL_RESOLVED = "all alerts resolved"
+_SOME_FIRE = (
+    "first notification",
+    "new alerts added",
+    "some alerts resolved",
+    "repeat interval elapsed",
+)
 
 
-def _texts(value: Any) -> Any:
-    """Labels as sent, whatever they hold: values as text, NUL and excess cut away."""
-    texts: dict[str, str] = {}
-    left = _MAX_TEXTS
-    for name, text in list(value.items())[:128] if isinstance(value, Mapping) else ():
-        if key := _cut(name, 255):
-            texts[key] = _cut(text, min(4096, left))
-            left -= len(texts[key])
+def _text(value: Any, length: int) -> str:
+    """Any value as a text of at most `length` characters, without NUL."""
+    if value is None:
+        return ""
+    if isinstance(value, dict | list):
+        value = orjson.dumps(value).decode()
+    return shorten(str(value).replace("\x00", ""), length)
+
+
+def _texts(value: Any) -> dict[str, str]:
+    """Labels or annotations as sent, whatever they hold. Of too many, those that are read here
+    stay, and the number of the others.
+    """
+    named = list(value.items()) if isinstance(value, Mapping) else []
+    omitted = max(len(named) - _MAX_TEXTS, 0)
+    if omitted:
+        omitted += 1  # the entry with their number takes a place
+        named.sort(key=lambda item: item[0] not in _READ)
+    texts = {}
+    for name, text in named[: len(named) - omitted]:
+        if key := _text(name, 255):
+            texts[key] = _text(text, 4096)
+    if omitted:
+        texts["…"] = f"{omitted} more were left out"
     return texts
 
 
-def _cut(value: Any, length: int) -> str:
-    return ("" if value is None else str(value)).replace("\x00", "")[:length]
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _time(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
     try:
         return known_time(read(value))
-    except ValidationError:
+    except (ValidationError, OverflowError):
         return None
 
 
 Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
-Lenient = Annotated[str, BeforeValidator(lambda value: _cut(value, 2048))]
+Lenient = Annotated[str, BeforeValidator(lambda value: _text(value, 2048))]
+Key = Annotated[str, BeforeValidator(lambda value: _text(value, MAX_BODY_BYTES))]
 
 
-class _Alert(BaseModel):
+class AlertmanagerAlert(BaseModel):
+    """One alert of a group, whatever its sender wrote into it."""
+
     model_config = ConfigDict(extra="ignore")
 
     # An odd status is trouble too: better a page too many than a group refused.
@@ -73,89 +106,151 @@ class _Alert(BaseModel):
         default=None, alias="startsAt"
     )
     generator_url: Lenient = Field(default="", alias="generatorURL")
-    fingerprint: Lenient = ""
+    fingerprint: Key = ""
+
+    @property
+    def fires(self) -> bool:
+        return self.status == "firing"
 
 
-class _Webhook(BaseModel):
+class AlertmanagerWebhook(BaseModel):
+    """A notification about a group of alerts; it may leave some out (`max_alerts`)."""
+
     model_config = ConfigDict(extra="ignore")
 
     version: str = "4"
-    group_key: Annotated[str, BeforeValidator(lambda value: _cut(value, 4096))] = Field(
-        default="", alias="groupKey"
+    group_key: Key = Field(default="", alias="groupKey")
+    truncated_alerts: Annotated[int, BeforeValidator(_count)] = Field(
+        default=0, alias="truncatedAlerts"
     )
-    alerts: list[_Alert] = Field(min_length=1, max_length=_MAX_ALERTS)
+    notification_reason: Lenient = ""
+    alerts: list[
+        Annotated[
+            AlertmanagerAlert,
+            BeforeValidator(lambda value: value if isinstance(value, dict) else {}),
+        ]
+    ] = Field(min_length=1)
 
 
-def read_webhook(
-    document: Any, integration: str, now: datetime, trace: TraceContext | None
-) -> list[Signal]:
-    """The signals of one notification. Raises Malformed naming the field.
+class AcceptedAlerts(BaseModel):
+    """All alerts that the notification lists are committed."""
+
+    accepted: int = Field(description="how many signals are committed")
+
+
+def read_webhook(submission: Submission) -> list[Signal]:
+    """The signals of one notification: alerts that fire before those that are resolved, so that one
+    of them taking over from another leaves the incident open.
 
     A notification has no id of its own: each is a new signal, so a repeat counts in its incident.
     """
+    document = load_json(submission.body, "body", MAX_BODY_BYTES)
     try:
-        webhook = _Webhook.model_validate(document)
+        webhook = AlertmanagerWebhook.model_validate(document)
     except ValidationError as error:
         raise first_problem(error, "body") from None
     if webhook.version != "4":
-        raise Malformed(
-            "version",
-            f'is "{webhook.version[:20]}"; this gateway takes Alertmanager\'s version "4"',
-        )
+        named = shorten(webhook.version, 20)
+        raise Malformed("version", f'is "{named}"; this gateway takes version "4" of the webhook')
+    alerts = sorted(webhook.alerts, key=lambda alert: not alert.fires)
+    listed, others = alerts[:MAX_ALERTS], alerts[MAX_ALERTS:]
+    group = _group(webhook, listed, others)
+    about_group = len(listed) - 1 if group.all_resolved else 0
     return [
-        Signal(
-            f"{integration} alertmanager",
-            str(uuid7()),
-            alert.starts_at or now,
-            now,
-            trace,
-            _data(webhook, alert),
-        )
-        for alert in webhook.alerts
+        _signal(submission, webhook, alert, group if place == about_group else None)
+        for place, alert in enumerate(listed)
     ]
 
 
-def _data(webhook: _Webhook, alert: _Alert) -> AlertData:
-    labels, annotations = alert.labels, alert.annotations
-    name = labels.get("alertname", "")
-    summary = (
-        annotations.get("summary")
-        or annotations.get("title")
-        or annotations.get("description")
-        or name
+def _group(
+    webhook: AlertmanagerWebhook,
+    listed: Sequence[AlertmanagerAlert],
+    others: Sequence[AlertmanagerAlert],
+) -> Group:
+    """The state of the whole group: of alerts that are not listed, or beyond MAX_ALERTS, too.
+
+    `status` does not help: Alertmanager derives it from the listed alerts alone, so it is
+    "resolved" while others fire. Since 0.32 there is `notification_reason`, which is exact.
+    """
+    reason = webhook.notification_reason
+    firing = sum(alert.fires for alert in others)
+    unlisted = webhook.truncated_alerts + firing
+    if reason == _ALL_RESOLVED and not any(alert.fires for alert in listed):
+        return Group(all_resolved=True)
+    if firing or any(alert.fires for alert in listed):
+        return Group(unlisted, all_resolved=False)
+    if not unlisted:
+        return Group(all_resolved=True)
+    return Group(unlisted, all_resolved=False if reason in _SOME_FIRE else None)
+
+
+def _signal(
+    submission: Submission,
+    webhook: AlertmanagerWebhook,
+    alert: AlertmanagerAlert,
+    group: Group | None,
+) -> Signal:
+    return Signal(
+        origin=f"{submission.integration} alertmanager",
+        signal_id=str(uuid7()),
+        sent_at=alert.starts_at or submission.received_at,
+        received_at=submission.received_at,
+        trace=submission.trace,
+        data=within_bounds(_data(webhook, alert)),
+        group=group,
     )
+
+
+def _data(webhook: AlertmanagerWebhook, alert: AlertmanagerAlert) -> AlertData:
+    labels, annotations = alert.labels, alert.annotations
     links = [
-        link
-        for link in (
-            alert.generator_url,
-            annotations.get("runbook_url", ""),
-            annotations.get("dashboard", ""),
-        )
-        if link
+        alert.generator_url,
+        annotations.get("runbook_url", ""),
+        annotations.get("dashboard", ""),
     ]
     return AlertData(
-        status="firing" if alert.status == "firing" else "resolved",
-        summary=(summary or "alert without a name")[:1024],
-        service=(labels.get("service") or labels.get("job") or "")[:255] or None,
-        severity=(labels.get("severity") or annotations.get("severity") or "")[:64] or None,
-        key=_bounded(webhook.group_key) or None,
-        alert=_bounded(alert.fingerprint or ",".join(f"{k}={v}" for k, v in sorted(labels.items())))
-        or None,
+        status="firing" if alert.fires else "resolved",
+        summary=_summary(alert),
+        service=shorten(labels.get("service") or labels.get("job") or "", 255) or None,
+        severity=shorten(labels.get("severity") or annotations.get("severity") or "", 64) or None,
+        key=_identity(webhook.group_key) or None,
+        alert=_identity(alert.fingerprint or _listed(labels)) or None,
         labels=labels,
         annotations=annotations,
-        links=[link[:2048] for link in links],
+        links=[shorten(link, 2048) for link in links if link],
         starts_at=alert.starts_at,
-        # A firing alert has no end: Alertmanager says explicitly when it is over.
+        # A firing alert has no end: Alertmanager sends an explicit resolve.
         ends_at=None,
     )
 
 
-def _bounded(key: str) -> str:
-    """A group key of any length within the bound of a signal's key: long ones keep a hash of their
-    whole.
+def _summary(alert: AlertmanagerAlert) -> str:
+    texts = [alert.annotations.get(name, "") for name in ("summary", "title", "description")]
+    texts.append(alert.labels.get("alertname", ""))
+    return shorten(next(filter(str.strip, texts), "alert without a name"), 1024)
+
+
+def _listed(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _identity(key: str) -> str:
+    """A key of any length within the bound of a signal's key: of long ones, a hash of the whole
+    stays.
     """
-    return (
-        key
-        if len(key) <= _MAX_KEY
-        else f"{key[: _MAX_KEY - 65]} {hashlib.sha256(key.encode()).hexdigest()}"
-    )
+    if len(key) <= _MAX_KEY:
+        return key
+    return f"{key[: _MAX_KEY - 65]} {hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _render(signals: Sequence[Signal], _: Mapping[Identity, Taken]) -> dict[str, int]:
+    return {"accepted": len(signals)}
+
+
+GATEWAY = Gateway(
+    path="/v1/alertmanager",
+    summary="Alertmanager's webhook, version 4.",
+    bodies=[Body("application/json", AlertmanagerWebhook, MAX_BODY_BYTES)],
+    read=read_webhook,
+    answer=Answer(200, AcceptedAlerts, _render),
+)

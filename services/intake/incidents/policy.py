@@ -26,8 +26,12 @@ class IntakePolicy(PolicyModel):
     expiry_grace: Duration = Field(
         default=timedelta(minutes=2), ge=timedelta(0), le=timedelta(days=1)
     )
-    """How long after the end that a sender announced an alert that was not refreshed counts as
-    ended.
+    """How long after its announced end an alert that was not sent again counts as ended."""
+    unlisted_timeout: Duration = Field(
+        default=timedelta(hours=5), ge=timedelta(minutes=1), le=timedelta(days=7)
+    )
+    """How long unlisted alerts of a notification count as firing when all listed ones are resolved
+    and the state of the others is unknown. Must exceed Alertmanager's repeat_interval.
     """
     default_severity: Severity = Severity.ERROR
     """Of signals whose severity is absent or unknown."""
@@ -42,7 +46,7 @@ class IntakePolicy(PolicyModel):
 
 
 def read_intake_policy(data: bytes) -> PolicyFile[IntakePolicy]:
-    """intake.yaml, checked; nothing at all is the defaults. Raises InvalidPolicy with all errors."""
+    """intake.yaml, checked; an empty file is the defaults. Raises InvalidPolicy with all errors."""
     return read_policy(FILE, data, IntakePolicy)
 
 

@@ -1,54 +1,20 @@
-"""Integration keys: `tocsin_<key id>_<secret>`. The secret is random, so one SHA-256 of it is all
-that is kept.
-"""
+"""The keys that requests come with."""
 
-import hashlib
 import hmac
-import re
-import secrets
 from datetime import datetime, timedelta
 
-from services.intake.incidents import store
-from services.intake.incidents.store import StoredKey
-from shared.postgres.connection import Connection
+from services.intake.keys import store
+from services.intake.keys.domain import StoredKey, split_key
 from shared.postgres.database import Database
 from shared.runtime.clock import Clock
 
-_NAME = re.compile(r"(?!topic$)[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _REMEMBERED = timedelta(seconds=30)
 _MAX_REMEMBERED = 10_000
 
 
-def split_key(key: str) -> tuple[str, bytes] | None:
-    """Key id and the hash of the secret, or None when it is no key at all."""
-    parts = key.split("_", 2)
-    if len(parts) != 3 or parts[0] != "tocsin" or not parts[1].isalnum() or len(key) > 100:
-        return None
-    return parts[1], hashlib.sha256(parts[2].encode()).digest()
-
-
-async def create_key(
-    connection: Connection, name: str, lifetime: timedelta | None, now: datetime
-) -> str:
-    """A new key for an integration. This return value is the only time that it is seen whole.
-
-    Raises ValueError for a name that could be taken for another sender's.
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            "a name has letters, digits, dots, dashes and underscores, 63 at the most, and is not `topic`"
-        )
-    key = f"tocsin_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
-    key_id, secret_hash = split_key(key) or ("", b"")
-    await store.insert_key(
-        connection, StoredKey(key_id, name, secret_hash, now + lifetime if lifetime else None), now
-    )
-    return key
-
-
 class KeyRing:
-    """Checks keys, remembering good ones for 30 s: so long a revoked key may still work, and
-    Postgres is spared.
+    """Checks keys. Good ones are remembered for 30 s, which spares Postgres: that long a revoked
+    key may still work.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -1,1 +1,1 @@
-"""Signals: what publishers say, checked, bounded and logged once."""
+"""Signals: input from publishers, validated, bounded and logged once."""

@@ -5,16 +5,13 @@ wait when idle.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import asyncpg
-
-from services.intake.handlers import Intake, Taken
-from services.intake.signals.domain import Signal
+from services.intake.signals.domain import Identity, Overloaded, Refused, Signal, Taken
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
-from shared.postgres.errors import UNAVAILABLE, Conflict
+from shared.postgres.errors import DEADLOCK, UNAVAILABLE, Conflict
 from shared.postgres.isolation import Isolation, isolate, never_poison, process_together
 
 log = logging.getLogger(__name__)
@@ -22,38 +19,34 @@ _MAX_BATCH = 1_000
 _MAX_QUEUED = 50_000
 _MAX_CONFLICTS = 5
 
-
-class Overloaded(Exception):
-    """More signals are waiting than this process will hold: the sender should come back later."""
-
-
-class Refused(Exception):
-    """The database would not take this request's signals, whatever else was in the batch."""
+Take = Callable[[Connection, Sequence[Signal]], Awaitable[Mapping[Identity, Taken]]]
+"""Logs signals and acts on them inside the caller's transaction; returns the decision about each.
+"""
 
 
 @dataclass(slots=True)
 class _Request:
     signals: Sequence[Signal]
-    answer: "asyncio.Future[dict[tuple[str, str], Taken]]"
+    answer: "asyncio.Future[Mapping[Identity, Taken]]"
 
 
 class GroupCommit:
-    """Takes the signals of HTTP requests into Postgres. A request is answered after the commit,
-    never before.
+    """A component. Takes the signals of HTTP requests into Postgres: a request is answered after
+    the commit, never before.
 
     Dying before the commit loses nothing that was promised; dying after it, before the answer,
     makes the sender repeat signals that are known by their (source, id).
     """
 
-    def __init__(self, database: Database, intake: Intake) -> None:
+    def __init__(self, database: Database, take: Take) -> None:
         self._database = database
-        self._intake = intake
+        self._take = take
         self._queue: deque[_Request] = deque()
         self._queued = 0
         self._woken = asyncio.Event()
 
-    async def submit(self, signals: Sequence[Signal]) -> dict[tuple[str, str], Taken]:
-        """Store signals; returns what became of each once that is committed.
+    async def submit(self, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
+        """Store signals; returns the decision about each once it is committed.
 
         Raises Overloaded, Refused, or one of UNAVAILABLE when Postgres cannot be reached.
         """
@@ -95,10 +88,7 @@ class GroupCommit:
         for _ in range(_MAX_CONFLICTS):
             try:
                 taken, refused = await self._transaction(batch, isolation)
-            except (
-                Conflict,
-                asyncpg.TransactionRollbackError,
-            ):  # the second: a deadlock, which took our side
+            except (Conflict, DEADLOCK):
                 continue
             except UNAVAILABLE as error:
                 return self._fail(batch, error)
@@ -117,19 +107,17 @@ class GroupCommit:
                 if not request.answer.done():
                     request.answer.set_result(taken)
             return None
-        return self._fail(batch, ConnectionError("lost the same race again and again"))
+        return self._fail(batch, ConnectionError("other transactions won every race"))
 
     async def _transaction(
         self, batch: list[_Request], isolation: Isolation
-    ) -> tuple[dict[tuple[str, str], Taken], set[int]]:
-        taken: dict[tuple[str, str], Taken] = {}
+    ) -> tuple[Mapping[Identity, Taken], set[int]]:
+        taken: dict[Identity, Taken] = {}
         refused: set[int] = set()
 
         async def work(connection: Connection, requests: Sequence[_Request]) -> None:
             taken.update(
-                await self._intake.take(
-                    connection, [s for request in requests for s in request.signals]
-                )
+                await self._take(connection, [s for request in requests for s in request.signals])
             )
 
         async def on_poison(_: Connection, request: _Request, error: Exception) -> None:

@@ -17,6 +17,8 @@ import pytest
 from services.escalation.delivery import store as ledger
 from services.escalation.response import store as escalation_store
 from services.intake.incidents import store as intake_store
+from services.intake.keys import store as intake_keys
+from services.intake.signals import store as intake_signals
 from services.reporting.audit import store as audit
 from services.reporting.figures import store as figures
 from services.reporting.timeline.store import changes, entries, incidents, lists, requests
@@ -47,6 +49,8 @@ MORE_ROWS_READ = {
     "verify": many_rows.ROWS,  # reads the whole log, page by page
 }
 STORES = (
+    intake_keys,
+    intake_signals,
     intake_store,
     triage_store,
     requests_store,

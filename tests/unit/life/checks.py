@@ -112,8 +112,11 @@ def _check_intake(world: World) -> None:
         ]
         if incident.status != "open":
             continue
-        assert incident.alerts_firing == len(firing) > 0, "an open incident has a firing alert"
-        assert not incident.held_back or (key, UPDATE) in timers, "a pending update has a timer"
+        counted = sum(member.stands_for for member in firing)
+        assert incident.alerts_firing == counted > 0, "an open incident has a firing alert"
+        assert not incident.update_pending or (key, UPDATE) in timers, (
+            "a pending update has a timer"
+        )
         if ends := [member.ends_at for member in firing if member.ends_at]:
             assert timers[key, EXPIRY] <= max(world.now, min(ends) + _MAX_GRACE), (
                 "an announced end has a timer"
@@ -148,7 +151,8 @@ def check_quiet(world: World) -> None:
         )
         if incident.status == "open":
             assert (
-                incident.held_back or incident.signal_count == triaged.triage.incident.signal_count
+                incident.update_pending
+                or incident.signal_count == triaged.triage.incident.signal_count
             ), "everything is published"
             assert response.intake_sequence == incident.sequence
             assert response.priority == triaged.triage.priority
@@ -188,7 +192,7 @@ def _check_not_lost(world: World, accepted: Accepted) -> None:
 def _was_seen(world: World, accepted: Accepted) -> bool:
     if accepted.alert.signal.subject == accepted.incident_id:
         return True  # a response exists only after the signal that opened the incident
-    if successor(world.intake.incidents[accepted.incident_id]) in world.intake.resolved_ahead:
+    if successor(world.intake.incidents[accepted.incident_id]) in world.intake.early_resolutions:
         return True  # before the restore it opened an incident that is resolved
     published = world.bus.topics[intake.TOPIC][accepted.published_before :]
     later = [event.sequence for event in published if event.subject == accepted.incident_id]

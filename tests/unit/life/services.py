@@ -10,11 +10,16 @@ from datetime import datetime
 from itertools import count, islice
 from uuid import UUID
 
-from services.intake.incidents.domain.ending import close, expire, release, swallows
-from services.intake.incidents.domain.fold import absorb, numbers_needed
-from services.intake.incidents.domain.state import Incident, Member, Told
+from services.intake.incidents.domain.ending import close, expire, flush_update, has_newer_signal
+from services.intake.incidents.domain.fold import fold_alerts, numbers_needed
+from services.intake.incidents.domain.incident import (
+    Incident,
+    Member,
+    PendingEvent,
+    wanted_members,
+)
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.signals.domain import Alert
+from services.intake.signals.domain import Alert, Taken
 from services.reporting.timeline.domain import state as reporting
 from services.triage.catalogue.policy import Catalogue
 from services.triage.priority.domain import State, coalesce, decide
@@ -35,41 +40,38 @@ class Intake:
         self.known: set[str] = set()
         self.timers: list[Timer] = []
         self.successors: dict[UUID, UUID] = {}
-        self.resolved_ahead: set[UUID] = set()
+        self.early_resolutions: set[UUID] = set()
         self._numbers = count(1000)
 
     def open(self) -> list[Incident]:
         return [incident for incident in self.incidents.values() if incident.status == "open"]
 
-    def take(self, alerts: Sequence[Alert], now: datetime) -> list[tuple[Alert, str, UUID | None]]:
+    def take(self, alerts: Sequence[Alert], now: datetime) -> list[tuple[Alert, Taken]]:
         """The decision on each alert that is no repeat."""
         fresh = list({a.signal.signal_id: a for a in alerts if not self._is_known(a)}.values())
         opened = {incident.fingerprint: incident for incident in self.open()}
-        wanted = {
-            (opened[a.fingerprint].incident_id, a.alert_key)
-            for a in fresh
-            if a.fingerprint in opened
-        }
-        members = {key: self.members[key] for key in wanted & self.members.keys()}
+        named, groups = wanted_members(fresh, opened)
+        members = {key: self.members[key] for key in named & self.members.keys()}
+        members |= {key: m for key, m in self.members.items() if key[0] in groups and m.firing}
         numbers = islice(self._numbers, numbers_needed(fresh, opened))
-        outcome = absorb(fresh, opened, members, numbers, self.policy, self.epoch, now)
-        self._tell(outcome.told, now)
-        self.incidents |= outcome.changed
-        self._insert(outcome.opened.values())
-        self.members |= outcome.members
-        for incident in outcome.update_due:
-            self._arm(UPDATE, incident, incident.told_at + self.policy.update_interval)
-        for incident in outcome.expiry_due:
+        result = fold_alerts(fresh, opened, members, numbers, self.policy, self.epoch, now)
+        self._tell(result.events, now)
+        self.incidents |= result.changed
+        self._insert(result.opened.values())
+        self.members |= result.members
+        for incident in result.update_due:
+            self._arm(UPDATE, incident, incident.published_at + self.policy.update_interval)
+        for incident in result.expiry_due:
             self._arm(EXPIRY, incident, incident.expiry_armed_at)
         self.known |= {alert.signal.signal_id for alert in fresh}
-        return outcome.decisions
+        return result.decisions
 
     def _is_known(self, alert: Alert) -> bool:
         subject = alert.signal.subject
         return (
             alert.signal.signal_id in self.known
             or subject in self.incidents
-            or subject in self.resolved_ahead
+            or subject in self.early_resolutions
         )
 
     def on_escalation(self, events: Sequence[Event], now: datetime) -> None:
@@ -78,13 +80,14 @@ class Intake:
         ]
         seen = {response.incident_id: response.intake_sequence for response in resolved}
         incidents = {key: self.incidents[key] for key in seen if key in self.incidents}
-        self.resolved_ahead |= seen.keys() - incidents.keys()
+        self.early_resolutions |= seen.keys() - incidents.keys()
         numbers = islice(
-            self._numbers, sum(swallows(incident, seen[key]) for key, incident in incidents.items())
+            self._numbers,
+            sum(has_newer_signal(incident, seen[key]) for key, incident in incidents.items()),
         )
         for key, incident in incidents.items():
-            over = self.resolved_ahead
-            self.incidents[key], told = close(incident, seen[key], numbers, self.epoch, now, over)
+            early = self.early_resolutions
+            self.incidents[key], told = close(incident, seen[key], numbers, self.epoch, now, early)
             if told is None:
                 continue
             self._tell([told], now)
@@ -107,7 +110,7 @@ class Intake:
             self._tell([news] if news else [], now)
             self._arm(EXPIRY, self.incidents[key], self.incidents[key].expiry_armed_at)
         for key in {timer.subject for timer in timers if timer.kind == UPDATE}:
-            if update := release(self.incidents[key], self.epoch, now):
+            if update := flush_update(self.incidents[key], self.epoch, now):
                 self.incidents[key] = update.incident
                 self._tell([update], now)
 
@@ -116,10 +119,9 @@ class Intake:
             k: m.ends_at for k, m in self.members.items() if k[0] == key and m.firing and m.ends_at
         }
         over = [member for member, ends_at in ends.items() if ends_at <= before]
+        ended = sum(self.members[member].stands_for for member in over)
         self.members |= {member: replace(self.members[member], firing=False) for member in over}
-        return len(over), min(
-            (ends_at for ends_at in ends.values() if ends_at > before), default=None
-        )
+        return ended, min((ends_at for ends_at in ends.values() if ends_at > before), default=None)
 
     def _insert(self, incidents: Iterable[Incident]) -> None:
         for incident in incidents:
@@ -130,7 +132,7 @@ class Intake:
         if due_at:
             self.timers.append(Timer(kind, incident.incident_id, due_at))
 
-    def _tell(self, told: Iterable[Told], now: datetime) -> None:
+    def _tell(self, told: Iterable[PendingEvent], now: datetime) -> None:
         for item in told:
             self.publish(
                 new_event(item.incident.incident_id, item.incident.sequence, now, item.fact, None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.escalation.delivery.domain.outcome import Failure
-from services.intake.signals.domain import Alert, AlertData, Signal, as_alert
+from services.intake.signals.domain import Alert, AlertData, Group, Signal, as_alert
 from services.reporting.timeline.domain.state import Incident, apply_event
 from tests.unit.life.bus import READS
 from tests.unit.life.checks import Witness, check_always, check_quiet
@@ -26,6 +26,15 @@ _SPANS = [
     timedelta(minutes=4),
     timedelta(hours=1),
     timedelta(days=1),
+]
+_GROUPS = [
+    None,
+    None,
+    None,
+    Group(),
+    Group(2),
+    Group(all_resolved=True),
+    Group(3, all_resolved=None),
 ]
 _FAILURES = [
     None,
@@ -42,6 +51,7 @@ alert_fields = st.fixed_dictionaries(
         "severity": st.sampled_from(["critical", "warning", "info", None]),
         "service": st.sampled_from(["checkout", "search", None]),
         "ends_in": st.sampled_from(_ENDS),
+        "group": st.sampled_from(_GROUPS),
     }
 )
 # Reporting reads at the end; the order of reading must not matter to it.
@@ -184,10 +194,12 @@ class Life(RuleBasedStateMachine):
 
     def alert(self, what: dict[str, Any]) -> Alert:
         now: datetime = self.world.now
-        ends_in = what["ends_in"]
-        fields = {name: value for name, value in what.items() if name != "ends_in"}
+        ends_in, group = what["ends_in"], what["group"]
+        if group and what["status"] == "firing" and group.all_resolved is not False:
+            group = None  # a group of which one fires is not over
+        fields = {name: value for name, value in what.items() if name not in ("ends_in", "group")}
         data = AlertData(summary="it burns", ends_at=ends_in and now + ends_in, **fields)
-        made = as_alert(Signal("probe", f"s{next(self.ids)}", now, now, None, data))
+        made = as_alert(Signal("probe", f"s{next(self.ids)}", now, now, None, data, group))
         assert made is not None
         return made
 

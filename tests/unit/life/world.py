@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.intake.signals.domain import Alert
+from services.intake.signals.domain import Alert, Decision
 from shared.events import intake
 from shared.events.facts import Event
 from tests.unit.life.bus import READS, START, Bus
@@ -58,15 +58,22 @@ class World:
     def _take(self, alerts: list[Alert]) -> None:
         self.pass_time(timedelta(milliseconds=1))
         published = len(self.bus.topics[intake.TOPIC])
-        for alert, decision, incident_id in self.intake.take(alerts, self.now):
+        for alert, taken in self.intake.take(alerts, self.now):
             identity = (alert.fingerprint, alert.alert_key)
             if alert.data.status == "resolved":
                 self.firing.pop(identity, None)
+                if (group := alert.signal.group) and group.all_resolved is not False:
+                    self._forget_firing(alert.fingerprint)
                 continue
-            assert decision in ("opened", "joined")
-            assert incident_id is not None
-            self.joined[incident_id] += 1
-            self.firing[identity] = Accepted(alert, incident_id, self.now, published)
+            assert taken.decision in (Decision.OPENED, Decision.JOINED)
+            assert taken.subject is not None
+            self.joined[taken.subject] += 1
+            self.firing[identity] = Accepted(alert, taken.subject, self.now, published)
+
+    def _forget_firing(self, fingerprint: str) -> None:
+        """Others of a group that is over, or that may be: then they end by silence."""
+        for place in [place for place in self.firing if place[0] == fingerprint]:
+            del self.firing[place]
 
     def _copy(self, service: str) -> dict[str, Any]:
         rows = {

@@ -5,21 +5,25 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from services.intake.incidents.domain.state import Incident, Told, tell
+from services.intake.incidents.domain.incident import (
+    Incident,
+    PendingEvent,
+    clear,
+    report,
+    update,
+)
 from services.intake.incidents.policy import IntakePolicy
 from shared.events.facts import next_sequence
 from shared.events.ids import derived_id
-from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated
 
 
-def release(incident: Incident, epoch: int, now: datetime) -> Told | None:
-    """The update that was held back; None when another event told of it already, or the incident
-    has ended.
+def flush_update(incident: Incident, epoch: int, now: datetime) -> PendingEvent | None:
+    """The update that is pending; None when a later event carried the change already, or the
+    incident has ended.
     """
-    if incident.status != "open" or not incident.held_back:
+    if incident.status != "open" or not incident.update_pending:
         return None
-    told = tell(incident, epoch, now)
-    return Told(told, IncidentUpdated(incident=told.reported(), changed=["signal_count"]), None)
+    return update(incident, ["signal_count"], epoch, now)
 
 
 def expire(
@@ -29,31 +33,27 @@ def expire(
     policy: IntakePolicy,
     epoch: int,
     now: datetime,
-) -> tuple[Incident, Told | None]:
+) -> tuple[Incident, PendingEvent | None]:
     """The incident after `ended` of its alerts passed their end and the grace without being sent
     again.
     """
     if incident.status != "open":
         return incident, None
-    armed = next_end + policy.expiry_grace if next_end else None
-    incident = replace(
-        incident, alerts_firing=incident.alerts_firing - ended, expiry_armed_at=armed
-    )
+    armed_at = next_end + policy.expiry_grace if next_end else None
+    firing = incident.alerts_firing - ended
+    incident = replace(incident, alerts_firing=firing, expiry_armed_at=armed_at)
     if not ended:
         return incident, None
-    if incident.alerts_firing > 0:
-        told = tell(incident, epoch, now)
-        return told, Told(
-            told, IncidentUpdated(incident=told.reported(), changed=["alerts_firing"]), None
-        )
-    cleared = tell(replace(incident, status="cleared", cleared_at=now), epoch, now)
-    return cleared, Told(
-        cleared, IncidentCleared(incident=cleared.reported(), reason="expired"), None
+    event = (
+        update(incident, ["alerts_firing"], epoch, now)
+        if firing > 0
+        else clear(incident, "expired", epoch, now)
     )
+    return event.incident, event
 
 
-def swallows(incident: Incident, seen: int) -> bool:
-    """Whether closing the incident would swallow a firing signal that came after event `seen`.
+def has_newer_signal(incident: Incident, seen: int) -> bool:
+    """Whether a firing signal came after event `seen`, so that closing the incident would lose it.
 
     Whoever resolved the incident knew of the signal that made it, however it is numbered since a
     restore.
@@ -73,17 +73,17 @@ def close(
     numbers: Iterator[int],
     epoch: int,
     now: datetime,
-    over: Collection[UUID] = (),
-) -> tuple[Incident, Told | None]:
+    already_resolved: Collection[UUID] = (),
+) -> tuple[Incident, PendingEvent | None]:
     """End an incident that responders resolved having seen event `seen`.
 
     A firing signal that came after what they saw opens a new incident, whose report is the second
-    of the result; unless that one is among those known to be `over` as well.
+    of the result; unless that one is among the `already_resolved` as well.
     """
     closed = replace(incident, status="closed")
-    if not swallows(incident, seen) or successor(incident) in over:
+    if not has_newer_signal(incident, seen) or successor(incident) in already_resolved:
         return closed, None
-    fresh = replace(
+    opened = replace(
         incident,
         incident_id=successor(incident),
         number=next(numbers),
@@ -94,5 +94,4 @@ def close(
         traceparent=None,
         tracestate=None,
     )
-    told = tell(fresh, epoch, now)
-    return closed, Told(told, IncidentReported(incident=told.reported()), None)
+    return closed, report(opened, epoch, now, None)

@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 import pytest
 
-from services.intake.handlers import Intake
+from services.intake.handlers import Handlers
 from services.intake.incidents.policy import IntakePolicy
 from services.reporting.audit.verifier import Verifier
 from services.reporting.handlers import PROJECTED, RECORDED
@@ -166,7 +166,7 @@ async def test_a_record_comes_back_as_it_was(
 SERVICES: dict[str, tuple[str, Callable[[], dict[str, Handler]], str, str]] = {
     "intake": (
         SIGNALS,
-        lambda: with_redrive("intake", {SIGNALS: Intake(IntakePolicy, system_clock).on_signals}),
+        lambda: with_redrive("intake", {SIGNALS: Handlers(IntakePolicy, system_clock).on_signals}),
         "signals",
         "SELECT signal_count, (SELECT count(*) FROM intake.outbox"
         " WHERE topic = 'tocsin.intake.v1') FROM intake.incidents",

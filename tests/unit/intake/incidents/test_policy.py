@@ -6,7 +6,7 @@ from pathlib import Path
 from services.intake.incidents.policy import check, read_intake_policy
 from shared.events.intake import Severity
 
-EXAMPLE = Path(__file__).parents[3] / "deploy" / "local" / "policy"
+EXAMPLE = Path(__file__).parents[4] / "deploy" / "local" / "policy"
 
 
 def test_nothing_at_all_is_the_defaults_and_the_example_states_them() -> None:
@@ -24,7 +24,8 @@ def test_a_slip_is_refused_with_its_line_and_the_mend(tmp_path: Path) -> None:
         "expiry_grace: 120\ndefault_severty: error\nduplicate_window: 5m\n"
     )
     assert [str(error) for error in check(tmp_path)] == [
-        "intake.yaml:1: `expiry_grace`: write a duration as a number with its unit: 15s, 2m, 1h or 7d",
+        "intake.yaml:1: `expiry_grace`: "
+        "write a duration as a number with its unit: 15s, 2m, 1h or 7d",
         "intake.yaml:2: unknown key `default_severty`; did you mean `default_severity`?",
         "intake.yaml:3: `duplicate_window`: must be greater than or equal to 1 hour",
     ]

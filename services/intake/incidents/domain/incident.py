@@ -1,0 +1,201 @@
+"""An incident as intake keeps it, and the events about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from services.intake.signals.domain import Alert, Taken
+from shared.events.facts import next_sequence
+from shared.events.intake import (
+    IncidentCleared,
+    IncidentNews,
+    IncidentReported,
+    IncidentUpdated,
+    ReportedIncident,
+    Severity,
+)
+from shared.events.trace_context import TraceContext
+
+UNLISTED = "\x1funlisted"
+"""The key of the member that stands for the alerts that a notification leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident's row; the migration of the table `incidents` documents the fields. Its columns
+    `told_at` and `held_back` are `published_at` and `update_pending` here.
+    """
+
+    incident_id: UUID
+    number: int
+    status: Literal["open", "cleared", "closed"]
+    origin: str
+    fingerprint: str
+    summary: str
+    severity: Severity
+    severity_reason: str | None
+    service: str | None
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    links: list[str]
+    signal_count: int
+    alerts_firing: int
+    started_at: datetime
+    opened_at: datetime
+    last_signal_at: datetime
+    cleared_at: datetime | None
+    described_by: list[str]
+    fired_by: str
+    fired_sequence: int
+    sequence: int
+    published_at: datetime
+    expiry_armed_at: datetime | None
+    update_pending: bool
+    traceparent: str | None
+    tracestate: str | None
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """The trace that the whole incident belongs to; None until its first event is written."""
+        return TraceContext(self.traceparent, self.tracestate) if self.traceparent else None
+
+    def in_trace(self, trace: TraceContext) -> "Incident":
+        """The incident as part of a trace."""
+        return replace(self, traceparent=trace.traceparent, tracestate=trace.tracestate)
+
+    def reported(self) -> ReportedIncident:
+        """The incident as events carry it."""
+        return ReportedIncident.model_construct(
+            source=self.origin, **{name: getattr(self, name) for name in _REPORTED}
+        )
+
+
+_REPORTED = tuple(name for name in ReportedIncident.model_fields if name != "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One alert of an incident: whether it fires, and until when the sender promised to say so
+    again. The member of unlisted alerts `stands_for` many.
+    """
+
+    firing: bool
+    ends_at: datetime | None = None
+    stands_for: int = 1
+
+    @property
+    def alerts_firing(self) -> int:
+        """How many alerts fire."""
+        return self.stands_for if self.firing else 0
+
+
+NO_MEMBER = Member(firing=False)
+"""An alert that is not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """A fact to be published, with the incident after it. `cause` is the trace of the signal behind
+    it.
+    """
+
+    incident: Incident
+    fact: IncidentNews
+    cause: TraceContext | None = None
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """Result of a batch of alerts: changed rows, facts to publish, one decision per signal."""
+
+    opened: dict[UUID, Incident] = field(default_factory=dict)
+    changed: dict[UUID, Incident] = field(default_factory=dict)
+    members: dict[tuple[UUID, str], Member] = field(default_factory=dict)
+    events: list[PendingEvent] = field(default_factory=list)
+    decisions: list[tuple[Alert, Taken]] = field(default_factory=list)
+    update_due: list[Incident] = field(default_factory=list)
+    expiry_due: list[Incident] = field(default_factory=list)
+
+    def replaced(self) -> set[UUID]:
+        """Changed incidents that ended and made room for another of the same fingerprint: they have
+        to be written before that one.
+        """
+        reopened = {incident.fingerprint for incident in self.opened.values()}
+        return {key for key, old in self.changed.items() if old.fingerprint in reopened}
+
+
+def wanted_members(
+    alerts: Sequence[Alert], open_incidents: Mapping[str, Incident]
+) -> tuple[set[tuple[UUID, str]], set[UUID]]:
+    """The alerts of open incidents that the fold needs by key, and the incidents of which it needs
+    all firing alerts.
+    """
+    named: set[tuple[UUID, str]] = set()
+    groups: set[UUID] = set()
+    for alert in alerts:
+        incident, group = open_incidents.get(alert.fingerprint), alert.signal.group
+        if incident is None:
+            continue
+        named.add((incident.incident_id, alert.alert_key))
+        if group is not None:
+            named.add((incident.incident_id, UNLISTED))
+        if group is not None and group.all_resolved is not False:
+            groups.add(incident.incident_id)
+    return named, groups
+
+
+def report(
+    incident: Incident, epoch: int, now: datetime, cause: TraceContext | None
+) -> PendingEvent:
+    """The event that makes an incident known."""
+    incident = _published(incident, epoch, now)
+    return PendingEvent(incident, IncidentReported(incident=incident.reported()), cause)
+
+
+def update(
+    incident: Incident,
+    changed: list[str],
+    epoch: int,
+    now: datetime,
+    cause: TraceContext | None = None,
+) -> PendingEvent:
+    """The event of an incident in which the named fields changed."""
+    incident = _published(incident, epoch, now)
+    return PendingEvent(
+        incident, IncidentUpdated(incident=incident.reported(), changed=changed), cause
+    )
+
+
+def clear(
+    incident: Incident,
+    reason: str,
+    epoch: int,
+    now: datetime,
+    cause: TraceContext | None = None,
+) -> PendingEvent:
+    """The event of an incident in which no alert fires any more."""
+    incident = _published(replace(incident, status="cleared", cleared_at=now), epoch, now)
+    return PendingEvent(
+        incident, IncidentCleared(incident=incident.reported(), reason=reason), cause
+    )
+
+
+def changes(before: Incident, after: Incident) -> list[str]:
+    """The fields of the public state that differ."""
+    return [
+        name
+        for name in ReportedIncident.model_fields
+        if _public(before, name) != _public(after, name)
+    ]
+
+
+def _public(incident: Incident, name: str) -> object:
+    return getattr(incident, "origin" if name == "source" else name)
+
+
+def _published(incident: Incident, epoch: int, now: datetime) -> Incident:
+    """The incident with the sequence of an event that carries all of it."""
+    sequence = next_sequence(incident.sequence, epoch)
+    return replace(incident, sequence=sequence, published_at=now, update_pending=False)

@@ -1,0 +1,34 @@
+"""Signals: what publishers may send, how large it may be, and what identifies it."""
+
+from services.intake.signals.domain.data import KINDS, AlertData, ChangeData, RequestData
+from services.intake.signals.domain.signal import (
+    Alert,
+    Decision,
+    Group,
+    Identity,
+    Overloaded,
+    Refused,
+    Signal,
+    Taken,
+    as_alert,
+    fingerprint,
+    read_signal,
+)
+
+__all__ = [
+    "KINDS",
+    "Alert",
+    "AlertData",
+    "ChangeData",
+    "Decision",
+    "Group",
+    "Identity",
+    "Overloaded",
+    "Refused",
+    "RequestData",
+    "Signal",
+    "Taken",
+    "as_alert",
+    "fingerprint",
+    "read_signal",
+]

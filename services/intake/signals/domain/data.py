@@ -1,0 +1,127 @@
+"""The data of the CloudEvents that publishers send, validated and bounded."""
+
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("contains a NUL character")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("holds nothing but white space")
+    return text
+
+
+def known_time(moment: datetime | None) -> datetime | None:
+    """In UTC. None in the first and the last year of the calendar, which senders write for "unset"
+    and "never".
+    """
+    if moment is None or moment.year in (MINYEAR, MAXYEAR):
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _lenient_time(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
+    """A time that cannot be read costs itself, never the signal."""
+    try:
+        return known_time(read(value))
+    except (ValidationError, OverflowError):
+        return None
+
+
+def _severity_text(value: Any) -> Any:
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_no_nul)]
+SeverityText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_no_nul)]
+Text = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    AfterValidator(_no_nul),
+    AfterValidator(_not_blank),
+]
+LongText = Annotated[str, StringConstraints(max_length=16_384), AfterValidator(_no_nul)]
+Labels = Annotated[
+    dict[Name, Annotated[str, StringConstraints(max_length=4096), AfterValidator(_no_nul)]],
+    Field(max_length=128),
+]
+Links = Annotated[
+    list[Annotated[str, StringConstraints(max_length=2048), AfterValidator(_no_nul)]],
+    Field(max_length=20),
+]
+Moment = Annotated[datetime | None, WrapValidator(_lenient_time)]
+# Made by factories and named in the schema by hand: pydantic copies a mutable default deeply for
+# every signal.
+_EMPTY_OBJECT: dict[str, Any] = {"default": {}}
+_EMPTY_ARRAY: dict[str, Any] = {"default": []}
+
+
+class SignalData(BaseModel):
+    """Fields that every kind of signal has."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    summary: Text = Field(description="what is wrong or wanted, in one line")
+    service: Name | None = Field(default=None, description="name in the service catalogue")
+    labels: Labels = Field(default_factory=dict, json_schema_extra=_EMPTY_OBJECT)
+
+
+class AlertData(SignalData):
+    """`tocsin.signals.Alert`: something is wrong (`firing`) or right again (`resolved`)."""
+
+    status: Literal["firing", "resolved"] = "firing"
+    severity: Annotated[SeverityText | None, BeforeValidator(_severity_text)] = Field(
+        default=None,
+        description="critical, error, warning or info; anything else takes the policy's default",
+    )
+    key: Name | None = Field(
+        default=None,
+        description="what this is about: signals with one key join one incident, and one that is "
+        "`resolved` ends it, whatever their texts; default: service and labels. Alerts of a "
+        "source that give none of the three are about one thing",
+    )
+    alert: Name | None = Field(default=None, description="one of several alerts under the same key")
+    annotations: Labels = Field(default_factory=dict, json_schema_extra=_EMPTY_OBJECT)
+    links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
+    starts_at: Moment = None
+    ends_at: Moment = Field(default=None, description="firing until then unless sent again")
+
+
+class RequestData(SignalData):
+    """`tocsin.signals.ServiceRequest`: something routine is wanted."""
+
+    requester: Name | None = None
+    description: LongText | None = None
+
+
+class ChangeData(SignalData):
+    """`tocsin.signals.Change`: something was changed."""
+
+    kind: Literal["deployment", "rollback", "configuration", "patch"] = "deployment"
+    version: Name | None = None
+    links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
+
+
+KINDS: dict[str, type[AlertData | RequestData | ChangeData]] = {
+    "tocsin.signals.Alert": AlertData,
+    "tocsin.signals.ServiceRequest": RequestData,
+    "tocsin.signals.Change": ChangeData,
+}
+"""The data of each CloudEvents type that is a signal."""

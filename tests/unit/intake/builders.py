@@ -1,0 +1,65 @@
+"""Signals and what they do to incidents, in memory."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from services.intake.incidents.domain.fold import fold_alerts
+from services.intake.incidents.domain.incident import BatchResult, Incident, wanted_members
+from services.intake.incidents.policy import IntakePolicy
+from services.intake.signals.domain import Alert, AlertData, Group, Signal, as_alert
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+POLICY = IntakePolicy(
+    update_interval=timedelta(seconds=10),
+    expiry_grace=timedelta(minutes=2),
+    unlisted_timeout=timedelta(hours=5),
+)
+_ids = count(1)
+
+
+def alert(
+    status: str = "firing",
+    *,
+    at: datetime = NOON,
+    signal_id: str | None = None,
+    group: Group | None = None,
+    **data: Any,
+) -> Alert:
+    body = AlertData(
+        **{"summary": "disk full", "service": "checkout", "key": "disk", "status": status, **data}
+    )
+    made = as_alert(Signal("probe", signal_id or f"s{next(_ids)}", at, at, None, body, group))
+    assert made is not None
+    return made
+
+
+def take(
+    alerts: list[Alert], before: BatchResult | None = None, now: datetime = NOON, epoch: int = 0
+) -> BatchResult:
+    """What alerts do after all that happened `before`; the result has all members known so far."""
+    known = {**before.opened, **before.changed} if before else {}
+    opened = {one.fingerprint: one for one in known.values() if one.status == "open"}
+    members = dict(before.members) if before else {}
+    named, groups = wanted_members(alerts, opened)
+    given = {
+        key: member
+        for key, member in members.items()
+        if key in named or (key[0] in groups and member.firing)
+    }
+    result = fold_alerts(alerts, opened, given, count(1000), POLICY, epoch, now)
+    result.members = members | result.members
+    return result
+
+
+def only(result: BatchResult) -> Incident:
+    (incident,) = {**result.opened, **result.changed}.values()
+    return incident
+
+
+def kinds(result: BatchResult) -> list[type]:
+    return [type(event.fact) for event in result.events]
+
+
+def decisions(result: BatchResult) -> list[str]:
+    return [taken.decision for _, taken in result.decisions]

@@ -1,0 +1,48 @@
+"""Which gateways there are: those of the package, and those of other distributions."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.intake.gateways import alertmanager, cloudevents
+from services.intake.gateways.registry import Registry
+
+
+@pytest.fixture
+def other_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A distribution that is installed beside Tocsin and has a gateway."""
+    (tmp_path / "heartbeats.py").write_text(
+        "from dataclasses import replace\n"
+        "from services.intake.gateways.alertmanager import GATEWAY as OTHER\n"
+        "GATEWAY = replace(OTHER, path='/v1/heartbeats')\n"
+    )
+    information = tmp_path / "heartbeats-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: heartbeats\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[tocsin.gateways]\nheartbeats = heartbeats:GATEWAY\nabsent = not_installed:GATEWAY\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("heartbeats", None)
+
+
+def paths(registry: Registry) -> list[str]:
+    return sorted(gateway.path for gateway in registry)
+
+
+def test_every_module_that_declares_a_gateway_is_one() -> None:
+    own = [alertmanager.GATEWAY.path, cloudevents.GATEWAY.path]
+    assert paths(Registry.discover()) == sorted(own)
+
+
+@pytest.mark.usefixtures("other_distribution")
+def test_other_distributions_add_theirs() -> None:
+    assert "/v1/heartbeats" in paths(Registry.discover())
+
+
+def test_two_gateways_of_one_path_are_refused() -> None:
+    with pytest.raises(ValueError, match="two gateways declare the path /v1/signals"):
+        Registry([cloudevents.GATEWAY, cloudevents.GATEWAY])

@@ -1,0 +1,71 @@
+"""Incidents end or move on without a signal."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+from services.intake.incidents.domain.ending import close, expire
+from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated
+from tests.unit.intake.builders import NOON, POLICY, alert, kinds, only, take
+
+
+def test_a_refresh_within_the_grace_gives_no_clear_and_a_later_silence_does() -> None:
+    ends = NOON + timedelta(minutes=5)
+    opened = take([alert(ends_at=ends)])
+    (armed,) = opened.expiry_due
+    assert armed.expiry_armed_at == ends + POLICY.expiry_grace
+    late = take([alert(ends_at=ends + timedelta(minutes=5))], opened, ends + timedelta(seconds=30))
+    assert IncidentCleared not in kinds(late)
+    assert late.expiry_due == [], "the armed timer will look again"
+    # The first timer finds no alert past its end, and arms itself for the new one.
+    kept, event = expire(
+        only(late), 0, ends + timedelta(minutes=5), POLICY, 0, ends + timedelta(minutes=2)
+    )
+    assert event is None
+    assert kept.expiry_armed_at == ends + timedelta(minutes=7)
+    fewer, event = expire(
+        replace(kept, alerts_firing=2), 1, ends + timedelta(hours=1), POLICY, 0, ends
+    )
+    assert event is not None
+    assert isinstance(event.fact, IncidentUpdated), "some alerts ended, others fire"
+    assert (fewer.status, fewer.alerts_firing, event.fact.incident.alerts_firing) == ("open", 1, 1)
+    over, event = expire(kept, 1, None, POLICY, 0, ends + timedelta(minutes=7))
+    assert over.status == "cleared"
+    assert event is not None
+    assert isinstance(event.fact, IncidentCleared)
+    assert event.fact.reason == "expired"
+
+
+class TestResolvedByAPerson:
+    def test_what_they_saw_is_closed(self) -> None:
+        incident = only(take([alert()]))
+        closed, event = close(incident, incident.sequence, count(2000), 0, NOON)
+        assert closed.status == "closed"
+        assert event is None
+
+    def test_a_signal_they_had_not_seen_opens_a_new_incident(self) -> None:
+        opened = take([alert()])
+        raced = take([alert(signal_id="late")], opened, NOON + timedelta(seconds=1))
+        closed, event = close(
+            only(raced), only(opened).sequence, count(2000), 0, NOON + timedelta(seconds=2)
+        )
+        assert closed.status == "closed"
+        assert event is not None
+        assert isinstance(event.fact, IncidentReported)
+        assert event.incident.incident_id != closed.incident_id
+        assert (event.incident.number, event.incident.status, event.incident.sequence) == (
+            2000,
+            "open",
+            1,
+        )
+
+    def test_an_end_they_had_not_seen_opens_nothing(self) -> None:
+        opened = take([alert(alert="a"), alert(alert="b")])
+        raced = take([alert("resolved", alert="a")], opened, NOON + timedelta(minutes=1))
+        _, event = close(only(raced), only(opened).sequence, count(2000), 0, NOON)
+        assert event is None
+
+    def test_a_replayed_resolution_changes_nothing(self) -> None:
+        incident = only(take([alert()]))
+        closed, _ = close(incident, incident.sequence, count(2000), 0, NOON)
+        assert close(closed, incident.sequence, count(2000), 0, NOON) == (closed, None)
