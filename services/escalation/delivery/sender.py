@@ -1,5 +1,5 @@
-"""Sends the pages that are due: outside any transaction, between two that claim what can start and
-record what came.
+"""Sends the pages that are due. It claims what can start in one transaction, sends outside of any,
+and records the results in another.
 """
 
 import asyncio
@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 
 from services.escalation.delivery import store as ledger
 from services.escalation.delivery.attempts import Attempts
-from services.escalation.delivery.domain.outcome import Failure
+from services.escalation.delivery.domain.failure import Failure
 from services.escalation.delivery.domain.settlement import Claim, settle
-from services.escalation.delivery.domain.slots import ONE, Slots
+from services.escalation.delivery.domain.slots import MIN_IN_FLIGHT, Slots
 from services.escalation.policies.policy import CurrentTeams
-from services.escalation.response.batch import Batch
+from services.escalation.response.domain.escalation import PageResult
+from services.escalation.response.domain.incident import PageStatus
+from services.escalation.response.incident_batch import IncidentBatch
 from shared.events.trace_context import TraceContext
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 _QUICK = timedelta(milliseconds=250)
 _LEASE_SLACK = timedelta(seconds=5)
 _LONGEST_SLEEP = 30.0
-_LOCKED_SLEEP = 0.05
+_SHORT_SLEEP = 0.05
 _PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 3.0
 _LAST_SECONDS = 2.0
@@ -59,17 +61,18 @@ class Sender:
         self._trouble: str | None = None
 
     def problems(self) -> list[str]:
-        """Why pages do not leave now."""
-        return self._attempts.problems() + (
-            [f"pages cannot be sent: {self._trouble}"] if self._trouble else []
-        )
+        """Why pages are not sent now."""
+        problems = self._attempts.problems()
+        if self._trouble:
+            problems.append(f"pages cannot be sent: {self._trouble}")
+        return problems
 
     async def run(self) -> None:
         """Send until cancelled; then finish what has been started, for a few seconds."""
         turn = asyncio.create_task(self._turn())
         try:
             while True:
-                # Shielded: what a turn has claimed would otherwise wait for the end of its lease.
+                # Shielded: pages that a turn has claimed would otherwise wait for their lease to end.
                 await wait_at_most(await asyncio.shield(turn), self._wake)
                 turn = asyncio.create_task(self._turn())
         finally:
@@ -80,8 +83,8 @@ class Sender:
                     await asyncio.gather(*self._sending)
             for task in self._sending:
                 task.cancel()
-            # Also when one hangs: of those that arrived meanwhile, whatever is not recorded would
-            # be sent again.
+            # Also when a page hangs: those that arrived meanwhile would be sent again if that was
+            # not recorded.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_SECONDS):
                     await asyncio.wait({turn})
@@ -89,8 +92,8 @@ class Sender:
             await self._attempts.close()
 
     async def _turn(self) -> float:
-        """Record what came of pages and start those that are due; for how many seconds there is
-        nothing to do then.
+        """Record results and start the pages that are due; for how many seconds the sender may
+        sleep then.
 
         Results are kept in memory until they are recorded. A crash after the commit leaves
         `sending` rows: their leases end and they are sent again, under the same key.
@@ -98,9 +101,14 @@ class Sender:
         self._wake.clear()
         results, now = self._results.copy(), self._clock()
         try:
-            async with self._database.transaction() as connection:
-                await self._record(connection, results, now)
-                claims, due = await self._claim(connection, now)
+            if results:
+                async with self._database.transaction() as connection:
+                    await self._record(connection, results, now)
+                    claims, seconds = await self._claim(connection, now)
+            else:
+                # A claim is one statement: by itself it needs no transaction around it.
+                async with self._database.connection() as connection:
+                    claims, seconds = await self._claim(connection, now)
         except UNAVAILABLE as error:
             log.warning("pages wait, trying again", extra={"error": type(error).__qualname__})
             self._trouble = type(error).__qualname__
@@ -113,50 +121,62 @@ class Sender:
             task = asyncio.create_task(self._send(claim))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        # Due and not claimed: the incident is locked for a moment, another sender has it, or its
-        # receiver is busy.
-        seconds = max((due - now).total_seconds(), _LOCKED_SLEEP) if due else _LONGEST_SLEEP
-        return min(seconds, _LONGEST_SLEEP)
+        return seconds
 
-    async def _claim(
-        self, connection: Connection, now: datetime
-    ) -> tuple[list[Claim], datetime | None]:
-        """The pages to start, and when to look for the next ones."""
+    async def _claim(self, connection: Connection, now: datetime) -> tuple[list[Claim], float]:
+        """The pages to start, and how long to sleep then."""
         if self._stopping or self._slots.free <= 0:
-            return [], None  # a slot that becomes free wakes
-        lease_ends = now + self._attempts.timeout + _LEASE_SLACK
+            return [], _LONGEST_SLEEP  # a slot that becomes free wakes
         claims = await ledger.claim_deliveries(
-            connection, now, lease_ends, self._slots.room(), ONE, self._slots.free
+            connection,
+            now,
+            now + self._attempts.timeout + _LEASE_SLACK,
+            self._slots.capacity(),
+            MIN_IN_FLIGHT,
+            self._slots.free,
         )
-        return claims, await ledger.cut_abandoned(connection, now)
+        if claims:
+            return claims, _SHORT_SLEEP  # most often a result wakes before that
+        due = await ledger.cancel_abandoned(connection, now)
+        if due is None:
+            return [], _LONGEST_SLEEP
+        # Due and not claimed: the incident is locked for a moment, another sender has the page, or
+        # its receiver is busy.
+        seconds = max((due - now).total_seconds(), _SHORT_SLEEP)
+        return [], min(seconds, _LONGEST_SLEEP)
 
     async def _send(self, claim: Claim) -> None:
         began = self._clock()
         failure, here = await self._attempts.make(claim)
-        self._slots.give_back(
-            claim.receiver, arrived=failure is None, quick=self._clock() - began < _QUICK
-        )
+        quick = self._clock() - began < _QUICK
+        self._slots.give_back(claim.receiver, arrived=failure is None, quick=quick)
         self._results.append((claim, failure, here))
         self._wake.set()
 
     async def _record(
         self, connection: Connection, results: Sequence[Result], now: datetime
     ) -> None:
-        if not results:
-            return
         teams = self._teams().content
         # Incidents before deliveries, as everywhere.
         ids = [claim.order.incident_id for claim, _, _ in results]
-        batch = await Batch.load(connection, ids, now, cutting=False)
-        attempts = {claim.order.attempt_key: claim.attempts for claim, _, _ in results}
-        current = await ledger.lock_sending(connection, attempts)
+        batch = await IncidentBatch.load(connection, ids, now, ending=False)
+        failing = {claim.order.incident_id for claim, failure, _ in results if failure}
+        incidents = [incident for id in failing if (incident := batch.incident(id))]
+        claims = [claim for claim, _, _ in results]
+        waiting, steps = await ledger.lock_results(connection, claims, incidents)
         rows = []
         for claim, failure, here in results:
-            incident = batch.incident(claim.order.incident_id)
-            if incident is None or claim.order.attempt_key not in current:
+            key, incident = claim.order.attempt_key, batch.incident(claim.order.incident_id)
+            if incident is None or key not in waiting:
                 continue
-            row, decision = settle(incident, claim, failure, teams, now, random.random())  # noqa: S311 - jitter
+            pages = steps.get(incident.id, {})
+            others = [page for other, page in pages.items() if other != key]
+            jitter = random.random()  # noqa: S311 - no secret
+            row, decision = settle(incident, claim, failure, others, teams, now, jitter)
             rows.append(row)
+            pages[key] = PageResult(claim.order, row.status, row.error)
+            pages |= {
+                page.attempt_key: PageResult(page, PageStatus.PENDING) for page in decision.pages
+            }
             batch.apply(incident.id, decision, here)
-        await ledger.save_settled(connection, rows)
-        await batch.save(connection)
+        await batch.save(connection, ledger.settled_write(rows))

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from services.escalation.policies.policy import Teams, read_teams
-from services.escalation.response.domain import Decision, Incident, on_triage
+from services.escalation.policies.domain.page_order import Position
+from services.escalation.policies.policy import Teams
+from services.escalation.response.domain.incident import Decision, Incident
+from services.escalation.response.domain.triage import on_triage
 from shared.events.facts import Event, new_event
 from shared.events.intake import ReportedIncident, Severity
 from shared.events.triage import (
@@ -15,6 +17,7 @@ from shared.events.triage import (
     TriagedIncident,
 )
 from shared.policy.files import PolicyFile
+from tests.support.teams import teams_of
 
 INCIDENT = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
@@ -67,7 +70,7 @@ def utc(text: str) -> datetime:
 
 
 def teams(text: str = TEAMS) -> PolicyFile[Teams]:
-    return read_teams(text.encode())
+    return teams_of(text)
 
 
 def triaged(
@@ -128,7 +131,7 @@ def opened(at: str, team: str = "payments") -> Decision:
     return on_triage(None, was_triaged(team=team), teams(), utc(at))
 
 
-def next_step(incident: Incident, at: datetime | None = None) -> tuple[int, int, datetime]:
-    """What the timer of an incident will carry, and when it fires."""
+def next_step(incident: Incident) -> tuple[Position, datetime]:
+    """The step that the timer of an incident begins, and when it fires."""
     assert incident.due is not None
-    return incident.due.round, incident.due.step, at or incident.due.due_at
+    return incident.due.position, incident.due.due_at

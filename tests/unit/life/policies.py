@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from services.escalation.policies.policy import Teams, read_teams
+from services.escalation.policies.policy import Teams
 from services.intake.incidents.policy import IntakePolicy
 from services.triage.catalogue.policy import Catalogue
 from shared.events.intake import Severity
 from shared.policy.files import PolicyFile
+from tests.support.teams import teams_of
 
 _TEAMS = """
 default_policy: payments
@@ -35,7 +36,7 @@ policies:
 """
 
 TEAMS: list[PolicyFile[Teams]] = [
-    read_teams(text.encode())
+    teams_of(text)
     for text in (
         _TEAMS,
         # Ben left, and with him the last who was on call by day.
