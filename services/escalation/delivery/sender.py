@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from services.escalation.delivery import store as ledger
 from services.escalation.delivery.attempts import Attempts
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _QUICK = timedelta(milliseconds=250)
 _LEASE_SLACK = timedelta(seconds=5)
+_SWEEP = timedelta(seconds=5)
 _LONGEST_SLEEP = 30.0
 _SHORT_SLEEP = 0.05
 _PAUSE_SECONDS = 1.0
@@ -57,6 +58,7 @@ class Sender:
         self._slots = Slots()
         self._sending: set[asyncio.Task[None]] = set()
         self._results: list[Result] = []
+        self._sweep_at = datetime.min.replace(tzinfo=UTC)
         self._stopping = False
         self._trouble: str | None = None
 
@@ -101,49 +103,57 @@ class Sender:
         self._wake.clear()
         results, now = self._results.copy(), self._clock()
         try:
-            if results:
-                async with self._database.transaction() as connection:
-                    await self._record(connection, results, now)
-                    claims, seconds = await self._claim(connection, now)
-            else:
-                # A claim is one statement: by itself it needs no transaction around it.
-                async with self._database.connection() as connection:
-                    claims, seconds = await self._claim(connection, now)
+            claims = await self._record_and_claim(results, now)
+            del self._results[: len(results)]
+            self._start(claims)
+            seconds = await self._sleep_after(claims, now)
         except UNAVAILABLE as error:
             log.warning("pages wait, trying again", extra={"error": type(error).__qualname__})
             self._trouble = type(error).__qualname__
             await asyncio.sleep(_PAUSE_SECONDS)
             return 0
         self._trouble = None
-        del self._results[: len(results)]
+        return seconds
+
+    async def _record_and_claim(self, results: Sequence[Result], now: datetime) -> list[Claim]:
+        if not results:
+            # A claim is one statement: it needs no transaction around it.
+            async with self._database.connection() as connection:
+                return await self._claim(connection, now)
+        async with self._database.transaction() as connection:
+            await self._record(connection, results, now)
+            return await self._claim(connection, now)
+
+    async def _claim(self, connection: Connection, now: datetime) -> list[Claim]:
+        if self._stopping or self._slots.free <= 0:
+            return []
+        lease_ends = now + self._attempts.timeout + _LEASE_SLACK
+        capacity, free = self._slots.capacity(), self._slots.free
+        return await ledger.claim_deliveries(
+            connection, now, lease_ends, capacity, MIN_IN_FLIGHT, free
+        )
+
+    def _start(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
             self._slots.take(claim.receiver)
             task = asyncio.create_task(self._send(claim))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        return seconds
 
-    async def _claim(self, connection: Connection, now: datetime) -> tuple[list[Claim], float]:
-        """The pages to start, and how long to sleep then."""
+    async def _sleep_after(self, claims: Sequence[Claim], now: datetime) -> float:
+        """For how many seconds there is nothing to do, unless something wakes."""
         if self._stopping or self._slots.free <= 0:
-            return [], _LONGEST_SLEEP  # a slot that becomes free wakes
-        claims = await ledger.claim_deliveries(
-            connection,
-            now,
-            now + self._attempts.timeout + _LEASE_SLACK,
-            self._slots.capacity(),
-            MIN_IN_FLIGHT,
-            self._slots.free,
-        )
-        if claims:
-            return claims, _SHORT_SLEEP  # most often a result wakes before that
-        due = await ledger.cancel_abandoned(connection, now)
+            return _LONGEST_SLEEP  # a slot that becomes free wakes
+        if claims and now < self._sweep_at:
+            return _SHORT_SLEEP  # most often a result wakes before that
+        self._sweep_at = now + _SWEEP
+        async with self._database.connection() as connection:
+            due = await ledger.cancel_abandoned(connection, now)
         if due is None:
-            return [], _LONGEST_SLEEP
+            return _LONGEST_SLEEP
         # Due and not claimed: the incident is locked for a moment, another sender has the page, or
         # its receiver is busy.
-        seconds = max((due - now).total_seconds(), _SHORT_SLEEP)
-        return [], min(seconds, _LONGEST_SLEEP)
+        return min(max((due - now).total_seconds(), _SHORT_SLEEP), _LONGEST_SLEEP)
 
     async def _send(self, claim: Claim) -> None:
         began = self._clock()

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from aiohttp import web
@@ -422,3 +422,73 @@ async def test_users_whom_no_method_reaches_are_named_before_anybody_is_paged(
         assert it.sender().problems() == ["no method of these users has its settings: cleo"]
     async with world(database, people.webhooks.url, people.smtp) as it:
         assert it.sender().problems() == []
+
+
+async def test_when_nobody_of_a_step_can_be_reached_the_next_step_is_paged_at_once(
+    it: World, people: People
+) -> None:
+    async def ana_is_gone(hit: Hit) -> web.Response:
+        return web.Response(status=404 if hit.path == "/ana" else 200)
+
+    people.webhooks.answer = ana_is_gone
+    people.mailbox.answer = "550 no such user"
+    async with sending(it):
+        (id,) = await it.triaged(1042)
+        await it.page("sent", user_id="ben", step=2, round=1)
+    first, second = [event["data"] for _, event in await it.told("IncidentEscalated")]
+    assert (first["paged"], second["paged"]) == (["ana"], ["ben"])
+    assert second["skipped"] == [
+        "step 1: no page arrived: ana by webhook (HTTP 404), ana by email (SMTP 550)"
+    ]
+    assert second["response"]["waiting_on"].endswith("; no page of step 1 arrived")
+    timers = await it.rows("SELECT payload FROM timers WHERE subject = $1 ORDER BY id", id)
+    assert [timer["payload"] for timer in timers][-1] == {"round": 2, "step": 1}
+    it.clock.jump(seconds=60)
+    await it.fire_due()
+    assert Counter(row["user_id"] for row in await it.ledger())["ben"] == 1, "a stale timer"
+
+
+async def test_two_senders_that_record_the_last_failures_of_a_step_begin_the_next_one_once(
+    database: str, people: People
+) -> None:
+    together = """
+    default_policy: all
+    users:
+      ana: {{name: Ana, webhook: "{url}/ana"}}
+      ben: {{name: Ben, webhook: "{url}/ben"}}
+      cleo: {{name: Cleo, webhook: "{url}/cleo"}}
+    policies:
+      all: {{steps: [{{targets: ["user:ana", "user:ben"], wait: 1h}},
+                     {{targets: ["user:cleo"], wait: 1h}}]}}
+    """
+
+    async def only_cleo(hit: Hit) -> web.Response:
+        return web.Response(status=200 if hit.path == "/cleo" else 410)
+
+    people.webhooks.answer = only_cleo
+    async with world(database, people.webhooks.url, teams=together) as it, sending(it, senders=4):
+        ids = await it.triaged(*range(1, 31))
+        for id in ids:
+            await it.page("sent", incident_id=id, user_id="cleo")
+        escalated = await it.told("IncidentEscalated")
+    paths = Counter(hit.path for hit in people.webhooks.hits)
+    assert paths == {"/ana": 30, "/ben": 30, "/cleo": 30}
+    assert len(escalated) == 60, "two steps of each incident"
+
+
+async def test_when_every_page_of_a_policy_fails_for_good_there_is_one_round_and_then_a_pause(
+    it: World, people: People
+) -> None:
+    people.webhooks.status(410)
+    people.mailbox.answer = "550 no such user"
+    async with sending(it):
+        (id,) = await it.triaged(1042)
+        await it.page("failed", user_id="ben", method="email")
+    rows = await it.ledger()
+    assert len(rows) == 4
+    assert {row["status"] for row in rows} == {"failed"}
+    (incident,) = await it.rows("SELECT state FROM incidents WHERE id = $1", id)
+    assert incident["state"]["due"]["round"] == 2
+    assert "no page of step 2 arrived" in incident["state"]["response"]["waiting_on"]
+    due = datetime.fromisoformat(incident["state"]["due"]["due_at"])
+    assert due > it.clock() + timedelta(seconds=30)
