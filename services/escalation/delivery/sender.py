@@ -74,7 +74,7 @@ class Sender:
         turn = asyncio.create_task(self._turn())
         try:
             while True:
-                # Shielded: pages that a turn has claimed would otherwise wait for their lease to end.
+                # Shielded: what a turn has claimed would otherwise wait for the lease to end.
                 await wait_at_most(await asyncio.shield(turn), self._wake)
                 turn = asyncio.create_task(self._turn())
         finally:

@@ -23,8 +23,8 @@ body{max-width:34rem;margin:12vh auto;padding:0 1.25rem}
 h1{font-size:1.35rem;line-height:1.3;margin:.25rem 0 .5rem}
 p{margin:.5rem 0}
 .fine{opacity:.75;font-size:.875rem}
-button{font:inherit;font-weight:600;padding:.75rem 1.5rem;margin:1rem 0;border:0;border-radius:.4rem;
-background:#0b57d0;color:#fff;cursor:pointer}
+button{font:inherit;font-weight:600;padding:.75rem 1.5rem;margin:1rem 0;border:0;
+border-radius:.4rem;background:#0b57d0;color:#fff;cursor:pointer}
 button:focus-visible{outline:3px solid #f9ab00;outline-offset:2px}
 """
 
@@ -86,15 +86,7 @@ def make_router(database: Database, respond: Respond, clock: Clock, links: Links
             stored = await store.load_incident(connection, link.incident_id)
         if stored is None:
             return _page("Not found", 404, said=_GONE)
-        response = stored.incident.response
-        done = _is_done(link, response.status)
-        return _page(
-            link.action.capitalize(),
-            incident=response,
-            said=f"It is {response.status}" + _by_whom(response) + ".",
-            button=None if done else f"{link.action.capitalize()} INC-{response.number}",
-            user=link.user,
-        )
+        return _offer(link, stored.incident.response)
 
     @router.post("/a/{token}")
     async def press(token: str) -> HTMLResponse:
@@ -113,6 +105,18 @@ def make_router(database: Database, respond: Respond, clock: Clock, links: Links
         )
 
     return router
+
+
+def _offer(link: Link, response: Response) -> HTMLResponse:
+    """The page with the button, unless there is nothing left to do."""
+    done = _is_done(link, response.status)
+    return _page(
+        link.action.capitalize(),
+        incident=response,
+        said=f"It is {response.status}" + _by_whom(response) + ".",
+        button=None if done else f"{link.action.capitalize()} INC-{response.number}",
+        user=link.user,
+    )
 
 
 def _is_done(link: Link, status: str) -> bool:

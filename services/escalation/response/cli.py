@@ -9,7 +9,7 @@ import typer
 from services.escalation.response.domain.orders import Action
 from shared.events.reference import format_reference, parse_reference
 from shared.http.client import Api, ApiError
-from shared.runtime.commands import refused_on
+from shared.runtime.commands import refused, refused_on
 
 Reference = Annotated[
     str, typer.Argument(metavar="INCIDENT", help="INC-1042, 1042, or the incident's UUID.")
@@ -38,9 +38,12 @@ def make_commands(connect: Callable[[], Api]) -> typer.Typer:
 
 
 def _act(api: Api, incident: str, action: Action, by: str, note: str | None) -> None:
-    with refused_on(ApiError, ValueError):
+    try:
         reference = parse_reference(incident)
-        name = format_reference(reference) if isinstance(reference, int) else reference
+    except ValueError as error:
+        raise refused(f"{incident} {error}") from None
+    name = format_reference(reference) if isinstance(reference, int) else reference
+    with refused_on(ApiError):
         answer = api.post(f"/v1/incidents/{name}/{action}", {"by": by, "note": note})
     typer.echo(f"{answer['incident']}: {answer['said']}")
     for line in answer["cut"]:

@@ -1,5 +1,5 @@
-"""The API: acknowledge, resolve, and show a response with its delivery ledger. Every call is safe to
-repeat.
+"""The API: acknowledge, resolve, and show a response with its delivery ledger. Every call can be
+repeated without harm.
 """
 
 from typing import Any
@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.escalation.response import store
-from services.escalation.response.domain.orders import Action, Answer, Order, Respond
+from services.escalation.response.domain import orders
+from services.escalation.response.domain.orders import Action, Answer, Respond
 from shared.events.reference import format_reference, parse_reference
 from shared.events.text import shorten
 from shared.events.trace_context import trace_in_headers
@@ -17,10 +18,10 @@ from shared.http.app import Problem, require_token
 from shared.postgres.database import Database
 
 
-class OrderBody(BaseModel):
+class Order(BaseModel):
     """Who acts, and why or what was done."""
 
-    model_config = ConfigDict(extra="forbid", title="Order")
+    model_config = ConfigDict(extra="forbid")
 
     by: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
     note: str | None = Field(default=None, max_length=2000, pattern=r"^[^\x00]*$")
@@ -30,24 +31,22 @@ def make_router(database: Database, respond: Respond, token: str) -> APIRouter:
     """Routes under /v1/incidents, for bearers of the API token."""
     router = APIRouter(prefix="/v1/incidents", dependencies=[Depends(require_token(token))])
 
-    async def act(
-        reference: str, action: Action, body: OrderBody, request: Request
-    ) -> dict[str, Any]:
-        order = Order(action, body.by, "api", body.note, trace_in_headers(request.headers.raw))
+    async def act(reference: str, action: Action, body: Order, request: Request) -> dict[str, Any]:
+        order = orders.Order(action, body.by, "api", body.note, trace_in_headers(request.headers.raw))
         answer = await respond(_parse(reference), order)
         if answer is None:
             raise _unknown(reference)
         return _render_answer(answer)
 
     @router.post("/{reference}/acknowledge")
-    async def acknowledge(reference: str, order: OrderBody, request: Request) -> dict[str, Any]:
+    async def acknowledge(reference: str, order: Order, request: Request) -> dict[str, Any]:
         """Take it: no page starts after the answer. `cut` names the pages and steps that are
         cancelled by it.
         """
         return await act(reference, "acknowledge", order, request)
 
     @router.post("/{reference}/resolve")
-    async def resolve(reference: str, order: OrderBody, request: Request) -> dict[str, Any]:
+    async def resolve(reference: str, order: Order, request: Request) -> dict[str, Any]:
         """End the response."""
         return await act(reference, "resolve", order, request)
 

@@ -29,6 +29,15 @@ from tests.support.escalating import TEAMS, Hit, Receiver, World, world
 from tests.support.running import SECRET, TOKEN, eventually, free_port
 from tests.support.stack import runtime_dsn
 
+WEBHOOKS_ALONE = """
+default_policy: two
+users:
+  ana: {name: Ana, webhook: "${TOCSIN_TEST_RECEIVER}/ana"}
+  ben: {name: Ben, webhook: "${TOCSIN_TEST_RECEIVER}/ben"}
+policies:
+  two: {steps: [{targets: ["user:ana"], wait: 1h}, {targets: ["user:ben"], wait: 1h}]}
+"""
+
 
 @dataclass
 class Installation:
@@ -41,6 +50,7 @@ class Installation:
     producer: AIOKafkaProducer
     consumer: AIOKafkaConsumer
     prefix: str
+    policy: Path
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[Process]:
@@ -130,7 +140,14 @@ async def service(
         )
         base = f"http://127.0.0.1:{port}"
         yield Installation(
-            inherited | own, tmp_path / "log", base, client, producer, consumer, topic_prefix
+            inherited | own,
+            tmp_path / "log",
+            base,
+            client,
+            producer,
+            consumer,
+            topic_prefix,
+            tmp_path,
         )
 
 
@@ -152,8 +169,7 @@ async def test_nothing_that_was_accepted_is_lost_when_the_process_is_killed(
         await service.publish(triage.TOPIC, message.value, message.key)
         await arrived.wait()
         process.kill()  # the page has left, and nobody has written down that it did
-    async with facts.database.transaction() as connection:
-        await connection.execute("UPDATE deliveries SET due_at = now()")  # its lease ends
+    await leases_end(facts)
     webhooks.status(200)
     async with service.process() as process:
         sent = await service.event("PageSent")
@@ -169,6 +185,55 @@ async def test_nothing_that_was_accepted_is_lost_when_the_process_is_killed(
         resolved = await service.event("IncidentResolved")
         assert (resolved["subject"], resolved["data"]["by"]) == (str(id), "ana")
         assert resolved["traceparent"][3:35] == trace.trace_id
+
+
+async def test_a_failed_step_is_followed_by_the_next_whenever_the_process_is_killed(
+    service: Installation, facts: World, webhooks: Receiver
+) -> None:
+    (service.policy / "teams.yaml").write_text(WEBHOOKS_ALONE)
+    id, never = uuid7(), asyncio.Event()
+    at = {"/ana": asyncio.Event(), "/ben": asyncio.Event()}
+
+    async def hang(hit: Hit) -> web.Response:
+        at[hit.path].set()
+        await never.wait()
+        return web.Response()
+
+    async def ana_is_gone(hit: Hit) -> web.Response:
+        return web.Response(status=404) if hit.path == "/ana" else await webhooks_of_ben(hit)
+
+    webhooks.answer = webhooks_of_ben = hang
+    message = event_message(
+        new_event(id, 1, facts.clock(), facts.fact(id, IncidentTriaged), new_trace())
+    )
+    async with service.process() as process:
+        await service.publish(triage.TOPIC, message.value, message.key)
+        await at["/ana"].wait()
+        process.kill()  # before the answer
+    await leases_end(facts)
+    webhooks.answer = ana_is_gone
+    async with service.process() as process:
+        await at["/ben"].wait()
+        process.kill()  # the next step has begun, and its page has left
+    await leases_end(facts)
+    webhooks.status(200)
+    async with service.process():
+        first = await service.event("IncidentEscalated")
+        second = await service.event("IncidentEscalated")
+        sent = await service.event("PageSent")
+    assert (first["data"]["paged"], second["data"]["paged"]) == (["ana"], ["ben"])
+    assert second["data"]["skipped"] == ["step 1: no page arrived: ana by webhook (HTTP 404)"]
+    assert (sent["data"]["page"]["user"], sent["data"]["page"]["step"]) == ("ben", 2)
+    rows = await facts.ledger()
+    assert sorted((row["user_id"], row["status"]) for row in rows) == [
+        ("ana", "failed"),
+        ("ben", "sent"),
+    ]
+
+
+async def leases_end(facts: World) -> None:
+    async with facts.database.transaction() as connection:
+        await connection.execute("UPDATE deliveries SET due_at = now() WHERE status = 'sending'")
 
 
 async def test_an_acknowledgement_by_topic_is_obeyed_and_a_wrong_one_told_to_the_operators(

@@ -56,8 +56,11 @@ async def test_every_open_incident_has_a_due_timer_or_waits_on_somebody(it: Worl
         await it.fire_due()
         stalled = await it.rows(
             """
-            SELECT number FROM incidents i WHERE status <> 'resolved' AND (state #>> '{response,waiting_on}' = ''
-            OR status = 'triggered' AND NOT EXISTS (SELECT FROM timers t WHERE t.subject = i.id))
+            SELECT number FROM incidents i
+            WHERE status <> 'resolved'
+              AND (state #>> '{response,waiting_on}' = ''
+                   OR status = 'triggered'
+                   AND NOT EXISTS (SELECT FROM timers t WHERE t.subject = i.id))
             """
         )
         assert not stalled
@@ -75,7 +78,10 @@ async def test_the_same_timer_twice_begins_one_step(it: World) -> None:
     it.clock.jump(seconds=60)
     async with it.database.transaction() as connection:
         await connection.execute(
-            "INSERT INTO timers (kind, subject, due_at, payload) SELECT kind, subject, due_at, payload FROM timers"
+            """
+            INSERT INTO timers (kind, subject, due_at, payload)
+            SELECT kind, subject, due_at, payload FROM timers
+            """
         )
     assert await it.fire_due() == 2
     assert len(await it.ledger()) == 2

@@ -25,7 +25,9 @@ TEAMS = """
 default_policy: payments
 users:
   ana: {name: Ana, email: ana@example.com, webhook: "https://hooks.example.com/ana"}
-  ben: {name: Ben, email: ben@example.com, webhook: "https://hooks.example.com/ben", methods: [email, webhook]}
+  ben:
+    {name: Ben, email: ben@example.com, webhook: "https://hooks.example.com/ben",
+     methods: [email, webhook]}
   cleo: {name: Cleo, email: cleo@example.com}
 teams:
   payments: {policy: payments}
@@ -58,7 +60,9 @@ policies:
       - {targets: ["user:ana"], wait: 15m}
   mornings:
     steps:
-      - {targets: ["user:ana"], wait: 15m, hours: {from: "09:00", to: "17:00", time_zone: Europe/Berlin}}
+      - targets: ["user:ana"]
+        wait: 15m
+        hours: {from: "09:00", to: "17:00", time_zone: Europe/Berlin}
   ghosts:
     steps:
       - {targets: ["schedule:search-days"], wait: 15m}
@@ -119,7 +123,8 @@ def was_confirmed(sequence: int, **known: object) -> Event:
 
 
 def subsided(sequence: int, **known: object) -> Event:
-    return _event(sequence, IncidentSubsided(triage=triaged(**{"status": "cleared", **known})))  # type: ignore[arg-type]
+    triage = triaged(**{"status": "cleared", **known})  # type: ignore[arg-type]
+    return _event(sequence, IncidentSubsided(triage=triage))
 
 
 def _event(sequence: int, fact: IncidentTriaged | TriageConfirmed | IncidentSubsided) -> Event:

@@ -98,7 +98,7 @@ def _following(policy: EscalationPolicy, at: Position) -> Position:
 def _reach(
     plan: Snapshot, at: Position, teams: Teams, now: datetime
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """The users that a step reaches now, each with the reasons, and why other targets reach none."""
+    """The users that a step reaches now, with the reasons; and why other targets reach nobody."""
     reached: dict[str, tuple[str, ...]] = {}
     missed = []
     for target in plan.policy.steps[at.step - 1].targets:

@@ -1,4 +1,4 @@
-"""Steps of the policy: a timer begins one, and so does the failure of every page of the one before."""
+"""Steps of the policy: a timer begins one, or the failure of every page of the one before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

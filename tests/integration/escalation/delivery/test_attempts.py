@@ -61,7 +61,7 @@ async def rude(says: bytes) -> AsyncIterator[str]:
         ("answers 500", "HTTP 500"),
     ],
 )
-async def test_a_webhook_that_fails_is_told_of_without_its_address(
+async def test_a_webhook_that_fails_is_reported_without_its_address(
     database: str,
     caplog: pytest.LogCaptureFixture,
     spans: InMemorySpanExporter,

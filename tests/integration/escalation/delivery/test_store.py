@@ -9,7 +9,10 @@ async def test_an_incident_that_this_version_cannot_read_holds_up_nobody_elses_p
     async with receiver() as webhooks, world(database, webhooks.url) as it:
         newer, _ = await it.triaged(1, 2)
         await it.rows(
-            "UPDATE incidents SET state = jsonb_set(state, '{response,status}', '\"escaped\"') WHERE id = $1",
+            """
+            UPDATE incidents SET state = jsonb_set(state, '{response,status}', '"escaped"')
+            WHERE id = $1
+            """,
             newer,
         )
         async with sending(it):

@@ -41,6 +41,8 @@ async def test_the_command_line_acknowledges_and_resolves(client: Outside) -> No
     assert status == 0, output
     assert "INC-1042: acknowledged by ana" in output
     assert "cancelled: page to ana by webhook (step 1)" in output
+    status, output = await tocsin(client, "incidents", "ack", "1042", "--by", "ben")
+    assert (status, output.splitlines()[0]) == (0, "INC-1042: already acknowledged by ana")
     status, output = await tocsin(
         client, "incidents", "resolve", str(id), "--by", "ana", "--note", "rolled back"
     )
@@ -54,3 +56,8 @@ async def test_the_command_line_says_what_is_wrong_in_one_line(client: Outside) 
     )
     status, output = await tocsin(client, "incidents", "ack", "INC-7", "--by", "ana", token="wrong")
     assert (status, output) == (1, "tocsin: Authorization: send `Bearer <TOCSIN_API_TOKEN>`\n")
+    status, output = await tocsin(client, "incidents", "ack", "seven", "--by", "ana")
+    assert (status, output) == (
+        1,
+        "tocsin: seven is neither a number such as INC-1042 nor a UUID\n",
+    )

@@ -25,7 +25,7 @@ async def client(database: str) -> AsyncIterator[Outside]:
         yield made
 
 
-async def test_acknowledging_says_what_was_cut_and_a_second_time_what_is_already_so(
+async def test_acknowledging_says_what_is_cancelled_and_a_second_time_what_is_already_so(
     client: Outside,
 ) -> None:
     (id,) = await client.it.triaged(1042)
@@ -42,10 +42,12 @@ async def test_acknowledging_says_what_was_cut_and_a_second_time_what_is_already
     )
 
 
-async def test_a_response_can_be_looked_at_with_its_ledger(client: Outside) -> None:
+async def test_a_response_is_shown_with_its_ledger_by_number_or_id(client: Outside) -> None:
     (id,) = await client.it.triaged(1042)
     await client.api("POST", f"{id}/resolve", {"by": "ana", "note": "rolled back"})
-    status, shown = await client.api("GET", "inc-1042")
+    for reference in ("inc-1042", "1042", str(id)):
+        status, shown = await client.api("GET", reference)
+        assert (status, shown["incident"]) == (200, "INC-1042")
     assert (status, shown["response"]["resolution"]) == (200, "rolled back")
     (page,) = shown["deliveries"]
     assert (page["user"], page["method"], page["status"]) == ("ana", "webhook", "cut")

@@ -94,12 +94,14 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         (
             "handoff: Tue 09:00",
             "handoff: Tues 9",
-            '`schedules.payments-primary.handoff`: write a handoff as "09:00" (daily) or "Tue 09:00" (weekly)',
+            "`schedules.payments-primary.handoff`: "
+            'write a handoff as "09:00" (daily) or "Tue 09:00" (weekly)',
         ),
         (
             "time_zone: Europe/Berlin",
             "time_zone: Europe/Berln",
-            "`schedules.payments-primary.time_zone`: no time zone of this name, did you mean `Europe/Berlin`?",
+            "`schedules.payments-primary.time_zone`: "
+            "no time zone of this name, did you mean `Europe/Berlin`?",
         ),
         (
             'from: "09:00", to: "17:00", weekdays',

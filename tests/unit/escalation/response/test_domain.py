@@ -40,9 +40,7 @@ def when_due(incident: Incident) -> Decision:
     return fire(incident, due, teams().content, at)
 
 
-def test_an_incident_at_three_in_berlin_on_the_night_the_clocks_change_pages_who_is_on_call_once() -> (
-    None
-):
+def test_on_the_night_the_clocks_change_in_berlin_who_is_on_call_is_paged_once() -> None:
     begun = opened("2024-10-27T01:30")  # 02:30 for the second time that night
     assert paged(begun) == [("ben", "email")]
     assert begun.pages[0].attempt_key == f"{INCIDENT}.1.1.ben.email"
@@ -108,9 +106,7 @@ def test_a_step_that_reaches_nobody_is_skipped_at_once() -> None:
     assert begun.incident.due.due_at == saturday + timedelta(minutes=15)
 
 
-def test_a_policy_that_reaches_nobody_says_so_once_and_is_tried_until_somebody_comes_on_call() -> (
-    None
-):
+def test_a_policy_that_reaches_nobody_says_so_once_and_is_tried_until_somebody_does() -> None:
     begun = opened("2024-11-02T12:00", team="ghosts")  # Saturday
     assert begun.pages == ()
     assert "there is nobody now" in begun.incident.response.waiting_on
@@ -193,7 +189,7 @@ def test_one_person_behind_two_targets_is_paged_once_for_both_reasons() -> None:
     assert len(begun.pages[0].why) == 2
 
 
-def test_an_acknowledgement_cuts_what_has_not_gone_out_and_says_what() -> None:
+def test_an_acknowledgement_cancels_what_has_not_gone_out_and_says_what() -> None:
     begun = opened("2024-10-30T12:00")
     taken = acknowledge(
         begun.incident, "cleo", "link", utc("2024-10-30T12:00:30"), unsent=begun.pages
