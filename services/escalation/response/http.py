@@ -32,7 +32,9 @@ def make_router(database: Database, respond: Respond, token: str) -> APIRouter:
     router = APIRouter(prefix="/v1/incidents", dependencies=[Depends(require_token(token))])
 
     async def act(reference: str, action: Action, body: Order, request: Request) -> dict[str, Any]:
-        order = orders.Order(action, body.by, "api", body.note, trace_in_headers(request.headers.raw))
+        order = orders.Order(
+            action, body.by, "api", body.note, trace_in_headers(request.headers.raw)
+        )
         answer = await respond(_parse(reference), order)
         if answer is None:
             raise _unknown(reference)
