@@ -18,6 +18,7 @@ from services.escalation.metrics import PAGE_METHOD
 from services.escalation.policies.policy import FILE, read_teams
 from services.escalation.response import http as api
 from shared.events import commands, triage
+from shared.events.validation import first_problem_in, plain_reason
 from shared.http.app import create_app
 from shared.kafka.consumption import Consumption
 from shared.kafka.redrive import with_redrive
@@ -115,7 +116,6 @@ def _settings_of(kind: type[BaseModel], settings: Settings) -> BaseModel:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        problem = first_problem_in(error)
         variable = f"TOCSIN_{problem['loc'][0]}".upper()
-        message = problem["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{variable}: {message}") from None
+        raise SettingsError(f"{variable}: {plain_reason(problem)}") from None

@@ -14,6 +14,7 @@ from services.escalation.response.domain.orders import Action, Answer, Respond
 from shared.events.reference import format_reference, parse_reference
 from shared.events.text import shorten
 from shared.events.trace_context import trace_in_headers
+from shared.events.validation import NO_CONTROL, NO_NUL
 from shared.http.app import Problem, require_token
 from shared.postgres.database import Database
 
@@ -23,8 +24,8 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-    note: str | None = Field(default=None, max_length=2000, pattern=r"^[^\x00]*$")
+    by: str = Field(min_length=1, max_length=200, pattern=NO_CONTROL)
+    note: str | None = Field(default=None, max_length=2000, pattern=NO_NUL)
 
 
 def make_router(database: Database, respond: Respond, token: str) -> APIRouter:
