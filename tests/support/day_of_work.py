@@ -17,11 +17,9 @@ import asyncpg
 import orjson
 from aiokafka import TopicPartition as KafkaTopicPartition
 
+from services.escalation.delivery import metrics as delivery_metrics
 from services.escalation.links.domain import Links
-from services.escalation.policies.policy import read_teams
-from services.escalation.response import figures
 from services.escalation.response import store as escalation_store
-from services.escalation.ticker import Steps
 from services.intake.handlers import Handlers
 from services.intake.incidents import store as intake_store
 from services.intake.incidents.policy import IntakePolicy
@@ -55,6 +53,7 @@ from tests.support.http import served
 from tests.support.plans import Plans, WatchedDatabase
 from tests.support.running import alert, eventually
 from tests.support.stack import runtime_dsn
+from tests.support.teams import teams_of
 
 BATCH = 100
 _PARTITION = 100  # the existing rows of the audit log are of other partitions
@@ -198,7 +197,7 @@ async def _triage_works(system: Tocsin, records: Sequence[Record]) -> None:
 async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[Record]:
     database, teams = (
         system.databases["escalation"],
-        read_teams(TEAMS.format(url="http://127.0.0.1:9").encode()),
+        teams_of(TEAMS.format(url="http://127.0.0.1:9")),
     )
     world = World(
         database,
@@ -216,11 +215,11 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
     incidents = list(dict.fromkeys(zip([record.key for record in published], numbers, strict=True)))
     assert len(incidents) == BATCH, len(incidents)
     system.clock.jump(minutes=2)
-    await _timers_work(system, "escalation", Steps(lambda: teams, system.clock).fire)
+    await _timers_work(system, "escalation", world.handlers.fire)
     await _sender_works(system, world)
     with system.plans.during("escalation's gauge"):
         async with database.connection() as connection:
-            assert await figures.poll(connection, system.clock())
+            assert await delivery_metrics.poll(connection, system.clock())
     (_, number), (second, _), *others = [
         (UUID((key or b"").decode()), number) for key, number in incidents
     ]
@@ -228,7 +227,8 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
         await world.act(number, "acknowledge")
         await world.act(second, "resolve")
         async with database.connection() as connection:
-            await escalation_store.load_view(connection, second)
+            assert await escalation_store.load_incident(connection, second)
+            assert await escalation_store.list_pages(connection, second)
     with system.plans.during("systems act"):
         await world.command(*(_order_to_resolve(incident) for incident, _ in others))
     return published + await system.take_outbox(escalation.TOPIC)

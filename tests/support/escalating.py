@@ -1,4 +1,4 @@
-"""Escalation inside a test: its rooms on a database of their own, a clock that jumps, and people
+"""Escalation inside a test: its parts on a database of their own, a clock that jumps, and people
 who can be paged.
 """
 
@@ -21,14 +21,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.escalation.delivery.attempts import Attempts
-from services.escalation.delivery.channels.both import Channel, MailChannel, WebhookChannel
+from services.escalation.delivery.channel_registry import ChannelRegistry
+from services.escalation.delivery.channels.email import EmailTransport
+from services.escalation.delivery.channels.webhook import WebhookTransport
 from services.escalation.delivery.sender import Sender
+from services.escalation.delivery.transport import Transport
 from services.escalation.handlers import Handlers
 from services.escalation.links.domain import Links
-from services.escalation.people.policy import Method
-from services.escalation.policies.policy import Teams, read_teams
-from services.escalation.response.respond import Answer, respond
-from services.escalation.ticker import Steps
+from services.escalation.policies.policy import Teams
+from services.escalation.response.domain.orders import Answer, Order
 from shared.events.cloudevents import CloudEvent, to_structured
 from shared.events.facts import Fact, event_message, new_event
 from shared.events.ids import uuid7
@@ -46,6 +47,7 @@ from shared.telemetry.state import CURRENT
 from tests.support.http import listening
 from tests.support.running import SECRET, eventually
 from tests.support.stack import runtime_dsn
+from tests.support.teams import teams_of
 
 KEY = "a key of thirty-two bytes or more for tests"
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -191,16 +193,17 @@ class World:
     clock: JumpingClock
     teams: PolicyFile[Teams]
     links: Links
-    channels: dict[Method, Channel]
+    transports: dict[str, Transport]
     wake: Wake
+    channels: ChannelRegistry = field(default_factory=ChannelRegistry.load)
     _offset: int = 0
     _sequences: dict[UUID, int] = field(default_factory=dict)
     _wakes: list[asyncio.Event] = field(default_factory=list)
 
     @property
     def handlers(self) -> Handlers:
-        """The subscriptions."""
-        return Handlers(lambda: self.teams, self.clock)
+        """What reacts to topics, timers and people."""
+        return Handlers(self.database, lambda: self.teams, self.clock)
 
     async def triaged(
         self, *numbers: int, team: str = "payments", trace: TraceContext | None = None
@@ -287,7 +290,7 @@ class World:
         """What the ticker does once; how many timers were due."""
         async with self.database.transaction() as connection:
             timers = await claim_timers(connection, self.clock(), 100)
-            await Steps(lambda: self.teams, self.clock).fire(connection, timers)
+            await self.handlers.fire(connection, timers)
             return len(timers)
 
     async def act(
@@ -298,9 +301,8 @@ class World:
         caller: TraceContext | None = None,
     ) -> Answer:
         """A person acts by the API."""
-        answer = await respond(
-            self.database, self.clock, reference, action, by=by, via="api", caller=caller
-        )
+        order = Order(action, by, "api", caller=caller)
+        answer = await self.handlers.respond(reference, order)
         assert answer is not None
         return answer
 
@@ -346,7 +348,13 @@ class World:
         """What a sender tries with."""
         span = timedelta(seconds=timeout)
         return Attempts(
-            self.channels, lambda: self.teams, self.links, "http://console", self.clock, span
+            self.channels,
+            self.transports,
+            lambda: self.teams,
+            self.links,
+            "http://console",
+            self.clock,
+            span,
         )
 
 
@@ -387,15 +395,16 @@ async def world(
     clock = JumpingClock()
     dsn = runtime_dsn(admin, "escalation")
     database = Database(dsn)
-    channels: dict[Method, Channel] = {"webhook": WebhookChannel(secrets, allowed, timeout, clock)}
+    transports: dict[str, Transport] = {
+        "webhook": WebhookTransport(secrets, allowed, timeout, clock)
+    }
     if smtp:
-        channels["email"] = MailChannel(smtp, "tocsin@example.com", timeout)
-    policy = read_teams(teams.format(url=url).encode())
+        transports["email"] = EmailTransport(smtp, "tocsin@example.com", timeout)
+    policy = teams_of(teams.format(url=url))
+    wake = Wake(dsn, "escalation")
     try:
-        yield World(
-            database, clock, policy, Links(KEY, "http://links"), channels, Wake(dsn, "escalation")
-        )
+        yield World(database, clock, policy, Links(KEY, "http://links"), transports, wake)
     finally:
-        for channel in channels.values():
-            await channel.close()
+        for transport in transports.values():
+            await transport.close()
         await database.close()

@@ -6,9 +6,9 @@ import asyncio
 
 import asyncpg
 
-from services.escalation.policies.domain import Snapshot
+from services.escalation.policies.domain.snapshot import Snapshot
 from services.escalation.policies.policy import EscalationPolicy
-from services.escalation.response.domain import Incident as Responding
+from services.escalation.response.domain.incident import Incident as Responding
 from shared.events.escalation import Response
 from shared.events.triage import Priority
 from shared.postgres.connection import Connection

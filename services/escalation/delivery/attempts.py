@@ -1,19 +1,17 @@
-"""One attempt at a page: find the address, build what it says, hand it to the channel, and tell
-what came of it.
-"""
+"""One attempt at a page: find the address, build the notice, hand it to the channel."""
 
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
 
 from services.escalation import spans
-from services.escalation.delivery.channels.both import Channel
-from services.escalation.delivery.domain.outcome import Failure, NotDelivered
-from services.escalation.delivery.domain.pages import Notice
+from services.escalation.delivery.channel_registry import ChannelRegistry
+from services.escalation.delivery.domain.failure import Failure, NotDelivered
+from services.escalation.delivery.domain.page import Notice
 from services.escalation.delivery.domain.settlement import Claim
+from services.escalation.delivery.transport import Transport
 from services.escalation.links.domain import Links
 from services.escalation.metrics import PAGE_METHOD
-from services.escalation.people.policy import Method
 from services.escalation.policies.policy import CurrentTeams
 from services.escalation.spans import ATTEMPT, STEP
 from shared.events.trace_context import TraceContext, new_trace
@@ -25,11 +23,14 @@ log = logging.getLogger(__name__)
 
 
 class Attempts:
-    """Makes attempts outside any transaction. `timeout` bounds one attempt."""
+    """Makes attempts outside any transaction. `timeout` bounds one attempt; `transports` are the
+    channels that are set up, by name.
+    """
 
     def __init__(
         self,
-        channels: Mapping[Method, Channel],
+        channels: ChannelRegistry,
+        transports: Mapping[str, Transport],
         teams: CurrentTeams,
         links: Links,
         console_url: str,
@@ -38,27 +39,25 @@ class Attempts:
     ) -> None:
         self.timeout = timeout
         self._channels = channels
+        self._transports = transports
         self._teams = teams
         self._links = links
         self._console_url = console_url.rstrip("/")
         self._clock = clock
 
     def problems(self) -> list[str]:
-        """Users whom no method reaches, because none of theirs has its settings here."""
+        """Names the users with no configured contact method."""
+        usable = self._transports.keys()
         users = self._teams().content.users.items()
-        unreachable = sorted(
-            name for name, user in users if not self._channels.keys() & set(user.methods)
-        )
-        return (
-            [f"no method of these users has its settings: {', '.join(unreachable)}"]
-            if unreachable
-            else []
-        )
+        unreachable = sorted(name for name, user in users if not usable & set(user.methods))
+        if not unreachable:
+            return []
+        return [f"no method of these users has its settings: {', '.join(unreachable)}"]
 
     async def close(self) -> None:
-        """Let go of connections."""
-        for channel in self._channels.values():
-            await channel.close()
+        """Close the connections."""
+        for transport in self._transports.values():
+            await transport.close()
 
     async def make(self, claim: Claim) -> tuple[Failure | None, TraceContext]:
         """Try once; None for delivered. The context is that of the attempt's own span."""
@@ -77,8 +76,8 @@ class Attempts:
         except NotDelivered as error:
             failure = error.failure
         except Exception as error:
-            # Only the type: what it says may quote an address. It counts as an attempt, so it
-            # cannot go on for ever.
+            # Only the type: the message may quote an address. It counts as an attempt, so that it
+            # ends some day.
             failure = Failure(f"unexpected {type(error).__qualname__}", uncertain=True)
         if failure is not None:
             fields = {
@@ -92,39 +91,28 @@ class Attempts:
     async def _deliver(self, claim: Claim, here: TraceContext) -> None:
         order = claim.order
         if self._clock() > claim.lease_ends - self.timeout:
-            # This process was frozen since it claimed: the incident may be taken, and the page
-            # another sender's.
+            # This process was frozen since it claimed: the incident may have been acknowledged,
+            # or another sender may have the page.
             raise NotDelivered(Failure("the sender was held up"))
-        user, channel = (
+        user, field = (
             self._teams().content.users.get(order.user),
-            self._channels.get(order.method),
+            self._channels.field(order.method),
         )
-        address = user and (user.webhook if order.method == "webhook" else user.email)
-        if not address:
-            raise NotDelivered(
-                Failure(f"{order.user} has no {order.method} in teams.yaml any more", final=True)
-            )
-        if channel is None:
-            raise NotDelivered(
-                Failure(f"the method {order.method} has no settings here", final=True)
-            )
-        await channel.send(self._notice(claim, here), address, here)
+        address = user.addresses.get(field) if user and field else None
+        if address is None:
+            error = f"{order.user} has no {order.method} in teams.yaml any more"
+            raise NotDelivered(Failure(error, final=True))
+        transport = self._transports.get(order.method)
+        if transport is None:
+            error = f"the method {order.method} has no settings here"
+            raise NotDelivered(Failure(error, final=True))
+        await transport.send(self._notice(claim, here), address, here)
 
     def _notice(self, claim: Claim, here: TraceContext) -> Notice:
-        order, response, now = claim.order, claim.incident.response, self._clock()
+        order, now = claim.order, self._clock()
         return Notice(
-            attempt_key=order.attempt_key,
-            incident_id=order.incident_id,
-            number=response.number,
-            summary=response.summary,
-            service=response.service,
-            priority=response.priority,
-            team=response.team,
-            runbook=claim.incident.runbook,
-            user=order.user,
-            step=order.step,
-            round=order.round,
-            why=order.why,
+            order=order,
+            incident=claim.incident,
             acknowledge_url=self._links.url(order.incident_id, order.user, "acknowledge", now),
             resolve_url=self._links.url(order.incident_id, order.user, "resolve", now),
             console_url=f"{self._console_url}/incidents/{order.incident_id}",

@@ -1,5 +1,5 @@
-"""Sends the pages that are due: outside any transaction, between two that claim what can start and
-record what came.
+"""Sends the pages that are due. It claims what can start in one transaction, sends outside of any,
+and records the results in another.
 """
 
 import asyncio
@@ -7,15 +7,17 @@ import logging
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from services.escalation.delivery import store as ledger
 from services.escalation.delivery.attempts import Attempts
-from services.escalation.delivery.domain.outcome import Failure
+from services.escalation.delivery.domain.failure import Failure
 from services.escalation.delivery.domain.settlement import Claim, settle
-from services.escalation.delivery.domain.slots import ONE, Slots
+from services.escalation.delivery.domain.slots import MIN_IN_FLIGHT, Slots
 from services.escalation.policies.policy import CurrentTeams
-from services.escalation.response.batch import Batch
+from services.escalation.response.domain.escalation import PageResult
+from services.escalation.response.domain.incident import PageStatus
+from services.escalation.response.incident_batch import IncidentBatch
 from shared.events.trace_context import TraceContext
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
@@ -27,8 +29,9 @@ log = logging.getLogger(__name__)
 
 _QUICK = timedelta(milliseconds=250)
 _LEASE_SLACK = timedelta(seconds=5)
+_SWEEP = timedelta(seconds=5)
 _LONGEST_SLEEP = 30.0
-_LOCKED_SLEEP = 0.05
+_SHORT_SLEEP = 0.05
 _PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 3.0
 _LAST_SECONDS = 2.0
@@ -55,21 +58,23 @@ class Sender:
         self._slots = Slots()
         self._sending: set[asyncio.Task[None]] = set()
         self._results: list[Result] = []
+        self._sweep_at = datetime.min.replace(tzinfo=UTC)
         self._stopping = False
         self._trouble: str | None = None
 
     def problems(self) -> list[str]:
-        """Why pages do not leave now."""
-        return self._attempts.problems() + (
-            [f"pages cannot be sent: {self._trouble}"] if self._trouble else []
-        )
+        """Why pages are not sent now."""
+        problems = self._attempts.problems()
+        if self._trouble:
+            problems.append(f"pages cannot be sent: {self._trouble}")
+        return problems
 
     async def run(self) -> None:
         """Send until cancelled; then finish what has been started, for a few seconds."""
         turn = asyncio.create_task(self._turn())
         try:
             while True:
-                # Shielded: what a turn has claimed would otherwise wait for the end of its lease.
+                # Shielded: what a turn has claimed would otherwise wait for the lease to end.
                 await wait_at_most(await asyncio.shield(turn), self._wake)
                 turn = asyncio.create_task(self._turn())
         finally:
@@ -80,8 +85,8 @@ class Sender:
                     await asyncio.gather(*self._sending)
             for task in self._sending:
                 task.cancel()
-            # Also when one hangs: of those that arrived meanwhile, whatever is not recorded would
-            # be sent again.
+            # Also when a page hangs: those that arrived meanwhile would be sent again if that was
+            # not recorded.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_SECONDS):
                     await asyncio.wait({turn})
@@ -89,8 +94,8 @@ class Sender:
             await self._attempts.close()
 
     async def _turn(self) -> float:
-        """Record what came of pages and start those that are due; for how many seconds there is
-        nothing to do then.
+        """Record results and start the pages that are due; for how many seconds the sender may
+        sleep then.
 
         Results are kept in memory until they are recorded. A crash after the commit leaves
         `sending` rows: their leases end and they are sent again, under the same key.
@@ -98,65 +103,90 @@ class Sender:
         self._wake.clear()
         results, now = self._results.copy(), self._clock()
         try:
-            async with self._database.transaction() as connection:
-                await self._record(connection, results, now)
-                claims, due = await self._claim(connection, now)
+            claims = await self._record_and_claim(results, now)
+            del self._results[: len(results)]
+            self._start(claims)
+            seconds = await self._sleep_after(claims, now)
         except UNAVAILABLE as error:
             log.warning("pages wait, trying again", extra={"error": type(error).__qualname__})
             self._trouble = type(error).__qualname__
             await asyncio.sleep(_PAUSE_SECONDS)
             return 0
         self._trouble = None
-        del self._results[: len(results)]
+        return seconds
+
+    async def _record_and_claim(self, results: Sequence[Result], now: datetime) -> list[Claim]:
+        if not results:
+            # A claim is one statement: it needs no transaction around it.
+            async with self._database.connection() as connection:
+                return await self._claim(connection, now)
+        async with self._database.transaction() as connection:
+            await self._record(connection, results, now)
+            return await self._claim(connection, now)
+
+    async def _claim(self, connection: Connection, now: datetime) -> list[Claim]:
+        if self._stopping or self._slots.free <= 0:
+            return []
+        lease_ends = now + self._attempts.timeout + _LEASE_SLACK
+        capacity, free = self._slots.capacity(), self._slots.free
+        return await ledger.claim_deliveries(
+            connection, now, lease_ends, capacity, MIN_IN_FLIGHT, free
+        )
+
+    def _start(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
             self._slots.take(claim.receiver)
             task = asyncio.create_task(self._send(claim))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        # Due and not claimed: the incident is locked for a moment, another sender has it, or its
-        # receiver is busy.
-        seconds = max((due - now).total_seconds(), _LOCKED_SLEEP) if due else _LONGEST_SLEEP
-        return min(seconds, _LONGEST_SLEEP)
 
-    async def _claim(
-        self, connection: Connection, now: datetime
-    ) -> tuple[list[Claim], datetime | None]:
-        """The pages to start, and when to look for the next ones."""
+    async def _sleep_after(self, claims: Sequence[Claim], now: datetime) -> float:
+        """For how many seconds there is nothing to do, unless something wakes."""
         if self._stopping or self._slots.free <= 0:
-            return [], None  # a slot that becomes free wakes
-        lease_ends = now + self._attempts.timeout + _LEASE_SLACK
-        claims = await ledger.claim_deliveries(
-            connection, now, lease_ends, self._slots.room(), ONE, self._slots.free
-        )
-        return claims, await ledger.cut_abandoned(connection, now)
+            return _LONGEST_SLEEP  # a slot that becomes free wakes
+        if claims and now < self._sweep_at:
+            return _SHORT_SLEEP  # most often a result wakes before that
+        self._sweep_at = now + _SWEEP
+        async with self._database.connection() as connection:
+            due = await ledger.cancel_abandoned(connection, now)
+        if due is None:
+            return _LONGEST_SLEEP
+        # Due and not claimed: the incident is locked for a moment, another sender has the page, or
+        # its receiver is busy.
+        return min(max((due - now).total_seconds(), _SHORT_SLEEP), _LONGEST_SLEEP)
 
     async def _send(self, claim: Claim) -> None:
         began = self._clock()
         failure, here = await self._attempts.make(claim)
-        self._slots.give_back(
-            claim.receiver, arrived=failure is None, quick=self._clock() - began < _QUICK
-        )
+        quick = self._clock() - began < _QUICK
+        self._slots.give_back(claim.receiver, arrived=failure is None, quick=quick)
         self._results.append((claim, failure, here))
         self._wake.set()
 
     async def _record(
         self, connection: Connection, results: Sequence[Result], now: datetime
     ) -> None:
-        if not results:
-            return
         teams = self._teams().content
         # Incidents before deliveries, as everywhere.
         ids = [claim.order.incident_id for claim, _, _ in results]
-        batch = await Batch.load(connection, ids, now, cutting=False)
-        attempts = {claim.order.attempt_key: claim.attempts for claim, _, _ in results}
-        current = await ledger.lock_sending(connection, attempts)
+        batch = await IncidentBatch.load(connection, ids, now, ending=False)
+        failing = {claim.order.incident_id for claim, failure, _ in results if failure}
+        incidents = [incident for id in failing if (incident := batch.incident(id))]
+        claims = [claim for claim, _, _ in results]
+        waiting, steps = await ledger.lock_results(connection, claims, incidents)
         rows = []
         for claim, failure, here in results:
-            incident = batch.incident(claim.order.incident_id)
-            if incident is None or claim.order.attempt_key not in current:
+            key, incident = claim.order.attempt_key, batch.incident(claim.order.incident_id)
+            if incident is None or key not in waiting:
                 continue
-            row, decision = settle(incident, claim, failure, teams, now, random.random())  # noqa: S311 - jitter
+            pages = steps.get(incident.id, {})
+            others = [page for other, page in pages.items() if other != key]
+            jitter = random.random()  # noqa: S311 - no secret
+            row, decision = settle(incident, claim, failure, others, teams, now, jitter)
             rows.append(row)
+            pages[key] = PageResult(claim.order, row.status, row.error)
+            pages |= {
+                page.attempt_key: PageResult(page, PageStatus.PENDING) for page in decision.pages
+            }
             batch.apply(incident.id, decision, here)
-        await ledger.save_settled(connection, rows)
-        await batch.save(connection)
+        await batch.save(connection, ledger.settled_write(rows))

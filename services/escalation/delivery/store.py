@@ -1,17 +1,20 @@
-"""The sender's SQL: claiming pages of the delivery ledger and recording what came of them."""
+"""The sender's SQL: claiming pages of the delivery ledger, and recording results."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 
 from services.escalation.delivery.domain.settlement import Claim, Receiver, Settled
-from services.escalation.response.domain import Incident
-from services.escalation.response.store import read_order
+from services.escalation.response.domain.escalation import PageResult
+from services.escalation.response.domain.incident import Incident, PageStatus
+from services.escalation.response.store import ORDER, read_order
 from shared.events.trace_context import parse_trace
 from shared.postgres.connection import Connection
+from shared.postgres.writes import Write
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,8 @@ _FIRSTS = """
     UNION ALL
     SELECT following.* FROM firsts CROSS JOIN LATERAL (
         SELECT user_id, method, due_at FROM deliveries d
-        WHERE status IN ('pending', 'sending') AND (d.user_id, d.method) > (firsts.user_id, firsts.method)
+        WHERE status IN ('pending', 'sending')
+          AND (d.user_id, d.method) > (firsts.user_id, firsts.method)
         ORDER BY user_id, method, due_at LIMIT 1
     ) following
 """
@@ -35,27 +39,30 @@ _FIRSTS = """
 # planner expects a tenth of all that wait, and for thousands it would read the tables from end to
 # end.
 _CLAIM = f"""
-WITH RECURSIVE firsts AS ({_FIRSTS}), room AS (
-    SELECT * FROM unnest($3::text[], $4::text[], $5::int[]) AS room (user_id, method, pages)
+WITH RECURSIVE firsts AS ({_FIRSTS}), capacity AS (
+    SELECT * FROM unnest($3::text[], $4::text[], $5::int[]) AS capacity (user_id, method, pages)
 ), picked AS (
     SELECT due.attempt_key
-    FROM firsts LEFT JOIN room USING (user_id, method) CROSS JOIN LATERAL (
+    FROM firsts LEFT JOIN capacity USING (user_id, method) CROSS JOIN LATERAL (
         SELECT d.attempt_key, d.due_at
         FROM deliveries d JOIN incidents i ON i.id = d.incident_id
         WHERE d.user_id = firsts.user_id AND d.method = firsts.method
           AND d.status IN ('pending', 'sending') AND d.due_at <= $1 AND i.status = 'triggered'
-        ORDER BY d.due_at LIMIT coalesce(room.pages, $6)
+        ORDER BY d.due_at LIMIT coalesce(capacity.pages, $6)
         FOR UPDATE OF d SKIP LOCKED FOR SHARE OF i SKIP LOCKED
     ) due
     WHERE firsts.due_at <= $1
     ORDER BY due.due_at LIMIT $7
+), claimed AS (
+    UPDATE deliveries d
+    SET status = 'sending', attempts = attempts + 1, due_at = $2, started_at = $1,
+        possible_duplicate = possible_duplicate OR d.status = 'sending'
+    WHERE d.attempt_key = ANY (ARRAY (SELECT attempt_key FROM picked))
+    RETURNING d.*
 )
-UPDATE deliveries d
-SET status = 'sending', attempts = attempts + 1, due_at = $2, started_at = $1,
-    possible_duplicate = possible_duplicate OR d.status = 'sending'
-FROM incidents i
-WHERE d.attempt_key = ANY (ARRAY (SELECT attempt_key FROM picked)) AND i.id = d.incident_id
-RETURNING d.*, i.state
+SELECT {ORDER}, attempts, possible_duplicate, due_at AS lease_ends, claimed.traceparent,
+       claimed.tracestate, state
+FROM claimed JOIN incidents ON incidents.id = incident_id
 """  # noqa: S608 - a constant
 
 
@@ -63,11 +70,11 @@ async def claim_deliveries(
     connection: Connection,
     now: datetime,
     lease_ends: datetime,
-    room: Mapping[Receiver, int],
-    room_of_others: int,
+    capacity: Mapping[Receiver, int],
+    capacity_of_others: int,
     limit: int,
 ) -> list[Claim]:
-    """Take pages that are due, oldest first and for each receiver not more than it has `room` for.
+    """Take pages that are due, oldest first and for each receiver no more than its capacity.
 
     A page whose lease has ended is due again: its sender died, or could not record, so it is a
     possible duplicate.
@@ -76,31 +83,42 @@ async def claim_deliveries(
         _CLAIM,
         now,
         lease_ends,
-        [user for user, _ in room],
-        [method for _, method in room],
-        list(room.values()),
-        room_of_others,
+        [user for user, _ in capacity],
+        [method for _, method in capacity],
+        list(capacity.values()),
+        capacity_of_others,
         limit,
     )
-    return [claim for row in rows if (claim := _claim(row))]
+    incidents: dict[UUID, Incident | None] = {}
+    claims = []
+    for row in rows:
+        id = row["incident_id"]
+        if id not in incidents:
+            incidents[id] = _read_incident(row)
+        if incident := incidents[id]:
+            claims.append(_claim(row, incident))
+    return claims
 
 
-def _claim(row: Any) -> Claim | None:
+def _read_incident(row: Any) -> Incident | None:
     try:
-        incident = Incident.model_validate(row["state"])
+        return Incident.model_validate(row["state"])
     except ValidationError:
-        # Kept by another version of this program. Its lease ends and it is looked at again; others
-        # must not wait.
+        # Stored by another version of this program. The page's lease ends and it is claimed again;
+        # other pages must not wait.
         log.error(
             "a page cannot be sent: its incident cannot be read",
             extra={"attempt_key": row["attempt_key"]},
         )
         return None
+
+
+def _claim(row: Any, incident: Incident) -> Claim:
     return Claim(
         order=read_order(row),
         attempts=row["attempts"],
         possible_duplicate=row["possible_duplicate"],
-        lease_ends=row["due_at"],
+        lease_ends=row["lease_ends"],
         trace=parse_trace(row["traceparent"], row["tracestate"]),
         incident=incident,
     )
@@ -117,17 +135,18 @@ async def load_next_due(connection: Connection) -> datetime | None:
     return due
 
 
-async def cut_abandoned(connection: Connection, now: datetime) -> datetime | None:
-    """End pages whose sender died and whose incident has been taken since: they are not tried
+async def cancel_abandoned(connection: Connection, now: datetime) -> datetime | None:
+    """Cancel pages whose sender died and whose incident has been taken since: they are not tried
     again.
 
-    Returns when the next page or lease is due; one that was cut counts once more.
+    Returns when the next page or lease is due; one that was just cancelled counts once more.
     """
     due: datetime | None = await connection.fetchval(
         f"""
         WITH RECURSIVE firsts AS ({_FIRSTS}), abandoned AS (
             UPDATE deliveries
-            SET status = 'cut', possible_duplicate = true, last_error = 'the sender stopped while sending'
+            SET status = 'cut', possible_duplicate = true,
+                last_error = 'the sender stopped while sending'
             WHERE attempt_key = ANY (ARRAY (
                 SELECT d.attempt_key FROM deliveries d JOIN incidents i ON i.id = d.incident_id
                 WHERE d.status = 'sending' AND d.due_at <= $1 AND i.status <> 'triggered'
@@ -141,39 +160,66 @@ async def cut_abandoned(connection: Connection, now: datetime) -> datetime | Non
     return due
 
 
-async def lock_sending(connection: Connection, claims: Mapping[str, int]) -> set[str]:
-    """Which of these pages (by key, with the number of the attempt) still wait for that attempt's
-    result.
+async def lock_results(
+    connection: Connection, claims: Iterable[Claim], failing: Iterable[Incident]
+) -> tuple[set[str], dict[UUID, dict[str, PageResult]]]:
+    """The keys of claimed pages that still wait for the result of that attempt; and, for incidents
+    with a page that fails, every page of the current step by its key. Their incidents are locked.
     """
-    # A lease that ended was claimed again under the next number: the late result of the former
-    # changes nothing.
+    # A lease that ended was claimed again under the next number: the late result of the attempt
+    # before changes nothing.
+    expected = {claim.order.attempt_key: claim.attempts for claim in claims}
+    steps = [(incident.id, *incident.position) for incident in failing]
     rows = await connection.fetch(
-        """
-        SELECT d.attempt_key FROM deliveries d JOIN unnest($1::text[], $2::int[]) AS claim (attempt_key, attempts)
-            ON d.attempt_key = claim.attempt_key AND d.attempts = claim.attempts AND d.status = 'sending'
-        ORDER BY d.attempt_key FOR UPDATE OF d
-        """,
-        list(claims),
-        list(claims.values()),
+        f"""
+        SELECT {ORDER}, attempts, status, last_error FROM deliveries
+        WHERE attempt_key = ANY (ARRAY (
+            SELECT unnest($1::text[])
+            UNION
+            SELECT d.attempt_key
+            FROM unnest($2::uuid[], $3::int[], $4::int[]) AS current (incident_id, round, step)
+            JOIN deliveries d USING (incident_id, round, step)
+        ))
+        ORDER BY attempt_key FOR UPDATE
+        """,  # noqa: S608 - a constant
+        list(expected),
+        [id for id, _, _ in steps],
+        [round for _, round, _ in steps],
+        [step for _, _, step in steps],
     )
-    return {row["attempt_key"] for row in rows}
+    waiting: set[str] = set()
+    pages: dict[UUID, dict[str, PageResult]] = {id: {} for id, _, _ in steps}
+    current = {id: (round, step) for id, round, step in steps}
+    for row in rows:
+        order = read_order(row)
+        key, id = order.attempt_key, order.incident_id
+        if expected.get(key) == row["attempts"] and row["status"] == PageStatus.SENDING:
+            waiting.add(key)
+        if current.get(id) == order.position:
+            pages[id][key] = PageResult(order, PageStatus(row["status"]), row["last_error"])
+    return waiting, pages
 
 
-async def save_settled(connection: Connection, pages: Sequence[Settled]) -> None:
-    """Record what came of pages whose rows are locked."""
-    await connection.execute(
+def settled_write(pages: Sequence[Settled]) -> Write | None:
+    """Records results of pages whose rows are locked."""
+    if not pages:
+        return None
+    return Write(
         """
         UPDATE deliveries d
         SET status = page.status, due_at = page.due_at, last_error = page.error,
             possible_duplicate = page.possible_duplicate, sent_at = page.sent_at
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::bool[], $6::timestamptz[])
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::bool[],
+                    $6::timestamptz[])
              AS page (attempt_key, status, due_at, error, possible_duplicate, sent_at)
         WHERE d.attempt_key = page.attempt_key
         """,
-        [page.attempt_key for page in pages],
-        [page.status for page in pages],
-        [page.due_at for page in pages],
-        [page.error for page in pages],
-        [page.possible_duplicate for page in pages],
-        [page.sent_at for page in pages],
+        (
+            [page.attempt_key for page in pages],
+            [page.status for page in pages],
+            [page.due_at for page in pages],
+            [page.error for page in pages],
+            [page.possible_duplicate for page in pages],
+            [page.sent_at for page in pages],
+        ),
     )

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 
-from services.escalation.response.domain import Action
+from services.escalation.response.domain.orders import Action
 
 LIFETIME = timedelta(days=7)
 _MAX_TOKEN = 1024
@@ -19,8 +19,8 @@ _PURPOSE = b"tocsin link v1\x00"
 
 
 class BadLink(Exception):
-    """The token was not made by this installation, or its time is over; the text is for the person
-    who clicked.
+    """The token was not made by this installation, or has expired; the text is for the person who
+    clicked.
     """
 
 

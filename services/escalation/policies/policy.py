@@ -4,24 +4,30 @@ reaches them.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from services.escalation.oncall.policy import Schedule, StepHours
-from services.escalation.people.policy import Name, Team, User
+from services.escalation.people.policy import (
+    Methods,
+    Name,
+    Team,
+    User,
+    check_user,
+    with_methods,
+)
 from shared.policy.files import (
     Duration,
     Finding,
-    PolicyError,
     PolicyFile,
     PolicyModel,
-    check_file,
     did_you_mean,
     read_policy,
 )
+from shared.policy.secrets import WrittenRule
 
 FILE = "teams.yaml"
 
@@ -65,30 +71,19 @@ class Teams(PolicyModel):
 CurrentTeams = Callable[[], PolicyFile[Teams]]
 """The teams file as it is now."""
 
-WebhookCheck = Callable[[str], str | None]
-"""Says why an address must not be called (the network policy), or None."""
 
-
-def read_teams(data: bytes, webhook_check: WebhookCheck = lambda _: None) -> PolicyFile[Teams]:
-    """teams.yaml, checked. Raises InvalidPolicy with all errors."""
-    return read_policy(FILE, data, Teams, lambda teams: _findings(teams, webhook_check))
-
-
-def check(directory: Path) -> list[PolicyError]:
-    """All errors of teams.yaml in a policy folder, but for networks: which are permitted is set
-    where it is used.
+def read_teams(data: bytes, methods: Methods) -> PolicyFile[Teams]:
+    """teams.yaml, checked against the methods that there are. Raises InvalidPolicy with all
+    errors.
     """
-    return check_file(directory / FILE, read_teams)
+    file = read_policy(FILE, data, Teams, lambda teams: _findings(teams, methods))
+    users = {name: with_methods(user, methods) for name, user in file.content.users.items()}
+    return replace(file, content=file.content.model_copy(update={"users": users}))
 
 
-def _findings(teams: Teams, webhook_check: WebhookCheck) -> Iterator[Finding]:
+def _findings(teams: Teams, methods: Methods) -> Iterator[Finding | WrittenRule]:
     for name, user in teams.users.items():
-        if "webhook" in user.methods and not user.webhook:
-            yield Finding(
-                ("users", name, "methods"), f"user `{name}` has no `webhook`", "add its address"
-            )
-        if user.webhook and (refused := webhook_check(user.webhook)):
-            yield Finding(("users", name, "webhook"), f"the webhook of `{name}` {refused}")
+        yield from check_user(name, user, methods)
     for name, schedule in teams.schedules.items():
         yield from _rotation(("schedules", name), schedule)
         for place, user_id in enumerate(schedule.users):
@@ -121,11 +116,9 @@ def _rotation(path: tuple[str | int, ...], schedule: Schedule) -> Iterator[Findi
     if schedule.rotation == "weekly" and weekday is None:
         hint = f'write "{schedule.start:%a} {schedule.handoff.at:%H:%M}"'
         yield Finding((*path, "handoff"), "a weekly handoff needs its weekday", hint)
-    if (
-        schedule.rotation == "weekly"
-        and weekday is not None
-        and weekday != schedule.start.weekday()
-    ):
-        begins = schedule.start + timedelta(days=(weekday - schedule.start.weekday()) % 7)
-        message = f"{schedule.start} is a {schedule.start:%A}, not the day of the handoff"
-        yield Finding((*path, "start"), message, f"write {begins}")
+    if schedule.rotation == "weekly" and weekday is not None:
+        days = (weekday - schedule.start.weekday()) % 7
+        if days:
+            message = f"{schedule.start} is a {schedule.start:%A}, not the day of the handoff"
+            hint = f"write {schedule.start + timedelta(days=days)}"
+            yield Finding((*path, "start"), message, hint)

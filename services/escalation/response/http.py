@@ -1,8 +1,7 @@
-"""The API: acknowledge, resolve, and look at a response with its delivery ledger. Every call is
-safe to repeat.
+"""The API: acknowledge, resolve, and show a response with its delivery ledger. Every call can be
+repeated without harm.
 """
 
-import re
 from typing import Any
 from uuid import UUID
 
@@ -10,15 +9,14 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.escalation.response import store
-from services.escalation.response.domain import Action
-from services.escalation.response.respond import Answer, respond
+from services.escalation.response.domain import orders
+from services.escalation.response.domain.orders import Action, Answer, Respond
+from shared.events.reference import format_reference, parse_reference
 from shared.events.text import shorten
 from shared.events.trace_context import trace_in_headers
+from shared.events.validation import NO_CONTROL, NO_NUL
 from shared.http.app import Problem, require_token
 from shared.postgres.database import Database
-from shared.runtime.clock import Clock
-
-_NUMBER = re.compile(r"INC-([1-9][0-9]{0,17})", re.IGNORECASE)
 
 
 class Order(BaseModel):
@@ -26,33 +24,27 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-    note: str | None = Field(default=None, max_length=2000, pattern=r"^[^\x00]*$")
+    by: str = Field(min_length=1, max_length=200, pattern=NO_CONTROL)
+    note: str | None = Field(default=None, max_length=2000, pattern=NO_NUL)
 
 
-def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
+def make_router(database: Database, respond: Respond, token: str) -> APIRouter:
     """Routes under /v1/incidents, for bearers of the API token."""
     router = APIRouter(prefix="/v1/incidents", dependencies=[Depends(require_token(token))])
 
-    async def act(reference: str, action: Action, order: Order, request: Request) -> dict[str, Any]:
-        answer = await respond(
-            database,
-            clock,
-            _parse(reference),
-            action,
-            by=order.by,
-            via="api",
-            note=order.note,
-            caller=trace_in_headers(request.headers.raw),
+    async def act(reference: str, action: Action, body: Order, request: Request) -> dict[str, Any]:
+        order = orders.Order(
+            action, body.by, "api", body.note, trace_in_headers(request.headers.raw)
         )
+        answer = await respond(_parse(reference), order)
         if answer is None:
             raise _unknown(reference)
-        return _told(answer)
+        return _render_answer(answer)
 
     @router.post("/{reference}/acknowledge")
     async def acknowledge(reference: str, order: Order, request: Request) -> dict[str, Any]:
-        """Take it: no page starts after the answer. `cut` names the pages and steps that now do not
-        happen.
+        """Take it: no page starts after the answer. `cut` names the pages and steps that are
+        cancelled by it.
         """
         return await act(reference, "acknowledge", order, request)
 
@@ -67,30 +59,30 @@ def make_router(database: Database, clock: Clock, token: str) -> APIRouter:
         for it.
         """
         async with database.connection() as connection:
-            id = await store.find_incident(connection, _parse(reference))
-            if id is None:
+            stored = await store.load_incident(connection, _parse(reference))
+            if stored is None:
                 raise _unknown(reference)
-            stored, pages = await store.load_view(connection, id)
-        return _shown(stored, pages)
+            pages = await store.list_pages(connection, stored.incident.id)
+        return _render(stored, pages)
 
     return router
 
 
-def _told(answer: Answer) -> dict[str, Any]:
+def _render_answer(answer: Answer) -> dict[str, Any]:
     response = answer.incident.response
     return {
-        "incident": f"INC-{response.number}",
+        "incident": format_reference(response.number),
         "said": answer.said,
         "changed": answer.acted,
-        "cut": answer.cut,
+        "cut": answer.cancelled,
         "response": response,
     }
 
 
-def _shown(stored: store.Stored, pages: list[dict[str, Any]]) -> dict[str, Any]:
+def _render(stored: store.StoredIncident, pages: list[dict[str, Any]]) -> dict[str, Any]:
     incident = stored.incident
     return {
-        "incident": f"INC-{incident.response.number}",
+        "incident": format_reference(incident.response.number),
         "response": incident.response,
         "due": incident.due,
         "policy": incident.policy.name,
@@ -100,10 +92,8 @@ def _shown(stored: store.Stored, pages: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _parse(reference: str) -> UUID | int:
-    if number := _NUMBER.fullmatch(reference):
-        return int(number[1])
     try:
-        return UUID(reference)
+        return parse_reference(reference)
     except ValueError:
         raise _unknown(reference) from None
 

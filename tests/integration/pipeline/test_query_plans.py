@@ -110,7 +110,7 @@ async def test_the_backlog_of_one_person_is_not_read_to_send_its_first_pages(
             claims = await ledger.claim_deliveries(
                 connection, now, lease, {("ana", "webhook"): 8}, 1, 200
             )
-            assert await ledger.cut_abandoned(connection, now)
+            assert await ledger.cancel_abandoned(connection, now)
             assert await ledger.load_next_due(connection)
         await database.close()
     assert len(claims) == 8

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from services.escalation.policies.policy import Teams, read_teams
-from services.escalation.response.domain import Decision, Incident, on_triage
+from services.escalation.policies.domain.page_order import Position
+from services.escalation.policies.policy import Teams
+from services.escalation.response.domain.incident import Decision, Incident
+from services.escalation.response.domain.triage import on_triage
 from shared.events.facts import Event, new_event
 from shared.events.intake import ReportedIncident, Severity
 from shared.events.triage import (
@@ -15,6 +17,7 @@ from shared.events.triage import (
     TriagedIncident,
 )
 from shared.policy.files import PolicyFile
+from tests.support.teams import teams_of
 
 INCIDENT = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
@@ -22,7 +25,9 @@ TEAMS = """
 default_policy: payments
 users:
   ana: {name: Ana, email: ana@example.com, webhook: "https://hooks.example.com/ana"}
-  ben: {name: Ben, email: ben@example.com, webhook: "https://hooks.example.com/ben", methods: [email, webhook]}
+  ben:
+    {name: Ben, email: ben@example.com, webhook: "https://hooks.example.com/ben",
+     methods: [email, webhook]}
   cleo: {name: Cleo, email: cleo@example.com}
 teams:
   payments: {policy: payments}
@@ -55,7 +60,9 @@ policies:
       - {targets: ["user:ana"], wait: 15m}
   mornings:
     steps:
-      - {targets: ["user:ana"], wait: 15m, hours: {from: "09:00", to: "17:00", time_zone: Europe/Berlin}}
+      - targets: ["user:ana"]
+        wait: 15m
+        hours: {from: "09:00", to: "17:00", time_zone: Europe/Berlin}
   ghosts:
     steps:
       - {targets: ["schedule:search-days"], wait: 15m}
@@ -67,7 +74,7 @@ def utc(text: str) -> datetime:
 
 
 def teams(text: str = TEAMS) -> PolicyFile[Teams]:
-    return read_teams(text.encode())
+    return teams_of(text)
 
 
 def triaged(
@@ -116,7 +123,8 @@ def was_confirmed(sequence: int, **known: object) -> Event:
 
 
 def subsided(sequence: int, **known: object) -> Event:
-    return _event(sequence, IncidentSubsided(triage=triaged(**{"status": "cleared", **known})))  # type: ignore[arg-type]
+    triage = triaged(**{"status": "cleared", **known})  # type: ignore[arg-type]
+    return _event(sequence, IncidentSubsided(triage=triage))
 
 
 def _event(sequence: int, fact: IncidentTriaged | TriageConfirmed | IncidentSubsided) -> Event:
@@ -128,7 +136,7 @@ def opened(at: str, team: str = "payments") -> Decision:
     return on_triage(None, was_triaged(team=team), teams(), utc(at))
 
 
-def next_step(incident: Incident, at: datetime | None = None) -> tuple[int, int, datetime]:
-    """What the timer of an incident will carry, and when it fires."""
+def next_step(incident: Incident) -> tuple[Position, datetime]:
+    """The step that the timer of an incident begins, and when it fires."""
     assert incident.due is not None
-    return incident.due.round, incident.due.step, at or incident.due.due_at
+    return incident.due.position, incident.due.due_at

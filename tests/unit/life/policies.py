@@ -5,11 +5,12 @@ tiers.
 from datetime import timedelta
 from typing import Any
 
-from services.escalation.policies.policy import Teams, read_teams
+from services.escalation.policies.policy import Teams
 from services.intake.incidents.policy import IntakePolicy
 from services.triage.catalogue.policy import Catalogue
 from shared.events.intake import Severity
 from shared.policy.files import PolicyFile
+from tests.support.teams import teams_of
 
 _TEAMS = """
 default_policy: payments
@@ -42,7 +43,7 @@ policies:
 """
 
 TEAMS: list[PolicyFile[Teams]] = [
-    read_teams(text.encode())
+    teams_of(text)
     for text in (
         _TEAMS,
         # Ben has left, and with him the last person on call by day.

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.escalation.delivery.domain.outcome import Failure
+from services.escalation.delivery.domain.failure import Failure
 from services.escalation.delivery.domain.settlement import Claim, settle
-from services.escalation.policies.domain import PageOrder
+from services.escalation.policies.domain.page_order import PageOrder, Position
 from services.escalation.policies.policy import Teams
-from services.escalation.response import domain
-from services.escalation.response.domain import Decision, Incident
+from services.escalation.response.domain.escalation import PageResult, fire
+from services.escalation.response.domain.incident import Decision, Incident, PageStatus
+from services.escalation.response.domain.orders import acknowledge, resolve
+from services.escalation.response.domain.triage import on_triage
 from shared.events.facts import Event, new_event, next_sequence
 from shared.policy.files import PolicyFile
 from shared.postgres.timers import Timer
@@ -25,6 +27,7 @@ class Delivery:
     status: str = "pending"
     attempts: int = 0
     possible_duplicate: bool = False
+    error: str | None = None
 
 
 class Escalation:
@@ -39,15 +42,14 @@ class Escalation:
     def on_triage(self, events: Sequence[Event], now: datetime) -> None:
         for event in events:
             known = self.incidents.get(event.subject)
-            decision = domain.on_triage(known, event, self.teams, now, self._unsent(event.subject))
+            decision = on_triage(known, event, self.teams, now, self._unsent(event.subject))
             self._apply(event.subject, decision, now)
 
     def fire(self, timers: Sequence[Timer], now: datetime) -> None:
         for timer in timers:
             at = timer.payload
-            decision = domain.fire(
-                self.incidents[timer.subject], at["round"], at["step"], self.teams.content, now
-            )
+            position = Position(at["round"], at["step"])
+            decision = fire(self.incidents[timer.subject], position, self.teams.content, now)
             self._apply(timer.subject, decision, now)
 
     def choose(self, place: int) -> UUID:
@@ -62,13 +64,13 @@ class Escalation:
 
     def acknowledge(self, key: UUID, now: datetime) -> None:
         self._apply(
-            key, domain.acknowledge(self.incidents[key], "ana", "link", now, self._unsent(key)), now
+            key, acknowledge(self.incidents[key], "ana", "link", now, self._unsent(key)), now
         )
 
     def resolve(self, key: UUID, now: datetime) -> None:
         self._apply(
             key,
-            domain.resolve(self.incidents[key], "ana", "api", now, None, self._unsent(key)),
+            resolve(self.incidents[key], "ana", "api", now, None, self._unsent(key)),
             now,
         )
 
@@ -95,16 +97,28 @@ class Escalation:
         """Settle a claimed page; its incident may have changed since."""
         self.claims.remove(claim)
         key = claim.order.incident_id
+        incident = self.incidents[key]
         settled, decision = settle(
-            self.incidents[key], claim, failure, self.teams.content, now, 0.5
+            incident, claim, failure, self._others(incident, claim), self.teams.content, now, 0.5
         )
         self.ledger[settled.attempt_key] = replace(
             self.ledger[settled.attempt_key],
             status=settled.status,
             due_at=settled.due_at,
             possible_duplicate=settled.possible_duplicate,
+            error=settled.error,
         )
         self._apply(key, decision, now)
+
+    def _others(self, incident: Incident, claim: Claim) -> list[PageResult]:
+        """The other pages of the current step."""
+        return [
+            PageResult(row.order, PageStatus(row.status), row.error)
+            for row in self.ledger.values()
+            if row.order.incident_id == incident.id
+            and row.order.position == incident.position
+            and row.order != claim.order
+        ]
 
     def _unsent(self, key: UUID) -> list[PageOrder]:
         rows = [

@@ -11,7 +11,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from services.escalation.delivery.domain.outcome import Failure
+from services.escalation.delivery.domain.failure import Failure
 from services.intake.signals.domain import Alert, AlertData, Group, Signal, as_alert
 from services.reporting.timeline.domain.state import Incident, apply_event
 from tests.unit.life.bus import READS

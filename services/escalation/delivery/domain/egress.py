@@ -1,10 +1,11 @@
 """Where pages may go: never to a private address, unless the operator permitted its network."""
 
 import socket
+import unicodedata
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from shared.http.network import Network
 
@@ -12,6 +13,7 @@ AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _IPV4_COMPATIBLE = IPv6Network("::/96")
+_DOTS = str.maketrans("。｡", "..")  # separators of labels that NFKC does not turn into a dot
 
 
 class EgressRefused(OSError):
@@ -31,33 +33,40 @@ def permitted(address: str, allowed: Sequence[Network]) -> bool:
 
 def host_permitted(host: str, allowed: Sequence[Network]) -> bool:
     """The same for a URL's host before it is resolved: False only for a literal address that is
-    refused.
+    refused, in whatever form it is written. Other names are checked when they are called.
     """
+    host = unicodedata.normalize("NFKC", unquote(host)).translate(_DOTS).lower().rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return permitted("127.0.0.1", allowed)
     try:
         return permitted(host.strip("[]"), allowed)
     except ValueError:
-        return host.lower() != "localhost" or permitted("127.0.0.1", allowed)
+        pass
+    try:
+        # 2130706433, 0x7f.1 and 0177.0.0.1 are 127.0.0.1 to every resolver.
+        return permitted(socket.inet_ntoa(socket.inet_aton(host)), allowed)
+    except (OSError, ValueError):
+        return True
 
 
-def webhook_check(allowed: Sequence[Network]) -> Callable[[str], str | None]:
-    """The check of the teams file: why a URL must not be called, or None. Names that resolve are
-    left to the call.
-    """
-
-    def check(url: str) -> str | None:
-        if host_permitted(urlsplit(url).hostname or "", allowed):
-            return None
-        return "is in a private network that TOCSIN_ALLOWED_NETWORKS does not permit"
-
-    return check
+def check_url(url: str, allowed: Sequence[Network]) -> str | None:
+    """What is wrong with a URL that pages are sent to, or None. The answer does not repeat it."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in ("http", "https") or parts.username is not None:
+        return "an address is http:// or https:// with a host, and holds no user name"
+    if not host_permitted(host, allowed):
+        return "the address is in a private network that TOCSIN_ALLOWED_NETWORKS does not permit"
+    return None
 
 
 def guarded_socket(allowed: Sequence[Network]) -> Callable[[AddressInfo], socket.socket]:
     """A socket factory for aiohttp's connector, which calls it with the very address that it
-    connects to next.
-
-    So a name that resolves to something else on the second look (rebinding) gains nothing. Raises
-    EgressRefused.
+    connects to next. So a name that resolves to another address the second time (rebinding) gains
+    nothing. It raises EgressRefused.
     """
 
     def make(info: AddressInfo) -> socket.socket:
@@ -70,7 +79,7 @@ def guarded_socket(allowed: Sequence[Network]) -> Callable[[AddressInfo], socket
 
 
 def _reached(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 one stands for, by mapping, translation or tunnel; else itself."""
+    """The IPv4 address that an IPv6 one stands for, by mapping, translation or tunnel; or itself."""
     if isinstance(ip, IPv4Address):
         return ip
     if ip in _NAT64 or (ip in _IPV4_COMPATIBLE and int(ip) > 0xFFFF):

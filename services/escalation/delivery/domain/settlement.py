@@ -1,24 +1,25 @@
-"""A page in a sender's hands, and what follows from an attempt: sent, tried again, or given up for
-the next method.
-
-Pure.
+"""The result of an attempt: the page was sent, is tried again, or is given up for the next method,
+or for the next step.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
 
-from services.escalation.delivery.domain.outcome import Failure, next_wait
-from services.escalation.people.policy import Method
-from services.escalation.policies.domain import PageOrder
+from services.escalation.delivery.domain.failure import Failure, next_wait
+from services.escalation.policies.domain.page_order import PageOrder
 from services.escalation.policies.policy import Teams
-from services.escalation.response import domain
-from services.escalation.response.domain import Decision, Incident
+from services.escalation.response.domain.escalation import (
+    PageResult,
+    end_failed_step,
+    try_next_method,
+)
+from services.escalation.response.domain.incident import Decision, Incident, PageStatus
 from shared.events.escalation import Page, PageFailed, PageSent
 from shared.events.trace_context import TraceContext
 
-Receiver = tuple[str, Method]
-"""A user and one of the methods: what can be slow by itself."""
+Receiver = tuple[str, str]
+"""A user and a method: what can be slow by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a claimed page becomes. `due_at` is when the next attempt is, of a `pending` one."""
+    """What changes in the row of a claimed page. `due_at` is when the next attempt of a pending
+    page is.
+    """
 
     attempt_key: str
-    status: Literal["pending", "sent", "failed", "cut"]
+    status: PageStatus
     due_at: datetime
     error: str | None
     possible_duplicate: bool
@@ -54,46 +57,52 @@ def settle(
     incident: Incident,
     claim: Claim,
     failure: Failure | None,
+    others: Sequence[PageResult],
     teams: Teams,
     now: datetime,
     jitter: float,
 ) -> tuple[Settled, Decision]:
-    """The page's new row, and the decision about its incident as it is now: it may have been taken
-    meanwhile.
+    """The page's new row, and the decision about its incident as it is now: somebody may have taken
+    it meanwhile. `others` are the other pages of the incident's current step, as they stand now.
     """
-    key = claim.order.attempt_key
     if failure is None:
-        sent = PageSent(
-            response=incident.response, page=_page(claim, claim.possible_duplicate), sent_at=now
-        )
-        return Settled(key, "sent", now, None, claim.possible_duplicate, now), Decision(
-            incident, (sent,)
-        )
-    triggered = incident.response.status == "triggered"
-    wait = next_wait(failure, claim.attempts, jitter) if triggered else None
+        page = _page(claim, claim.possible_duplicate)
+        sent = PageSent(response=incident.response, page=page, sent_at=now)
+        row = Settled(page.attempt_key, PageStatus.SENT, now, None, page.possible_duplicate, now)
+        return row, Decision(incident, (sent,))
+    wait = next_wait(failure, claim.attempts, jitter) if incident.triggered else None
     duplicate = claim.possible_duplicate or (failure.uncertain and wait is not None)
-    page = _page(claim, duplicate)
-    failed = PageFailed(
-        response=incident.response, page=page, error=failure.error, final=wait is None
-    )
+    page, error = _page(claim, duplicate), failure.error
+    failed = PageFailed(response=incident.response, page=page, error=error, final=wait is None)
     if wait is not None:
-        return Settled(key, "pending", now + wait, failure.error, duplicate), Decision(
-            incident, (failed,)
-        )
-    instead = domain.page_failed_for_good(incident, claim.order, teams)
-    settled = Settled(key, "failed" if triggered else "cut", now, failure.error, duplicate)
-    return settled, Decision(incident, (failed,), instead.pages)
+        row = Settled(page.attempt_key, PageStatus.PENDING, now + wait, error, duplicate)
+        return row, Decision(incident, (failed,))
+    status = PageStatus.FAILED if incident.triggered else PageStatus.CANCELLED
+    following = _after_failure(incident, claim.order, error, others, teams, now)
+    decision = Decision(
+        following.incident, (failed, *following.facts), following.pages, following.timer
+    )
+    return Settled(page.attempt_key, status, now, error, duplicate), decision
+
+
+def _after_failure(
+    incident: Incident,
+    order: PageOrder,
+    error: str,
+    others: Sequence[PageResult],
+    teams: Teams,
+    now: datetime,
+) -> Decision:
+    """What follows a page that failed for good."""
+    following = try_next_method(incident, order, teams)
+    if following is not None:
+        return Decision(incident, pages=(following,))
+    if order.position != incident.position:
+        return Decision(incident, acted=False)
+    pages = [*others, PageResult(order, PageStatus.FAILED, error)]
+    return end_failed_step(incident, pages, teams, now)
 
 
 def _page(claim: Claim, possible_duplicate: bool) -> Page:
-    order = claim.order
-    return Page(
-        attempt_key=order.attempt_key,
-        user=order.user,
-        method=order.method,
-        step=order.step,
-        round=order.round,
-        attempts=claim.attempts,
-        why=list(order.why),
-        possible_duplicate=possible_duplicate,
-    )
+    fields = asdict(claim.order)
+    return Page(**fields, attempts=claim.attempts, possible_duplicate=possible_duplicate)

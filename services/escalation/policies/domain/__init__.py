@@ -1,0 +1,1 @@
+"""Pure decisions about policies: which step begins when, and whom it reaches."""

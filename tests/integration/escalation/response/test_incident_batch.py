@@ -1,0 +1,114 @@
+"""How many statements a transaction takes: at 100 alerts a second, nearly every one is a batch."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
+
+import pytest
+
+from services.escalation.delivery.sender import Sender
+from shared.events.triage import IncidentSubsided, TriageConfirmed
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
+from tests.support.escalating import Receiver, World, world
+from tests.support.running import eventually
+
+
+class CountingDatabase(Database):
+    """Keeps the first words of every statement."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self.statements: list[str] = []
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        async with super().connection() as connection:
+            connection.add_query_logger(self._note)
+            try:
+                yield connection
+            finally:
+                connection.remove_query_logger(self._note)
+
+    def _note(self, record: Any) -> None:
+        self.statements.append(" ".join(record.query.split())[:40].rstrip(";"))
+
+    def taken(self) -> list[str]:
+        """The statements since the last call."""
+        statements, self.statements = self.statements, []
+        return statements
+
+
+@pytest.fixture
+async def it(database: str, webhooks: Receiver) -> AsyncIterator[World]:
+    async with world(database, webhooks.url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def counting(it: World) -> AsyncIterator[CountingDatabase]:
+    database = CountingDatabase(it.database.dsn)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+READ = "WITH locked AS ( SELECT id, sequence, st"
+WRITE = "WITH part_0 AS ("
+
+
+def shape(statements: list[str]) -> list[str]:
+    """`read` and `write` for the two that every batch has; without those by which the driver asks
+    for types.
+    """
+    shapes = []
+    for statement in statements:
+        if statement.startswith(("SELECT current_setting", "WITH RECURSIVE typeinfo")):
+            continue
+        write = "write" if statement.startswith(WRITE) else statement.split()[0]
+        shapes.append("read" if statement == READ else write)
+    return shapes
+
+
+async def test_a_batch_is_read_by_one_statement_and_written_by_one(it: World) -> None:
+    async with counting(it) as database:
+        it.database = database
+        (first, *_) = await it.triaged(1, 2, 3)
+        assert shape(database.taken()) == ["BEGIN", "read", "write", "COMMIT"]
+        await it.tell((first, it.fact(first, TriageConfirmed, seen=2)))
+        pages = "SELECT"
+        assert shape(database.taken()) == ["BEGIN", "read", pages, "write", "COMMIT"]
+        it.clock.jump(seconds=60)
+        await it.fire_due()
+        assert shape(database.taken()) == ["BEGIN", "DELETE", "read", "write", "COMMIT"]
+        await it.act(first, "acknowledge")
+        assert shape(database.taken()) == ["BEGIN", "read", pages, "write", "COMMIT"]
+        await it.tell((first, it.fact(first, IncidentSubsided, seen=3)))
+        assert shape(database.taken()) == ["BEGIN", "read", "write", "COMMIT"]
+
+
+async def test_a_page_takes_a_claim_and_one_transaction_that_records_its_result(
+    it: World,
+) -> None:
+    async with counting(it) as database:
+        attempts, wake = it.attempts(5), asyncio.Event()
+        sender = Sender(database, attempts, lambda: it.teams, it.clock, wake)
+        sending = asyncio.create_task(sender.run())
+        for number in (1, 2):
+            await it.triaged(number)
+            wake.set()
+            await eventually("the page is sent", partial(_sent, it, number))
+        sending.cancel()
+        with suppress(asyncio.CancelledError):
+            await sending
+        taken = " ".join(shape(database.taken()))
+    result = "BEGIN read SELECT write WITH COMMIT"  # SELECT locks the pages, WITH claims
+    assert taken.count(result) == 2
+    assert set(taken.replace(result, "").split()) == {"WITH"}, "claims, and a sweep now and then"
+
+
+async def _sent(it: World, number: int) -> bool:
+    return [row["status"] for row in await it.ledger()] == ["sent"] * number

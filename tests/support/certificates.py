@@ -1,0 +1,38 @@
+"""Certificates for servers on loopback."""
+
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A self-signed certificate; `path` is what SSL_CERT_FILE may name."""
+
+    path: Path
+    key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """What a server presents."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.path, self.key)
+        return context
+
+
+def self_signed(folder: Path, name: str = "IP:127.0.0.1", days: int = 1) -> Certificate:
+    """A new certificate for one alternative name; with -1 days it has expired. Needs the `openssl`
+    command.
+    """
+    made, request = Certificate(folder / "certificate.pem", folder / "key.pem"), folder / "request"
+    extensions = folder / "extensions"
+    extensions.write_text(f"subjectAltName={name}\n")
+    _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-subj", "/CN=tests", "-keyout", made.key, "-out", request)  # fmt: skip
+    _openssl("x509", "-req", "-in", request, "-signkey", made.key, "-days", days,
+             "-extfile", extensions, "-out", made.path)  # fmt: skip
+    return made
+
+
+def _openssl(*arguments: object) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
