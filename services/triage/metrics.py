@@ -13,7 +13,8 @@ TRIAGED = Metric(
     "tocsin.triage.decisions",
     "counter",
     "{decision}",
-    "decisions by kind and priority: IncidentTriaged, IncidentReprioritised, TriageConfirmed, IncidentSubsided, "
+    "decisions by kind and priority: IncidentTriaged, IncidentReprioritised, "
+    "TriageConfirmed, IncidentSubsided, "
     "and RequestRouted, which has no priority",
     (DECISION, PRIORITY),
 )

@@ -29,7 +29,6 @@ def test_every_case_names_its_thread_and_a_test() -> None:
         assert "::test_" in tests, case
 
 
-@pytest.mark.xfail(strict=False, reason="until all tests have moved")
 def test_names_of_tests_have_no_case_codes() -> None:
     coded = [
         f"{relative(path)}::{function.name}"

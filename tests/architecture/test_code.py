@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.tree import (
     PACKAGES,
     ROOT,
@@ -26,7 +24,6 @@ VAGUE_NAMES = {"util", "utils", "helper", "helpers", "common", "manager", "misc"
 MODULE_OF_A_SERVICE = re.compile(r"\b(services|deploy)\.(?=[a-z_]|$)")
 
 
-@pytest.mark.xfail(strict=False, reason="until intake is split")
 def test_modules_are_short() -> None:
     long = {
         relative(path): lines
@@ -36,7 +33,6 @@ def test_modules_are_short() -> None:
     assert long == {}, "split by meaning: a module becomes a package of the same name"
 
 
-@pytest.mark.xfail(strict=False, reason="until all areas are merged")
 def test_functions_are_short() -> None:
     long = {
         f"{relative(path)}:{function.name}": lines
@@ -47,7 +43,6 @@ def test_functions_are_short() -> None:
     assert long == {}
 
 
-@pytest.mark.xfail(strict=False, reason="until all areas are merged")
 def test_lines_fit_into_100_columns() -> None:
     long = [
         f"{relative(path)}:{number}"
@@ -77,7 +72,6 @@ def test_shared_names_no_module_of_a_service_or_deployment() -> None:
     assert found == [], "what is installed is found through entry points"
 
 
-@pytest.mark.xfail(strict=False, reason="until services declare their own metrics and spans")
 def test_shared_names_no_service() -> None:
     names = services()
     found = [

@@ -43,7 +43,6 @@ def capability_of(module: str, service: str) -> str | None:
     return parts[2] if parts[2] in capabilities(service) else None
 
 
-@pytest.mark.xfail(strict=False, reason="until all services state their order")
 @every_service
 def test_capabilities_import_only_those_before_them(service: str) -> None:
     order = declared_order(service)
@@ -56,7 +55,6 @@ def test_capabilities_import_only_those_before_them(service: str) -> None:
     assert backwards == []
 
 
-@pytest.mark.xfail(strict=False, reason="until intake is split")
 @every_service
 def test_capabilities_do_not_import_what_composes_them(service: str) -> None:
     composing = {f"services.{service}.{name}" for name in ("app", "handlers", "cli")}
@@ -117,13 +115,11 @@ def may_use_postgres(module: str) -> bool:
     return parts[:2] in (["shared", "postgres"], ["shared", "kafka"])
 
 
-@pytest.mark.xfail(strict=False, reason="until intake is split")
 def test_only_stores_import_asyncpg() -> None:
     importers = graph().find_modules_that_directly_import("asyncpg")
     assert sorted(module for module in importers if not may_use_postgres(module)) == []
 
 
-@pytest.mark.xfail(strict=False, reason="until reporting and shared/runtime are split")
 def test_only_stores_call_postgres() -> None:
     callers = [
         relative(path)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.tree import ROOT, relative, services
 
 EXEMPT = {
@@ -37,7 +35,6 @@ def module_tests() -> list[Path]:
     ]
 
 
-@pytest.mark.xfail(strict=False, reason="until all tests have moved")
 def test_every_test_has_its_module() -> None:
     astray = [
         f"{relative(test)}: there is no {relative(mirrored(test))}"
@@ -53,6 +50,5 @@ def test_folders_that_are_exempt_exist() -> None:
     assert [folder for folder in EXEMPT if not (ROOT / folder).is_dir()] == []
 
 
-@pytest.mark.xfail(strict=False, reason="until all tests have moved")
 def test_no_test_is_named_after_an_occasion() -> None:
     assert [relative(path) for path in (ROOT / "tests").rglob("test_review*.py")] == []

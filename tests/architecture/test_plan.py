@@ -28,7 +28,6 @@ every_service = pytest.mark.parametrize("service", services())
 every_capability = pytest.mark.parametrize(("service", "capability"), all_capabilities())
 
 
-@pytest.mark.xfail(strict=False, reason="until escalation is split")
 @every_service
 def test_a_service_has_the_modules_of_the_plan_and_no_others(service: str) -> None:
     folder = ROOT / "services" / service
@@ -51,7 +50,6 @@ def is_code(node: ast.AST) -> bool:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)
 
 
-@pytest.mark.xfail(strict=False, reason="until all services are split")
 @every_service
 def test_handlers_are_one_class_of_that_name(service: str) -> None:
     path = ROOT / "services" / service / "handlers.py"
@@ -65,13 +63,11 @@ def test_a_service_states_its_topics_and_schema(service: str) -> None:
         assert words in stated, f"services/{service}/__init__.py does not state its {words}"
 
 
-@pytest.mark.xfail(strict=False, reason="until all services state their order")
 @every_service
 def test_a_service_lists_exactly_the_capabilities_that_it_has(service: str) -> None:
     assert sorted(declared_order(service)) == capabilities(service)
 
 
-@pytest.mark.xfail(strict=False, reason="until all services are split")
 @every_capability
 def test_a_capability_holds_standard_modules_components_and_vendors(
     service: str, capability: str
@@ -116,7 +112,6 @@ def is_component(path: Path) -> bool:
     return [name.lower() for name in public_classes(path)] == [wanted]
 
 
-@pytest.mark.xfail(strict=False, reason="until gateways and channels are declared")
 @pytest.mark.parametrize(("folder", "declaration"), VENDOR_FOLDERS.items())
 def test_vendors_are_declared_in_their_folder_only(folder: str, declaration: str) -> None:
     (service,) = [name for name in services() if list(vendors(name, folder, declaration))]

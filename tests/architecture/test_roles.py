@@ -62,7 +62,8 @@ async def test_a_runtime_role_owns_nothing_and_may_create_nothing(
         "SELECT relname FROM pg_class JOIN pg_roles r ON relowner = r.oid WHERE rolname = $1", role
     )
     attributes = await admin.fetchrow(
-        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls AS powers,"
+        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls "
+        "AS powers,"
         " EXISTS (SELECT FROM pg_auth_members WHERE member = oid) AS membership"
         " FROM pg_roles WHERE rolname = $1",
         role,

@@ -1,1 +1,1 @@
-"""docs/contracts matches the code, breaks nothing that was released, and other readers accept it."""
+"""docs/contracts matches the code, breaks nothing that was released, and others can read it."""

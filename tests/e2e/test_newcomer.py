@@ -1,5 +1,6 @@
-"""The local stack as a newcomer uses it, by its commands. One stack serves all tests; each starts it
-first if necessary.
+"""The local stack as a newcomer uses it, by its commands.
+
+One stack serves all tests; each starts it first if necessary.
 """
 
 import os

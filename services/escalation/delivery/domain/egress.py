@@ -79,7 +79,7 @@ def guarded_socket(allowed: Sequence[Network]) -> Callable[[AddressInfo], socket
 
 
 def _reached(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 one stands for, by mapping, translation or tunnel; or itself."""
+    """The IPv4 address that an IPv6 one stands for (mapped, translated, tunnelled), or itself."""
     if isinstance(ip, IPv4Address):
         return ip
     if ip in _NAT64 or (ip in _IPV4_COMPATIBLE and int(ip) > 0xFFFF):

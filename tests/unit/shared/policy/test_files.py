@@ -101,7 +101,8 @@ def test_all_errors_are_listed_in_the_order_of_their_lines() -> None:
         "bells.yaml:3: `bells.first.tone`: must be 'low' or 'high'",
         "bells.yaml:4: the key `first` is here a second time; the first is in line 2",
         "bells.yaml:6: the key `tone` is missing; add `tone:`",
-        "bells.yaml:7: `bells.second.wait`: write a duration as a number with its unit: 15s, 2m, 1h or 7d",
+        "bells.yaml:7: `bells.second.wait`: "
+        "write a duration as a number with its unit: 15s, 2m, 1h or 7d",
         "bells.yaml:8: `order`: at least one item is needed",
         "bells.yaml:9: `count`: must be a whole number",
     ]
@@ -144,14 +145,16 @@ def test_a_file_with_thousands_of_errors_is_refused_with_the_first_of_them() -> 
         (b"bells: {}\n\xff", "bells.yaml:2: the file is not UTF-8"),
         (
             b"bells: \x00",
-            "bells.yaml:1: not YAML: unacceptable character #x0000: special characters are not allowed",
+            "bells.yaml:1: not YAML: unacceptable character #x0000: "
+            "special characters are not allowed",
         ),
         (b"- a", "bells.yaml:1: `the file`: keys and values are expected here"),
         (b"", "bells.yaml:1: the key `bells` is missing; add `bells:`"),
         (b"bells: {}\n---\nbells: {}", "bells.yaml:2: not YAML: but found another document"),
         (
             b"bells: !!python/none x",
-            "bells.yaml:1: the tag tag:yaml.org,2002:python/none is not known; write the value plainly",
+            "bells.yaml:1: the tag tag:yaml.org,2002:python/none is not known; "
+            "write the value plainly",
         ),
         (
             b"bells: {}\norder: !secret x",
@@ -197,12 +200,11 @@ def test_a_value_can_come_from_the_environment_and_is_not_kept_in_the_text() -> 
     assert "north" not in policy.text
 
 
-def test_a_variable_that_is_unset_or_not_ours_is_an_error_with_its_line_and_never_shows_a_value() -> (
-    None
-):
+def test_an_unset_or_foreign_variable_is_an_error_with_its_line_that_shows_no_value() -> None:
     text = "bells:\n  first:\n    tone: low\n    note: ${TOCSIN_TOWER}\n    wait: ${HOME}\n"
     assert errors_of(text, HOME="/root") == [
-        "bells.yaml:4: the environment variable TOCSIN_TOWER is not set; set it, or write the value here",
+        "bells.yaml:4: the environment variable TOCSIN_TOWER is not set; "
+        "set it, or write the value here",
         "bells.yaml:5: the variable `HOME` is not taken; only names that begin with TOCSIN_ are",
     ]
     assert not any(
