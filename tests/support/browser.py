@@ -22,8 +22,9 @@ EXECUTABLE = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 _SWITCHES = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars --remote-debugging-port=0"
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--disable-dev-shm-usage --hide-scrollbars --remote-debugging-port=0"
 )
 
 LEAST_CONTRAST = """
@@ -40,9 +41,11 @@ LEAST_CONTRAST = """
     return [255, 255, 255];
   };
   const texts = [...document.querySelectorAll("body *")].filter((e) =>
-    [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) && e.getClientRects().length);
+    [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())
+      && e.getClientRects().length);
   return Math.min(...texts.map((e) => {
-    const [a, b] = [light(parts(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
+    const colours = [light(parts(getComputedStyle(e).color)), light(behind(e))];
+    const [a, b] = colours.sort((x, y) => y - x);
     return (a + 0.05) / (b + 0.05);
   }));
 })()

@@ -77,7 +77,7 @@ async def _fail(_: Connection, __: Record, error: Exception) -> None:
 
 
 def whole_response(outage: Outage) -> list[Event]:
-    """From the first signal to the resolution: two people are paged, the second one acknowledges."""
+    """From the first signal to the resolution: two people are paged, the second acknowledges."""
     return [
         outage.reported(),
         outage.triaged(),

@@ -117,7 +117,7 @@ def _check_unused_urgencies(rules: PriorityRules, used: Set[str]) -> Iterator[Fi
 def _unknown_level(
     rules: PriorityRules, key: str, name: str, level: str, known: Collection[str]
 ) -> Finding:
-    """A level that the matrix does not have. A default is in no line of the file, so it is named."""
+    """A level that the matrix does not have. A default is not in the file, so its key is named."""
     kind = "urgency" if key == "urgency_of_severity" else "impact"
     message = f"there is no {kind} `{level}` in the matrix"
     if key not in rules.model_fields_set:

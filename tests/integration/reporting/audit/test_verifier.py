@@ -70,7 +70,10 @@ async def test_an_untouched_log_holds_and_says_how_much_it_holds(
             "offset 5 does not follow from offset 4",
         ),
         (
-            """UPDATE audit SET recorded_at = recorded_at + interval '1 microsecond' WHERE "offset" = 0""",
+            """
+            UPDATE audit SET recorded_at = recorded_at + interval '1 microsecond'
+            WHERE "offset" = 0
+            """,
             "offset 0 does not follow from the beginning",
         ),
         (
@@ -82,7 +85,8 @@ async def test_an_untouched_log_holds_and_says_how_much_it_holds(
         ("""DELETE FROM audit WHERE "offset" > 6""", "ends at offset 6, but offset 9 was recorded"),
         ("DELETE FROM audit", "ends at offset -1, but offset 9 was recorded"),
         (
-            """UPDATE audit SET "offset" = CASE "offset" WHEN 3 THEN 104 ELSE 103 END WHERE "offset" IN (3, 4);
+            """UPDATE audit SET "offset" = CASE "offset" WHEN 3 THEN 104 ELSE 103 END
+               WHERE "offset" IN (3, 4);
                UPDATE audit SET "offset" = "offset" - 100 WHERE "offset" > 100""",
             "offset 3 does not follow from offset 2",
         ),
