@@ -132,7 +132,7 @@ async def test_an_incidents_page_shows_its_trace(
 async def test_bars_are_as_wide_as_their_spans_are_long(
     console: str, backend: FakeBackend, browser: Browser, width: int
 ) -> None:
-    """A span of 368 µs behind a wait, and one of 20 ms before it; a mark is narrower than a bar."""
+    """A span of 368 µs after a wait, one of 20 ms before it; a mark is narrower than a bar."""
     start = 1_772_532_000 * SECOND
     lengths = {"page": 20_000, "retry": 5_000, "acknowledge": 368, "note": 40}
     spans = [

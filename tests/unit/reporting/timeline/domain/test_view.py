@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from services.reporting.timeline.domain.entries import make_entry
 from services.reporting.timeline.domain.view import make_view
+from shared.events.intake import ChangeRecorded
 from tests.support.outage import OPENED, Outage, change
 from tests.unit.reporting.timeline.domain.test_state import fold, whole
 
@@ -11,12 +12,13 @@ from tests.unit.reporting.timeline.domain.test_state import fold, whole
 def test_a_view_has_times_pages_reasons_and_the_change_before() -> None:
     outage = Outage()
     events = whole(outage)
-    deployed = change(made_at=OPENED - timedelta(minutes=5)).data.change  # type: ignore[attr-defined]
+    recorded = change(made_at=OPENED - timedelta(minutes=5)).data
+    assert isinstance(recorded, ChangeRecorded)
     view = make_view(
         fold(outage, events),
         [make_entry(e) for e in events],
         0,
-        [deployed],
+        [recorded.change],
         "http://traces/{trace_id}",
     )
     assert view.time_to_acknowledge == timedelta(minutes=2)
