@@ -19,11 +19,7 @@ STAGE = Attribute(
 )
 
 ROUNDS = Metric(
-    "tocsin.canary.rounds",
-    "counter",
-    "{round}",
-    "rounds of the canary by their result",
-    (RESULT,),
+    "tocsin.canary.rounds", "counter", "{round}", "rounds of the canary by their result", (RESULT,)
 )
 LATENCY = Metric(
     "tocsin.canary.latency",

@@ -26,7 +26,7 @@ _KEYS = {
 _NOTES = {
     "tocsin.redrive.v1": "Unchanged records of other topics, redriven by operators to the service "
     "that failed on them; the first header names the service and the original position. "
-    "Not for use by other systems. ",
+    "Not for use by other systems. "
 }
 _SUBJECT_KEY = (
     "the subject: id of the incident, request or change; events with the same key keep their order"

@@ -85,9 +85,7 @@ def _is_narrower(name: str, before: Any, after: Any) -> bool:
 
 
 def flatten(schema: Mapping[str, Any]) -> dict[str, Constraints]:
-    """Constraints by path: `incident.labels.*` for the values of a mapping, `links[]` for the items
-    of a list.
-    """
+    """Constraints by path: `labels.*` for values of a mapping, `links[]` for items of a list."""
     paths: dict[str, Constraints] = {}
     _walk(schema, "", schema.get("$defs", {}), paths)
     return paths

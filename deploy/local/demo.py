@@ -42,10 +42,7 @@ def run_demo(console: Console, patience_seconds: float) -> bool:
     for check in failed:
         console.print(Text(f"✗ {check.name}: {check.found}", style="red"), soft_wrap=True)
     if not failed:
-        console.print(
-            f"[bold green]✓ All {len(checks)} expectations hold.[/]",
-            highlight=False,
-        )
+        console.print(f"[bold green]✓ All {len(checks)} expectations hold.[/]", highlight=False)
     return not failed
 
 

@@ -18,9 +18,7 @@ class Check:
 def judge(evidence: Evidence, script: Script) -> list[Check]:
     """Check every expectation. Without an incident only the first is checked, and fails."""
     one = Check(
-        "exactly one incident",
-        len(evidence.incidents) == 1,
-        f"{len(evidence.incidents)} incidents",
+        "exactly one incident", len(evidence.incidents) == 1, f"{len(evidence.incidents)} incidents"
     )
     if not evidence.incident:
         return [one]
@@ -110,11 +108,8 @@ def _trace(evidence: Evidence, script: Script) -> Iterable[Check]:
 
 def reasons(incident: Json) -> list[str]:
     """The reasons for the priority and the owner."""
-    return [
-        reason
-        for entry in _entries(incident, "IncidentTriaged")
-        for reason in entry["detail"].get("reasons", [])
-    ]
+    triaged = _entries(incident, "IncidentTriaged")
+    return [reason for entry in triaged for reason in entry["detail"].get("reasons", [])]
 
 
 def _acts(incident: Json, kind: str) -> list[tuple[str, str]]:

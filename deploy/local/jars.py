@@ -68,9 +68,8 @@ def _fetch(context: MavenContext, locked: LockedDependency) -> Path:
     try:
         jar = artifact.resolve()
     except (OSError, RuntimeError) as error:
-        raise RuntimeError(
-            f"{locked.artifactId} {locked.version} could not be fetched: {error}"
-        ) from error
+        name = f"{locked.artifactId} {locked.version}"
+        raise RuntimeError(f"{name} could not be fetched: {error}") from error
     if _sha256(jar) != locked.sha256:
         jar.unlink()
         raise RuntimeError(

@@ -68,9 +68,7 @@ class Postgres:
         return "does not answer" if refused else None
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Run initdb at the first start, then start and wait for an answer. RuntimeError if there
-        is none.
-        """
+        """Start and wait for an answer, after initdb the first time. Raises RuntimeError."""
         installed = programs(self.user)
         for folder in (self.home, self.socket):
             _private_folder(folder, self.user)
@@ -134,9 +132,7 @@ class Postgres:
 
 
 def server_user() -> str | None:
-    """The user that the server runs as: the current one (None), or an unprivileged one for root,
-    which PostgreSQL refuses.
-    """
+    """Who the server runs as: an unprivileged user for root, which PostgreSQL refuses."""
     if os.getuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -48,9 +48,7 @@ def spawn(
 
 
 def as_user(user: str | None) -> dict[str, Any]:
-    """Arguments for `subprocess` to run a child as another user, with only that user's group. None
-    is the current user.
-    """
+    """Options for `subprocess` to run as another user with only its group; None: as this one."""
     if user is None:
         return {}
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}

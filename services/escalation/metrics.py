@@ -47,12 +47,4 @@ PAGES_LATE = Metric(
     "s",
     "how long the oldest page or lease that is due is overdue; 0 when none is",
 )
-METRICS = (
-    *SERVICE_METRICS,
-    *POLICY_METRICS,
-    STAGES,
-    RESPONSES,
-    PAGES,
-    TIME_TO_PAGE,
-    PAGES_LATE,
-)
+METRICS = (*SERVICE_METRICS, *POLICY_METRICS, STAGES, RESPONSES, PAGES, TIME_TO_PAGE, PAGES_LATE)

@@ -234,10 +234,7 @@ class Handlers:
         )
 
     async def _end_expired(
-        self,
-        connection: Connection,
-        timers: Sequence[Timer],
-        incidents: Mapping[UUID, Incident],
+        self, connection: Connection, timers: Sequence[Timer], incidents: Mapping[UUID, Incident]
     ) -> dict[UUID, tuple[int, datetime | None]]:
         due = {timer.subject for timer in timers if timer.kind == EXPIRY} & incidents.keys()
         ending = {key for key in due if incidents[key].status == "open"}

@@ -9,11 +9,7 @@ from collections.abc import Iterable, Sequence
 from services.reporting import NAME
 from services.reporting.audit.domain import extend
 from services.reporting.audit.store import audit_write, load_heads
-from services.reporting.timeline.domain.entries import (
-    TimelineEntry,
-    make_entry,
-    make_unknown_entry,
-)
+from services.reporting.timeline.domain.entries import TimelineEntry, make_entry, make_unknown_entry
 from services.reporting.timeline.domain.state import (
     Update,
     apply_events,

@@ -29,9 +29,8 @@ _NAMED_LEVELS = 4
 def load_json(body: bytes, what: str = "body", limit: int = MAX_EVENT_BYTES) -> Any:
     r"""A JSON value of at most `limit` bytes and MAX_DEPTH levels. `what` names it in errors.
 
-    A byte order mark is ignored. Half of a surrogate pair (`\ud83d` alone, where a text was
-    truncated inside an emoji) is U+FFFD, except in what identifies an event: there it is refused,
-    since two ids must not become one.
+    A byte order mark is ignored. Half of a surrogate pair (an emoji cut in two) becomes U+FFFD, but
+    is refused in what identifies an event, since two ids must not become one.
     """
     if len(body) > limit:
         raise Malformed(what, f"is {len(body)} bytes; at most {limit} are taken")

@@ -71,9 +71,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A pooled connection in a READ COMMITTED transaction: commits at the end, rolls back on
-        any exception.
-        """
+        """A pooled connection in a READ COMMITTED transaction; any exception rolls it back."""
         with measured_on_success():
             async with self.connection() as connection, connection.transaction():
                 yield connection

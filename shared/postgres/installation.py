@@ -18,9 +18,7 @@ async def load_epoch(connection: Connection) -> int:
 
 
 async def raise_epoch(connection: Connection) -> int:
-    """Put all sequences from here on above those handed out before; returns the new epoch. Locks
-    the row until the commit.
-    """
+    """Start sequences above all handed out before; returns the new epoch. Locks the row."""
     epoch: int = await connection.fetchval(
         "UPDATE installation SET epoch = epoch + 1 RETURNING epoch"
     )

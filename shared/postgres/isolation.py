@@ -35,10 +35,8 @@ class Isolation(Protocol):
 async def process_together(
     connection: Connection, items: Sequence[Item], work: Work[Item], _: OnPoison[Item], /
 ) -> None:
-    """Do `work` on all items without a savepoint, which would be two of the ten round trips of a
-    small batch. When it raises, the caller runs the whole transaction again with `isolate`.
-    """
-    if items:
+    """Do `work` on all items; if it raises, the caller repeats the transaction with `isolate`."""
+    if items:  # without a savepoint, which is two more round trips
         await work(connection, items)
 
 

@@ -20,9 +20,7 @@ _OF = {"send": (SEND, SENT, SENDING), "process": (PROCESS, PROCESSED, PROCESSING
 def batch_span(
     operation: Operation, topic: str, count: int, links: Sequence[TraceContext]
 ) -> Iterator[None]:
-    """A span of its own for `count` messages to or from Kafka, linked to their traces (the first
-    128 of them).
-    """
+    """A span for `count` messages to or from Kafka, linked to the first 128 of their traces."""
     declared, messages, duration = _OF[operation]
     words = {SYSTEM: "kafka", TOPIC: topic, OPERATION: operation, OPERATION_TYPE: operation}
     began, failed = perf_counter(), ""

@@ -105,18 +105,14 @@ def level_metrics() -> list[Metric]:
 
 
 def make_instruments(meter: Meter, metrics: Collection[Metric]) -> None:
-    """One instrument for each of these metrics. Counters whose values are known begin at 0: for
-    Prometheus a series that begins at 1 has not risen.
-    """
+    """One instrument per metric. Counters begin at 0: to Prometheus, a first 1 is no rise."""
     CURRENT.instruments = {metric: _instrument(meter, metric) for metric in metrics}
     for metric in metrics:
         _begin_at_zero(metric)
 
 
 def know_values(attribute: Attribute, values: Iterable[str]) -> None:
-    """Counters begin at 0 for these values too, which no declaration lists because they are those
-    of a registry.
-    """
+    """Start counters at 0 for these values of a registry, which no declaration lists."""
     CURRENT.known_values[attribute] = tuple(values)
     for metric in CURRENT.instruments:
         if attribute in metric.attributes:

@@ -17,9 +17,7 @@ _KNOWN = frozenset(HTTPMethod)
 
 
 def add_metrics(app: FastAPI) -> None:
-    """Measure every request of the application, and serve `/metrics` (404 when metrics are
-    not exposed).
-    """
+    """Measure every request, and serve `/metrics` (404 when metrics are not exposed)."""
     app.add_route("/metrics", _metrics, include_in_schema=False)
     app.add_middleware(
         _Measured, paths=frozenset(path for route in app.routes if (path := _path(route)))

@@ -5,15 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.tree import (
-    PACKAGES,
-    ROOT,
-    functions,
-    parse,
-    relative,
-    services,
-    sources,
-)
+from tests.architecture.tree import PACKAGES, ROOT, functions, parse, relative, services, sources
 
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 40

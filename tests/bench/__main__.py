@@ -64,10 +64,7 @@ def _settings(given: argparse.Namespace) -> dict[str, str]:
 
 
 async def _run(
-    given: argparse.Namespace,
-    servers: Servers,
-    versions: Mapping[str, Version],
-    console: Console,
+    given: argparse.Namespace, servers: Servers, versions: Mapping[str, Version], console: Console
 ) -> Sequence[Figures]:
     """Do what is asked for; the figures of all rounds, if there are rounds."""
     workloads = chosen(given)

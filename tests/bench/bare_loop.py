@@ -123,11 +123,7 @@ class Hop:
 
 async def _sink(port: int, bootstrap: str, topic: str) -> None:
     received = Received()
-    consumer = AIOKafkaConsumer(
-        topic,
-        bootstrap_servers=bootstrap,
-        auto_offset_reset="earliest",
-    )
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
 
     async def consume() -> None:
         async with consumer:

@@ -25,8 +25,7 @@ class Candidate:
 
 @asynccontextmanager
 async def candidates(
-    postgres: str,
-    versions: Mapping[str, Version],
+    postgres: str, versions: Mapping[str, Version]
 ) -> AsyncIterator[Sequence[Candidate]]:
     """A candidate for each version, in order; their databases are dropped after the block."""
     async with AsyncExitStack() as stack:

@@ -92,9 +92,7 @@ async def _by_http(job: Job) -> Times:
 async def _by_topic(job: Job) -> Times:
     bodies = [(key.encode(), body.encode()) for key, body in zip(job.keys, job.bodies, strict=True)]
     producer = AIOKafkaProducer(
-        bootstrap_servers=job.bootstrap,
-        enable_idempotence=True,
-        linger_ms=2,
+        bootstrap_servers=job.bootstrap, enable_idempotence=True, linger_ms=2
     )
     async with producer:
 

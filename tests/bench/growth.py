@@ -78,10 +78,7 @@ class _Growing:
 
 
 async def growth(
-    servers: Servers,
-    candidate: Candidate,
-    sizes: Sequence[int],
-    console: Console,
+    servers: Servers, candidate: Candidate, sizes: Sequence[int], console: Console
 ) -> list[Row]:
     """Measure with one and with two replicas of each service."""
     rows = []

@@ -62,9 +62,7 @@ class Inbox:
 
 @asynccontextmanager
 async def inbox(
-    module: str = "tests.bench.receiver",
-    role: str | None = None,
-    *arguments: str,
+    module: str = "tests.bench.receiver", role: str | None = None, *arguments: str
 ) -> AsyncIterator[Inbox]:
     """A receiver that ends with the block: a module, its role, and arguments after the port."""
     port = choose(1)[0]

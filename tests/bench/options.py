@@ -63,14 +63,10 @@ def _add_systems(parser: argparse.ArgumentParser) -> None:
         help="also run this commit, round by round, and show the ratios to it",
     )
     parser.add_argument(
-        "--alone",
-        action="store_true",
-        help="leave out the bare loop and Alertmanager",
+        "--alone", action="store_true", help="leave out the bare loop and Alertmanager"
     )
     parser.add_argument(
-        "--sync",
-        action="store_true",
-        help="PostgreSQL waits for the disk at each commit",
+        "--sync", action="store_true", help="PostgreSQL waits for the disk at each commit"
     )
     parser.add_argument(
         "--profile",
@@ -87,10 +83,7 @@ def _add_systems(parser: argparse.ArgumentParser) -> None:
 def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures in this file")
     parser.add_argument(
-        "--compare",
-        type=Path,
-        metavar="FILE",
-        help="show the change since such a file was written",
+        "--compare", type=Path, metavar="FILE", help="show the change since such a file was written"
     )
 
 

@@ -69,10 +69,7 @@ class Statement:
 
 
 async def profile_all(
-    workloads: Sequence[Workload],
-    servers: Servers,
-    candidate: Candidate,
-    console: Console,
+    workloads: Sequence[Workload], servers: Servers, candidate: Candidate, console: Console
 ) -> None:
     """Profile one workload after the other."""
     for workload in workloads:
@@ -81,10 +78,7 @@ async def profile_all(
 
 
 async def profile(
-    workload: Workload,
-    servers: Servers,
-    candidate: Candidate,
-    console: Console,
+    workload: Workload, servers: Servers, candidate: Candidate, console: Console
 ) -> None:
     """Run a workload on a Tocsin that is started for it, and show where the time went."""
     with TemporaryDirectory(prefix="tocsin-bench-") as folder:

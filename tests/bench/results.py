@@ -65,10 +65,7 @@ def ratios(runs: Iterable[Figures]) -> dict[Case, tuple[float, float]]:
     """
     cases = by_case(runs)
     return {
-        (workload, system): (
-            _ratio(ours, rounds, "delivered_rate"),
-            _ratio(ours, rounds, "p50_ms"),
-        )
+        (workload, system): (_ratio(ours, rounds, "delivered_rate"), _ratio(ours, rounds, "p50_ms"))
         for (workload, system), rounds in cases.items()
         if system != NAME and (ours := cases.get((workload, NAME)))
     }

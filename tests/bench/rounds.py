@@ -39,10 +39,7 @@ class Rounds:
         """The systems that run a workload in a round, in order."""
         tocsins = [
             partial(
-                through_tocsin,
-                servers=self.servers,
-                receiver=self.receiver,
-                candidate=candidate,
+                through_tocsin, servers=self.servers, receiver=self.receiver, candidate=candidate
             )
             for candidate in in_order(self.candidates, number)
         ]

@@ -16,7 +16,4 @@ class Servers:
     def processes(self) -> dict[str, list[int]]:
         """The processes of the servers, if this process started them."""
         own = os.getpid()
-        return {
-            "kafka": children(own, "kafka.Kafka"),
-            "postgres": children(own, "bin/postgres"),
-        }
+        return {"kafka": children(own, "kafka.Kafka"), "postgres": children(own, "bin/postgres")}

@@ -32,10 +32,7 @@ _STEP = '{targets: ["user:anastasia"], wait: 1h}'
 
 @asynccontextmanager
 async def fresh(
-    servers: Servers,
-    receiver: Inbox,
-    candidate: Candidate,
-    **environment: str,
+    servers: Servers, receiver: Inbox, candidate: Candidate, **environment: str
 ) -> AsyncIterator[Running]:
     """A Tocsin with an empty database and empty topics, ready.
 
@@ -72,10 +69,7 @@ async def _set_up(candidate: Candidate, settings: Mapping[str, str]) -> str:
 
 
 async def through_tocsin(
-    workload: Workload,
-    servers: Servers,
-    receiver: Inbox,
-    candidate: Candidate,
+    workload: Workload, servers: Servers, receiver: Inbox, candidate: Candidate
 ) -> Figures:
     """Run a workload on a Tocsin that is started for it."""
     async with fresh(servers, receiver, candidate) as tocsin:
@@ -96,11 +90,7 @@ class Driven:
 
 
 async def measure(
-    workload: Workload,
-    servers: Servers,
-    receiver: Inbox,
-    tocsin: Running,
-    name: str = NAME,
+    workload: Workload, servers: Servers, receiver: Inbox, tocsin: Running, name: str = NAME
 ) -> Figures:
     """Run a workload on a Tocsin that runs; the figures get the name."""
     driven = await drive(workload, servers, receiver, tocsin)
@@ -108,12 +98,7 @@ async def measure(
     return figures(name, workload, *noted)
 
 
-async def drive(
-    workload: Workload,
-    servers: Servers,
-    receiver: Inbox,
-    tocsin: Running,
-) -> Driven:
+async def drive(workload: Workload, servers: Servers, receiver: Inbox, tocsin: Running) -> Driven:
     """Run a workload on a Tocsin that runs; returns what was noted."""
     before = await _signals(tocsin.database)
     services = {name: [process.pid] for name, process in tocsin.processes.items()}

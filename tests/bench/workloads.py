@@ -47,11 +47,7 @@ WORKLOADS = {
         Workload("b500", "unique alerts, 500 a second", 5_000, 5_000, rate=500),
         Workload("b1000", "unique alerts, 1,000 a second", 10_000, 10_000, rate=1_000),
         Workload(
-            "c",
-            "a storm: 10,000 alerts into 50 incidents, in one batch",
-            10_000,
-            50,
-            batch=10_000,
+            "c", "a storm: 10,000 alerts into 50 incidents, in one batch", 10_000, 50, batch=10_000
         ),
         Workload("d", "1,000 alerts, each sent 10 times, one a POST", 10_000, 1_000),
         Workload("e", "unique alerts on the signals topic", 10_000, 10_000, topic=True),

@@ -173,9 +173,7 @@ class Running:
                 await process.wait()
 
     async def signals(
-        self,
-        *events: dict[str, Any],
-        traceparent: str | None = None,
+        self, *events: dict[str, Any], traceparent: str | None = None
     ) -> dict[str, Any]:
         """Post CloudEvents in one batch; returns the answer, which must be a 2xx."""
         url = self.url("intake", "/v1/signals")

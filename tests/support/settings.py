@@ -7,11 +7,7 @@ from tests.support.stack import runtime_dsn
 
 
 def service_settings(
-    kafka: str,
-    database: str,
-    prefix: str,
-    folder: Path,
-    ports: Mapping[str, int],
+    kafka: str, database: str, prefix: str, folder: Path, ports: Mapping[str, int]
 ) -> dict[str, str]:
     """The environment variables that all services share, without their secrets."""
     return {

@@ -11,14 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from services.escalation.oncall.policy import Schedule, StepHours
-from services.escalation.people.policy import (
-    Methods,
-    Name,
-    Team,
-    User,
-    check_user,
-    with_methods,
-)
+from services.escalation.people.policy import Methods, Name, Team, User, check_user, with_methods
 from shared.policy.files import (
     Duration,
     Finding,
@@ -73,9 +66,7 @@ CurrentTeams = Callable[[], PolicyFile[Teams]]
 
 
 def read_teams(data: bytes, methods: Methods) -> PolicyFile[Teams]:
-    """teams.yaml, checked against the methods that there are. Raises InvalidPolicy with all
-    errors.
-    """
+    """teams.yaml, checked against the given methods. Raises InvalidPolicy with all errors."""
     file = read_policy(FILE, data, Teams, lambda teams: _findings(teams, methods))
     users = {name: with_methods(user, methods) for name, user in file.content.users.items()}
     return replace(file, content=file.content.model_copy(update={"users": users}))

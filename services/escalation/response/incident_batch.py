@@ -75,9 +75,7 @@ class IncidentBatch:
         return self._unsent[id]
 
     def apply(self, id: UUID, decision: Decision, trace: TraceContext) -> None:
-        """Take a decision on; `trace` is the span that made it, and becomes the incident's place
-        when it is new.
-        """
+        """Apply a decision. `trace` is the span of it, and where a new incident hangs from."""
         before = self._known.get(id)
         sequence = before.sequence if before else 0
         for fact in decision.facts:

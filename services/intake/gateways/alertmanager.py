@@ -167,10 +167,9 @@ def _group(
     listed: Sequence[AlertmanagerAlert],
     others: Sequence[AlertmanagerAlert],
 ) -> Group:
-    """The state of the whole group: of alerts that are not listed, or beyond MAX_ALERTS, too.
+    """The state of the whole group, with alerts that are not listed or beyond MAX_ALERTS.
 
-    `status` does not help: Alertmanager derives it from the listed alerts alone, so it is
-    "resolved" while others fire. Since 0.32 there is `notification_reason`, which is exact.
+    `status` says "resolved" while unlisted alerts fire; `notification_reason` (0.32) is exact.
     """
     reason = webhook.notification_reason
     firing = sum(alert.fires for alert in others)
@@ -235,9 +234,7 @@ def _listed(labels: Mapping[str, str]) -> str:
 
 
 def _identity(key: str) -> str:
-    """A key of any length within the bound of a signal's key: of long ones, a hash of the whole
-    stays.
-    """
+    """A key within the bound of a signal's key: a long one becomes a hash of the whole."""
     if len(key) <= _MAX_KEY:
         return key
     return f"{key[: _MAX_KEY - 65]} {hashlib.sha256(key.encode()).hexdigest()}"

@@ -11,14 +11,7 @@ import orjson
 from pydantic import BaseModel, Field, create_model
 
 from services.intake.gateways.gateway import Answer, Body, Gateway, Header, Submission
-from services.intake.signals.domain import (
-    KINDS,
-    Decision,
-    Identity,
-    Signal,
-    Taken,
-    read_signal,
-)
+from services.intake.signals.domain import KINDS, Decision, Identity, Signal, Taken, read_signal
 from shared.events.cloudevents import (
     MAX_EVENT_BYTES,
     CloudEvent,

@@ -238,9 +238,7 @@ def early_resolutions_write(incident_ids: Collection[UUID], now: datetime) -> Wr
 
 
 async def write_with_new(connection: Connection, writes: Sequence[Write | None]) -> list[int]:
-    """`write_together` for new incidents with their alerts. Raises Conflict when another
-    transaction has opened one of them first: its alerts then have no incident to refer to.
-    """
+    """`write_together` for new incidents. Raises Conflict when one was opened elsewhere first."""
     try:
         return await write_together(connection, writes)
     except asyncpg.ForeignKeyViolationError:

@@ -9,7 +9,7 @@ from shared.postgres.connection import Connection
 async def create_key(
     connection: Connection, name: str, lifetime: timedelta | None, now: datetime
 ) -> str:
-    """Make a key and keep its hash. The result is the only time that the key is seen whole.
+    """Make a key and keep its hash. Returns the key, which is seen whole this once.
 
     Raises ValueError for a name that could be mistaken for another sender's.
     """

@@ -12,9 +12,7 @@ _COLUMNS = ("topic", "partition", "offset", "recorded_at", "key", "value", "head
 async def load_heads(
     connection: Connection, partitions: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], bytes]:
-    """The last hash of each (topic, partition) that has one. The caller has locked the partitions'
-    offset rows.
-    """
+    """The last hash of each chain that has one. The partitions' offset rows are locked."""
     rows = await connection.fetch(
         """
         SELECT wanted.topic, wanted."partition", head.hash

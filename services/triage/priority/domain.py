@@ -77,16 +77,12 @@ def coalesce(events: Iterable[Event]) -> list[News]:
 
 
 def decide(
-    state: State | None,
-    fact: IncidentNews,
-    intake_sequence: int,
-    catalogue: PolicyFile[Catalogue],
+    state: State | None, fact: IncidentNews, intake_sequence: int, catalogue: PolicyFile[Catalogue]
 ) -> TriageFact | None:
     """The fact that follows from news of intake; None for news that is older than what is known.
 
-    An incident that has cleared keeps its decision, even if the catalogue has changed since. But if
-    it was worse at its end than triage knew, it is decided once more, so that the result does not
-    depend on which events intake put together.
+    An incident that has cleared keeps its decision, unless it was worse at its end than triage
+    knew: the result must not depend on which events intake put together.
     """
     if state is not None and intake_sequence <= state.triage.intake_sequence:
         return None

@@ -45,9 +45,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._closing = False
 
     def on_partitions_revoked(self, revoked: set[KafkaTopicPartition]) -> None:
-        """Own nothing from now on. A batch in progress may finish: its rows decide whether it still
-        counts.
-        """
+        """Own nothing from now on. The rows decide whether a batch in progress still counts."""
         self._joined = False
         self._partitions = {}
         if self._supervising:

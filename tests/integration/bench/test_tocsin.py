@@ -13,9 +13,7 @@ from tests.support.version import THIS
 
 
 async def test_a_run_accounts_for_every_alert_and_can_be_kept(
-    kafka: str,
-    postgres: str,
-    tmp_path: Path,
+    kafka: str, postgres: str, tmp_path: Path
 ) -> None:
     """Two hundred alerts about a hundred things are a hundred pages; each alert has an incident."""
     workload = Workload("small", "two alerts about each of a hundred things", 200, 100)

@@ -89,10 +89,7 @@ async def test_a_signal_that_races_with_the_resolution_opens_a_new_incident(worl
     await world.fire_due()
     assert [
         row["status"] for row in await world.rows("SELECT status FROM incidents ORDER BY number")
-    ] == [
-        "closed",
-        "cleared",
-    ]
+    ] == ["closed", "cleared"]
 
 
 async def test_a_database_put_back_reads_of_the_end_before_what_began_it(world: World) -> None:
@@ -148,9 +145,7 @@ async def test_a_resolution_that_saw_everything_opens_nothing(world: World) -> N
     assert [row["status"] for row in await world.rows("SELECT status FROM incidents")] == ["closed"]
 
 
-async def test_fifty_parallel_transactions_of_one_new_key_are_one_incident(
-    world: World,
-) -> None:
+async def test_fifty_parallel_transactions_of_one_new_key_are_one_incident(world: World) -> None:
     async def one(n: int) -> None:
         for _ in range(60):
             with suppress(Conflict, *UNAVAILABLE):  # it waits for a lock or a connection as well
@@ -198,13 +193,7 @@ async def test_what_a_publisher_got_wrong_on_the_topic_is_told_and_the_rest_is_t
     events = [(kind, event["data"]) for kind, event in await world.outbox()]
     assert [
         (data["offset"], data["field"]) for kind, data in events if kind == "SignalRejected"
-    ] == [
-        (1, "value"),
-        (2, "value"),
-        (3, "value"),
-        (4, "type"),
-        (5, "data.summary"),
-    ]
+    ] == [(1, "value"), (2, "value"), (3, "value"), (4, "type"), (5, "data.summary")]
     assert [data.get("signal_id") for kind, data in events if kind == "SignalRejected"][-2:] == [
         "1",
         "2",

@@ -69,9 +69,7 @@ class Escalation:
 
     def resolve(self, key: UUID, now: datetime) -> None:
         self._apply(
-            key,
-            resolve(self.incidents[key], "ana", "api", now, None, self._unsent(key)),
-            now,
+            key, resolve(self.incidents[key], "ana", "api", now, None, self._unsent(key)), now
         )
 
     def claimable(self, now: datetime) -> list[Delivery]:

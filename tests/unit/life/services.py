@@ -12,12 +12,7 @@ from uuid import UUID
 
 from services.intake.incidents.domain.ending import close, expire, flush_update, has_newer_signal
 from services.intake.incidents.domain.fold import fold_alerts, numbers_needed
-from services.intake.incidents.domain.incident import (
-    Incident,
-    Member,
-    PendingEvent,
-    wanted_members,
-)
+from services.intake.incidents.domain.incident import Incident, Member, PendingEvent, wanted_members
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert, Taken
 from services.reporting.timeline.domain import state as reporting

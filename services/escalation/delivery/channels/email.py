@@ -168,10 +168,5 @@ def _open(settings: EmailSettings, _: Clock) -> EmailTransport | None:
 
 
 CHANNEL = Channel(
-    name="email",
-    field="email",
-    check=_check,
-    settings=EmailSettings,
-    open=_open,
-    preference=10,
+    name="email", field="email", check=_check, settings=EmailSettings, open=_open, preference=10
 )

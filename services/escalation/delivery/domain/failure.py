@@ -46,9 +46,7 @@ def http_failure(status: int, retry_after: str | None, now: datetime) -> Failure
 
 
 def smtp_failure(code: int) -> Failure:
-    """The failure for a refusal by an SMTP server (RFC 5321 4.2.1): 4yz is temporary, 5yz is
-    permanent; other codes are no valid answer.
-    """
+    """The failure for an SMTP refusal (RFC 5321 4.2.1): 4yz is temporary, 5yz permanent."""
     if not 200 <= code < 600:
         return Failure("the answer of the mail server makes no sense", uncertain=True)
     return Failure(f"SMTP {code}", final=code >= 500)

@@ -6,13 +6,7 @@ from datetime import datetime
 
 from services.escalation.policies.domain.description import describe_plan
 from services.escalation.policies.domain.page_order import PageOrder, Position, page_order
-from services.escalation.policies.domain.walk import (
-    RETRY,
-    SLOW_ROUND,
-    Walk,
-    describe_instant,
-    walk,
-)
+from services.escalation.policies.domain.walk import RETRY, SLOW_ROUND, Walk, describe_instant, walk
 from services.escalation.policies.policy import Teams
 from services.escalation.response.domain.incident import Decision, Due, Incident, PageStatus
 from shared.events.escalation import IncidentEscalated, ResponseStarted

@@ -32,10 +32,7 @@ def described(alert: Alert, incident: Incident, policy: IntakePolicy) -> dict[st
     changed: dict[str, Any] = {}
     severity, reason = assess(alert, policy)
     # Of two that are as severe, a severity that was sent (and needs no reason) counts.
-    if (_RANK[severity], reason or "") < (
-        _RANK[incident.severity],
-        incident.severity_reason or "",
-    ):
+    if (_RANK[severity], reason or "") < (_RANK[incident.severity], incident.severity_reason or ""):
         changed |= {"severity": severity, "severity_reason": reason}
     if [alert.signal.sent_at.isoformat(), alert.signal.signal_id] > incident.described_by:
         changed |= description(alert)

@@ -5,22 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from services.intake.incidents.domain.incident import (
-    Incident,
-    PendingEvent,
-    clear,
-    report,
-    update,
-)
+from services.intake.incidents.domain.incident import Incident, PendingEvent, clear, report, update
 from services.intake.incidents.policy import IntakePolicy
 from shared.events.facts import next_sequence
 from shared.events.ids import derived_id
 
 
 def flush_update(incident: Incident, epoch: int, now: datetime) -> PendingEvent | None:
-    """The update that is pending; None when a later event carried the change already, or the
-    incident has ended.
-    """
+    """The pending update; None when a later event carried it or the incident has ended."""
     if incident.status != "open" or not incident.update_pending:
         return None
     return update(incident, ["signal_count"], epoch, now)

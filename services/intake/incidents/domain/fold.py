@@ -27,9 +27,7 @@ from shared.events.trace_context import TraceContext
 
 
 def numbers_needed(alerts: Sequence[Alert], open_incidents: Mapping[str, Incident]) -> int:
-    """Upper bound of the incidents that these alerts open: one per new fingerprint plus one per
-    resolve.
-    """
+    """Upper bound of new incidents: one per new fingerprint plus one per resolve."""
     fired = {alert.fingerprint for alert in alerts if alert.fires}
     resolves = sum(1 for alert in alerts if not alert.fires and alert.fingerprint in fired)
     return len(fired - open_incidents.keys()) + resolves
@@ -46,8 +44,7 @@ def fold_alerts(
 ) -> BatchResult:
     """Fold alerts, in order of arrival, into open incidents; opens and clears incidents as needed.
 
-    `members` are the known alerts of the open incidents: those that `alerts` name, and all that
-    fire where a signal is about its whole group.
+    `members`: known alerts of open incidents, all that fire where a signal is about its group.
     """
     result = BatchResult()
     fold = _Fold(dict(open_incidents), dict(members), numbers, policy, epoch, now, result)
@@ -145,9 +142,7 @@ class _Fold:
         self.touched.setdefault(alert.fingerprint, (incident, alert.signal.trace))
         ended = self._set_member(incident, alert.alert_key, Member(firing=False))
         after = replace(
-            incident,
-            last_signal_at=self.now,
-            alerts_firing=incident.alerts_firing + ended,
+            incident, last_signal_at=self.now, alerts_firing=incident.alerts_firing + ended
         )
         after = self._settle_group(after, alert.signal.group)
         if after.alerts_firing > 0:
@@ -184,9 +179,7 @@ class _Fold:
         )
 
     def _settle_group(self, incident: Incident, group: Group | None) -> Incident:
-        """The incident after a resolved alert of a notification. Unlisted alerts resolve with their
-        group; where the state of the group is unknown, they expire after `unlisted_timeout`.
-        """
+        """The incident after a resolved alert: unlisted ones resolve or expire with their group."""
         if group is None:
             return incident
         incident = self._count_unlisted(incident, group)

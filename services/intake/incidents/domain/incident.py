@@ -169,11 +169,7 @@ def update(
 
 
 def clear(
-    incident: Incident,
-    reason: str,
-    epoch: int,
-    now: datetime,
-    cause: TraceContext | None = None,
+    incident: Incident, reason: str, epoch: int, now: datetime, cause: TraceContext | None = None
 ) -> PendingEvent:
     """The event of an incident in which no alert fires any more."""
     incident = _published(replace(incident, status="cleared", cleared_at=now), epoch, now)
@@ -184,11 +180,8 @@ def clear(
 
 def changes(before: Incident, after: Incident) -> list[str]:
     """The fields of the public state that differ."""
-    return [
-        name
-        for name in ReportedIncident.model_fields
-        if _public(before, name) != _public(after, name)
-    ]
+    names = ReportedIncident.model_fields
+    return [name for name in names if _public(before, name) != _public(after, name)]
 
 
 def _public(incident: Incident, name: str) -> object:

@@ -29,9 +29,7 @@ def _not_blank(text: str) -> str:
 
 
 def known_time(moment: datetime | None) -> datetime | None:
-    """In UTC. None in the first and the last year of the calendar, which senders write for "unset"
-    and "never".
-    """
+    """In UTC. None in year 1 and 9999, which senders write for "unset" and "never"."""
     if moment is None or moment.year in (MINYEAR, MAXYEAR):
         return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -21,10 +21,7 @@ def logged(signal: Signal) -> RequestLogged | ChangeRecorded:
     match data:
         case ChangeData():
             change = Change(
-                change_id=signal.subject,
-                made_at=signal.sent_at,
-                **common,
-                **data.model_dump(),
+                change_id=signal.subject, made_at=signal.sent_at, **common, **data.model_dump()
             )
             return ChangeRecorded(change=change)
         case RequestData():

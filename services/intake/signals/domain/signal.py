@@ -145,9 +145,7 @@ def fingerprint(origin: str, data: AlertData) -> str:
 def read_signal(
     event: CloudEvent, integration: str, received_at: datetime, where: str = ""
 ) -> Signal:
-    """The signal in a CloudEvent. Raises Malformed naming the field (prefixed with `where` in a
-    batch).
-    """
+    """The signal in a CloudEvent. Raises Malformed, its field prefixed with `where` in a batch."""
     model = KINDS.get(event.type)
     if model is None:
         raise Malformed(

@@ -36,9 +36,7 @@ def requests_write(facts: Sequence[RequestLogged | RequestRouted]) -> Write | No
 
 
 async def list_requests(connection: Connection, limit: int) -> list[Any]:
-    """The newest service requests: request_id, summary, service, requester, received_at, team,
-    reasons.
-    """
+    """The newest requests: id, summary, service, requester, received_at, team, reasons."""
     return await connection.fetch(
         "SELECT * FROM requests ORDER BY received_at DESC, request_id LIMIT $1", limit
     )

@@ -25,9 +25,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 def _flag(value: Any) -> Any:
-    """Exactly these: pydantic would take `on` and `y` as well, and this hides incidents from a
-    board.
-    """
+    """true or false alone: pydantic takes `on` and `y` too, and this hides incidents from lists."""
     if value not in ("true", "false", True, False):
         raise ValueError("write true or false")
     return value
@@ -71,9 +69,7 @@ def read_catalogue(data: bytes, teams: frozenset[str] | None = None) -> PolicyFi
 
 
 def check(directory: Path) -> list[PolicyError]:
-    """All errors of catalogue.yaml in a policy folder, owners that teams.yaml does not know among
-    them.
-    """
+    """All errors of catalogue.yaml in a policy folder, including owners missing in teams.yaml."""
     file = directory / TEAMS_FILE
     teams = keys_of(file.read_bytes(), "teams") if file.exists() else None
     return check_file(directory / FILE, lambda data: read_catalogue(data, teams))

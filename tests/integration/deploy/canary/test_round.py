@@ -128,11 +128,7 @@ FAULTS: Sequence[tuple[dict[str, Any], str, str]] = (
         "not_accepted",
         "not within 3 s; last: HOST answered 503: too many signals are waiting",
     ),
-    (
-        {"odd": "signals"},
-        "not_accepted",
-        "signal accepted: not within 3 s; last: ValueError",
-    ),
+    ({"odd": "signals"}, "not_accepted", "signal accepted: not within 3 s; last: ValueError"),
     ({"odd": "incident", "pages_sent": False}, "not_paged", "reporting cannot say why (KeyError"),
     (
         {"pages_sent": False},

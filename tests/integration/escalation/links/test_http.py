@@ -16,9 +16,7 @@ async def client(database: str) -> AsyncIterator[Outside]:
         yield made
 
 
-async def test_looking_at_a_link_changes_nothing_and_the_button_then_works(
-    client: Outside,
-) -> None:
+async def test_looking_at_a_link_changes_nothing_and_the_button_then_works(client: Outside) -> None:
     (id,) = await client.it.triaged(1042)
     link = client.token(id)
     before = await client.it.rows("SELECT state::text, sequence FROM incidents")

@@ -100,8 +100,7 @@ async def refuse(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [rb'{"by": "a\u0000"}', b'{"by": "a", "note": "\\u0000"}', b"[" * 5000],
+    "body", [rb'{"by": "a\u0000"}', b'{"by": "a", "note": "\\u0000"}', b"[" * 5000]
 )
 async def test_hostile_orders_are_refused_in_words(database: str, body: bytes) -> None:
     own = Database(runtime_dsn(database, "escalation"))

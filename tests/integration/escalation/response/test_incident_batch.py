@@ -90,9 +90,7 @@ async def test_a_batch_is_read_by_one_statement_and_written_by_one(it: World) ->
         assert shape(database.taken()) == ["BEGIN", "read", "write", "COMMIT"]
 
 
-async def test_a_page_takes_a_claim_and_one_transaction_that_records_its_result(
-    it: World,
-) -> None:
+async def test_a_page_takes_a_claim_and_one_transaction_that_records_its_result(it: World) -> None:
     async with counting(it) as database:
         attempts, wake = it.attempts(5), asyncio.Event()
         sender = Sender(database, attempts, lambda: it.teams, it.clock, wake)

@@ -59,11 +59,7 @@ async def test_fifty_parallel_posts_of_one_new_key(
     ],
 )
 async def test_bad_input_is_a_problem_that_names_the_field(
-    world: World,
-    base: str,
-    http: aiohttp.ClientSession,
-    change: dict[str, Any],
-    field: str,
+    world: World, base: str, http: aiohttp.ClientSession, change: dict[str, Any], field: str
 ) -> None:
     batch = {"Content-Type": "application/cloudevents-batch+json"}
     status, body = await post(

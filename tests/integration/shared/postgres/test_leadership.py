@@ -219,10 +219,7 @@ async def test_a_leader_that_is_killed_hands_over_in_the_middle_of_the_stream(
     intake: Database, kafka: str, topic: str, topic_prefix: str
 ) -> None:
     expected = [b"%d" % number for number in range(300)]
-    async with (
-        process(intake, kafka, topic_prefix) as leader,
-        reading(kafka, topic) as reader,
-    ):
+    async with process(intake, kafka, topic_prefix) as leader, reading(kafka, topic) as reader:
         await write(intake, expected[0])
         await reader.values(expected[0])
         async with successor(intake, kafka, topic_prefix):

@@ -143,11 +143,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
             "email: cleo@example.com, metods: [email]",
             "unknown key `metods`; did you mean `methods`?",
         ),
-        (
-            ", email: cleo@example.com",
-            "",
-            "user `cleo` has no address; add one of email, webhook",
-        ),
+        (", email: cleo@example.com", "", "user `cleo` has no address; add one of email, webhook"),
         (
             "email: cleo@example.com",
             "email: clé@example.com",

@@ -24,13 +24,7 @@ def test_fields_of_the_caller_stand_beside_the_message() -> None:
         logged["logger"],
         logged["message"],
         logged["trace_id"],
-    ) == (
-        "warning",
-        "intake",
-        "shared.x",
-        "lost 3",
-        "4bf9",
-    )
+    ) == ("warning", "intake", "shared.x", "lost 3", "4bf9")
 
 
 def test_an_exception_and_values_that_json_has_no_word_for_are_text() -> None:

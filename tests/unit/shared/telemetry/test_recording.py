@@ -27,15 +27,7 @@ from shared.telemetry import (
 )
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
-from shared.telemetry.metrics import (
-    DEAD_LETTERS,
-    LAG,
-    OUTBOX_ROWS,
-    SENT,
-    STAGES,
-    STOPPED,
-    Metric,
-)
+from shared.telemetry.metrics import DEAD_LETTERS, LAG, OUTBOX_ROWS, SENT, STAGES, STOPPED, Metric
 from shared.telemetry.recording import measure_immediately
 from shared.telemetry.state import CURRENT
 

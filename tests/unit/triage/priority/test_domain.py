@@ -186,9 +186,7 @@ def test_the_fact_says_what_the_news_changed() -> None:
 
 
 @pytest.mark.parametrize("moved", [{"severity": Severity.CRITICAL}, {"service": "nowhere"}])
-def test_an_incident_that_was_worse_at_its_end_is_decided_once_more(
-    moved: dict[str, Any],
-) -> None:
+def test_an_incident_that_was_worse_at_its_end_is_decided_once_more(moved: dict[str, Any]) -> None:
     first = incident(severity=Severity.WARNING)
     state = State(triage(first, 1, CATALOGUE), 1)
     over = incident(**({"severity": Severity.WARNING} | moved), status="cleared")

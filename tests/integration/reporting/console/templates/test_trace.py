@@ -23,12 +23,7 @@ from tests.support.feeding import Feed
 from tests.support.http import served
 from tests.support.outage import Outage
 from tests.support.running import eventually, free_port
-from tests.support.trace_backend import (
-    Json,
-    span_document,
-    trace_backend,
-    trace_document,
-)
+from tests.support.trace_backend import Json, span_document, trace_backend, trace_document
 from tests.support.trace_backend import TraceBackend as FakeBackend
 
 SECOND = 1_000_000

@@ -51,14 +51,8 @@ def expired() -> Fact:
         (Outage().updated(1, signals=40).data, "More was reported: 40 signals so far"),
         (Outage().cleared(5).data, "Cleared: resolved at the source"),
         (expired(), "Cleared: no signal from the source since"),
-        (
-            Outage().page_failed(1, final=True).data,
-            "The page to ana by webhook failed, given up",
-        ),
-        (
-            Outage().page_failed(1).data,
-            "The page to ana by webhook failed, will be tried again",
-        ),
+        (Outage().page_failed(1, final=True).data, "The page to ana by webhook failed, given up"),
+        (Outage().page_failed(1).data, "The page to ana by webhook failed, will be tried again"),
         (Outage().confirmed(1).data, "Triage confirmed: P1, owned by payments"),
         (Outage().resolved(3).data, "Resolved: cleared at the source"),
         (Outage().resolved(3, by="Ana").data, "Resolved by Ana by the API"),

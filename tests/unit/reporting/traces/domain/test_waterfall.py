@@ -144,8 +144,7 @@ def test_whatever_the_spans_are_every_bar_is_in_the_picture(seed: int) -> None:
 def test_a_bar_is_never_wider_than_that_of_a_longer_span_elsewhere() -> None:
     """A wait lies between the two: each side once had a scale of its own."""
     drawn = bars(
-        span("page", None, 0, 20 * MILLISECOND),
-        span("acknowledge", "page", 60 * SECOND, 368),
+        span("page", None, 0, 20 * MILLISECOND), span("acknowledge", "page", 60 * SECOND, 368)
     )
     assert drawn["page"].shape is drawn["acknowledge"].shape is Shape.SOLID
     assert drawn["page"].width / drawn["acknowledge"].width == pytest.approx(20_000 / 368, rel=0.01)
