@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import Process, create_subprocess_exec
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -51,6 +51,7 @@ class Installation:
     consumer: AIOKafkaConsumer
     prefix: str
     policy: Path
+    seen: set[str] = field(default_factory=set)
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[Process]:
@@ -90,7 +91,10 @@ class Installation:
         async with asyncio.timeout(60):
             while True:
                 event: dict[str, Any] = orjson.loads((await self.consumer.getone()).value)
-                if event["type"].endswith(f".{name}"):
+                # At least once: a process that was killed may have published and not noted it.
+                repeat = event["id"] in self.seen
+                self.seen.add(event["id"])
+                if event["type"].endswith(f".{name}") and not repeat:
                     return event
 
 

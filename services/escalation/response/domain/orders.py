@@ -99,7 +99,7 @@ def resolve(
 
 
 def answer(decision: Decision) -> Answer:
-    """What whoever gave the order is told."""
+    """The answer to whoever gave the order."""
     cancelled: list[str] = []
     for fact in decision.facts:
         if isinstance(fact, IncidentAcknowledged | IncidentResolved):

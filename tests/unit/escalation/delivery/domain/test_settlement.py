@@ -9,7 +9,7 @@ import pytest
 
 from services.escalation.delivery.domain.failure import MAX_ATTEMPTS, Failure
 from services.escalation.delivery.domain.settlement import Claim, Settled, settle
-from services.escalation.policies.domain.page_order import PageOrder
+from services.escalation.policies.domain.page_order import PageOrder, Position
 from services.escalation.policies.domain.walk import RETRY, SLOW_ROUND
 from services.escalation.response.domain.escalation import PageResult, fire
 from services.escalation.response.domain.incident import Decision, Incident, PageStatus
@@ -54,7 +54,16 @@ policies:
     steps:
       - {targets: ["user:ana"], wait: 30m}
       - {targets: ["user:ben"], wait: 30m, hours: {from: "15:00", to: "17:00", time_zone: UTC}}
+  short:
+    rounds: 2
+    steps:
+      - {targets: ["user:ana"], wait: 1m}
+  weekends:
+    steps:
+      - {targets: ["schedule:weekends"], wait: 30m}
 teams:
+  short: {policy: short}
+  weekends: {policy: weekends}
   two: {policy: two}
   alone: {policy: alone}
   empty-second: {policy: empty-second}
@@ -179,6 +188,29 @@ def test_a_late_failure_of_an_earlier_step_changes_nothing() -> None:
     assert it.incident is before
 
 
+def test_a_late_failure_changes_nothing_though_the_current_step_has_failed() -> None:
+    it = Response.begin("held-second")
+    it.settle(it.page("ana", "webhook"), GONE)
+    late = it.page("ana", "email")
+    it.now = utc("2024-10-30T15:00")
+    it._apply(fire(it.incident, Position(1, 2), teams(PEOPLE).content, it.now))
+    it.settle(it.page("ben", "email"), GONE)
+    before, published = it.incident, len(it.facts)
+    it.settle(late, GONE)
+    assert it.incident is before
+    assert len(it.facts) == published + 1, "the failure of the page alone"
+
+
+def test_a_failure_changes_nothing_while_the_policy_is_tried_again_for_lack_of_people() -> None:
+    it = Response.begin("weekends", utc("2024-11-02T15:50"))  # Saturday, ten minutes before the end
+    it.fire()
+    assert it.incident.due
+    assert it.incident.due.again
+    before = it.incident
+    it.settle(it.page("cleo", "email"), GONE)
+    assert it.incident is before
+
+
 def test_after_an_acknowledgement_a_failure_begins_no_step() -> None:
     it = Response.begin("alone")
     it.settle(it.page("ana", "webhook"), GONE)
@@ -230,7 +262,23 @@ def test_a_next_step_that_reaches_nobody_does_not_begin_the_next_round_at_once()
     assert next_step(it.incident) == ((2, 1), NOON + RETRY)
 
 
-@pytest.mark.parametrize("team", ["two", "alone", "empty-second", "held-second"])
+def test_the_pause_before_a_new_round_is_not_longer_than_the_wait_of_the_step() -> None:
+    it = Response.begin("short")
+    it.fail_all()
+    assert next_step(it.incident) == ((2, 1), NOON + timedelta(minutes=1))
+
+
+def test_a_slow_round_keeps_its_pause_when_its_last_steps_reach_nobody() -> None:
+    it = Response.begin("empty-second")
+    for _ in range(2):
+        it.fail_all()
+        it.fire()
+    assert it.incident.position == (3, 1)
+    it.fail_all()
+    assert next_step(it.incident) == ((4, 1), it.now + SLOW_ROUND)
+
+
+@pytest.mark.parametrize("team", ["two", "alone", "empty-second", "held-second", "short"])
 def test_when_everything_fails_for_good_for_two_days_rounds_keep_their_pauses(team: str) -> None:
     it, times = Response.begin(team), []
     it.fail_all()
