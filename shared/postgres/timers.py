@@ -14,7 +14,7 @@ from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE, Conflict
 from shared.postgres.isolation import isolate
-from shared.postgres.outbox import insert_outbox
+from shared.postgres.outbox import outbox_write
 from shared.postgres.wake import wait_at_most
 from shared.postgres.writes import Write, write_together
 from shared.runtime.backoff import Backoff
@@ -69,11 +69,6 @@ def timers_write(timers: Sequence[Timer], now: datetime) -> Write | None:
         ),
         notify="timers" if soon else None,
     )
-
-
-async def insert_timers(connection: Connection, timers: Sequence[Timer], now: datetime) -> None:
-    """`timers_write` in a statement of its own."""
-    await write_together(connection, [timers_write(timers, now)])
 
 
 async def claim_timers(connection: Connection, now: datetime, limit: int) -> list[Timer]:
@@ -167,6 +162,6 @@ class Ticker:
             timer.trace,
             key=str(timer.subject),
         )
-        await insert_outbox(connection, [letter], now)
         # It may be all that moves its subject on, so it is kept until the cause is fixed.
-        await insert_timers(connection, [replace(timer, due_at=now + _RETRY_AFTER)], now)
+        again = [replace(timer, due_at=now + _RETRY_AFTER)]
+        await write_together(connection, [outbox_write([letter], now), timers_write(again, now)])

@@ -20,8 +20,9 @@ from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import Conflict
 from shared.postgres.outbox import insert_outbox
-from shared.postgres.timers import Fire, Ticker, Timer, insert_timers
+from shared.postgres.timers import Fire, Ticker, Timer, timers_write
 from shared.postgres.wake import Wake
+from shared.postgres.writes import write_together
 from tests.support.running import eventually
 from tests.support.stack import runtime_dsn
 
@@ -58,7 +59,7 @@ class World:
 
     async def set(self, *timers: Timer) -> None:
         async with self.database.transaction() as connection:
-            await insert_timers(connection, timers, self.now)
+            await write_together(connection, [timers_write(timers, self.now)])
 
     async def left(self) -> int:
         async with self.database.connection() as connection:
@@ -205,7 +206,7 @@ async def test_a_timer_may_set_the_next_one(world: World) -> None:
         again = [
             step(timer.due_at, "last", timer.subject) for timer in timers if timer.kind == "step"
         ]
-        await insert_timers(connection, again, world.now)
+        await write_together(connection, [timers_write(again, world.now)])
 
     await world.set(timer := step())
     with world.ticking(fire):
