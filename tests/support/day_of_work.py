@@ -180,6 +180,8 @@ async def _timers_work(system: Tocsin, service: str, fire: timers.Fire) -> None:
             due = await timers.claim_timers(connection, system.clock(), BATCH)
             assert len(due) == BATCH
             await fire(connection, due)
+            again = replace(due[0], due_at=system.clock() + timedelta(hours=1))
+            await timers.insert_timers(connection, [again], system.clock())  # as after a failure
             assert await timers.load_next_due(connection)
 
 
