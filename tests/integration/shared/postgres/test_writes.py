@@ -4,8 +4,11 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import pytest
+
 from shared.events.message import OutboxMessage
 from shared.postgres.database import Database
+from shared.postgres.errors import Conflict
 from shared.postgres.outbox import outbox_write
 from shared.postgres.timers import Timer, timers_write
 from shared.postgres.writes import Write, write_together
@@ -63,3 +66,22 @@ async def test_channels_are_notified_when_the_transaction_commits(intake: Databa
         assert await asyncio.wait_for(heard.get(), 30) == "intake.outbox"
         await listener.reset()
     assert heard.empty()
+
+
+async def test_a_write_that_misses_its_rows_undoes_the_whole_statement_without_a_transaction(
+    intake: Database,
+) -> None:
+    messages = [OutboxMessage("topic", b"key", b"value")]
+    async with intake.connection() as connection:
+        await write_together(connection, [Write(INSERT_KEY, (["a"], "name"), expected=1)])
+        with pytest.raises(Conflict):
+            await write_together(
+                connection,
+                [
+                    outbox_write(messages, NOW),
+                    Write(INSERT_KEY, (["a", "b"], "name"), expected=2),
+                    Write(INSERT_KEY, (["c"], "name"), expected=1),
+                ],
+            )
+        assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
+        assert await connection.fetchval("SELECT count(*) FROM integration_keys") == 1
