@@ -64,12 +64,10 @@ def _combine(shapes: tuple[tuple[str, int, bool], ...], channels: tuple[str, ...
         clauses.append(f"part_{number} AS ({_shift(sql, used)} RETURNING 1)")
         used += arguments
     counts = [f"(SELECT count(*) FROM part_{number})" for number in range(len(shapes))]  # noqa: S608
-    guarded = [
-        count for count, (_, _, is_guarded) in zip(counts, shapes, strict=True) if is_guarded
-    ]
-    # An error is the one thing that undoes a statement; of a division the planner knows no result.
+    expecting = [count for count, shape in zip(counts, shapes, strict=True) if shape[2]]
+    # An error is the one thing that undoes a statement, and the planner cannot foresee this one.
     guards = [
-        f"1 / ({count} = ${used + place}::bigint)::int" for place, count in enumerate(guarded, 1)
+        f"1 / ({count} = ${place}::bigint)::int" for place, count in enumerate(expecting, used + 1)
     ]
     columns = [*counts, *guards]
     columns += [f"pg_notify(current_schema || '.{channel}', '')" for channel in channels]
