@@ -87,6 +87,7 @@ def _consumption(
         bootstrap=settings.kafka,
         group=NAME,
         handlers=with_redrive(NAME, topics),
+        deciders={triage.TOPIC: handlers.start_responses},
         clock=clock,
         topic_prefix=settings.topic_prefix,
         instance_id=settings.instance,

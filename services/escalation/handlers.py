@@ -27,6 +27,7 @@ from shared.kafka.record import Record
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.timers import Timer
+from shared.postgres.writes import Write
 from shared.runtime.clock import Clock, seconds_since
 from shared.telemetry import measure, span
 from shared.telemetry.attributes import INCIDENT_ID
@@ -50,16 +51,25 @@ class Handlers:
 
     async def on_triage(self, connection: Connection, records: Sequence[Record]) -> None:
         """Start responses, keep them up to date, end those that cleared at the source."""
-        events = []
-        for record in records:
-            event = read_fact(record)
-            if event and isinstance(event.data, TriageFact):
-                events.append(event)
+        events = _triage_facts(records)
         subjects = [event.subject for event in events]
         batch = await IncidentBatch.load(connection, subjects, self._clock())
         for event in events:
             self._fold(batch, event)
         await batch.save(connection)
+
+    async def start_responses(
+        self, connection: Connection, records: Sequence[Record]
+    ) -> Sequence[Write | None]:
+        """The same for incidents that are all new, so that there is nothing to lock. Raises
+        Conflict for others.
+        """
+        events = _triage_facts(records)
+        subjects = [event.subject for event in events]
+        batch = await IncidentBatch.load_new(connection, subjects, self._clock())
+        for event in events:
+            self._fold(batch, event)
+        return batch.writes()
 
     def _fold(self, batch: IncidentBatch, event: Event) -> None:
         id, incident = event.subject, batch.incident(event.subject)
@@ -110,6 +120,15 @@ class Handlers:
             with span(spans.ESCALATE, trace, {INCIDENT_ID: str(id), STEP: at.step}) as here:
                 batch.apply(id, decision, here or trace)
         await batch.save(connection)
+
+
+def _triage_facts(records: Sequence[Record]) -> list[Event]:
+    facts = []
+    for record in records:
+        event = read_fact(record)
+        if event and isinstance(event.data, TriageFact):
+            facts.append(event)
+    return facts
 
 
 def _obey(batch: IncidentBatch, id: UUID, order: Order) -> Decision | None:

@@ -29,6 +29,7 @@ async def run(settings: Settings) -> None:
             bootstrap=settings.kafka,
             group=NAME,
             handlers=with_redrive(NAME, {intake.TOPIC: handlers.on_intake}),
+            deciders={intake.TOPIC: handlers.decide},
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,

@@ -1,7 +1,7 @@
-"""What triage does with a batch of intake's facts, in the caller's transaction.
+"""What triage does with a batch of intake's facts.
 
-One statement reads, one writes. A crash at any await rolls back states and events together, and the
-records are read again.
+One statement reads, one writes, and it fails as a whole where a row is not as it was read. A crash
+at any await leaves states and events as they were, and the records are read again.
 """
 
 from collections.abc import Sequence
@@ -48,16 +48,19 @@ class Handlers:
         self._clock = clock
 
     async def on_intake(self, connection: Connection, records: Sequence[Record]) -> None:
-        """`tocsin.intake.v1`: prioritise incidents, route requests. News older than what is known
-        changes nothing.
-        """
+        """`tocsin.intake.v1`: prioritise incidents, route requests."""
+        await write_together(connection, await self.decide(connection, records))
+
+    async def decide(
+        self, connection: Connection, records: Sequence[Record]
+    ) -> Sequence[Write | None]:
+        """What follows from news of intake. News older than what is known changes nothing."""
         events = [event for record in records if (event := read_fact(record, *_READ))]
         news = [event for event in events if isinstance(event.data, IncidentNews)]
         requests = [event for event in events if isinstance(event.data, RequestLogged)]
         prioritised, states = await self._prioritise(connection, news)
         routed, rows = await self._route(connection, requests)
-        outbox = outbox_write(event_messages(prioritised + routed), self._clock())
-        await write_together(connection, [states, rows, outbox])
+        return [states, rows, outbox_write(event_messages(prioritised + routed), self._clock())]
 
     async def _prioritise(self, connection: Connection, events: Sequence[Event]) -> _Result:
         if not events:
@@ -65,6 +68,7 @@ class Handlers:
         now, catalogue = self._clock(), self._catalogue()
         states, epoch = await load_states(connection, {event.subject for event in events})
         decided: dict[UUID, State] = {}
+        before = {incident_id: state.sequence for incident_id, state in states.items()}
         published = []
         for news in coalesce(events):
             incident_id, state = news.newest.subject, states.get(news.newest.subject)
@@ -76,7 +80,7 @@ class Handlers:
                 published.append(new_event(incident_id, sequence, now, fact, trace))
             _measure(fact, seconds_since(news.since, now), trace)
             states[incident_id] = decided[incident_id] = State(fact.triage, sequence)
-        return published, states_write(decided, now)
+        return published, states_write(decided, before, now)
 
     async def _route(self, connection: Connection, events: Sequence[Event]) -> _Result:
         requests = {event.subject: (event, _request_in(event)) for event in events}

@@ -63,7 +63,8 @@ def _combine(shapes: tuple[tuple[str, int, bool], ...], channels: tuple[str, ...
     for number, (sql, arguments, _) in enumerate(shapes):
         clauses.append(f"part_{number} AS ({_shift(sql, used)} RETURNING 1)")
         used += arguments
-    counts = [f"(SELECT count(*) FROM part_{number})" for number in range(len(shapes))]  # noqa: S608
+    parts = range(len(shapes))
+    counts = [f"(SELECT count(*) FROM part_{number})" for number in parts]  # noqa: S608
     expecting = [count for count, shape in zip(counts, shapes, strict=True) if shape[2]]
     # An error is the one thing that undoes a statement, and the planner cannot foresee this one.
     guards = [

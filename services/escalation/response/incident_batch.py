@@ -14,6 +14,7 @@ from services.escalation.response.store import StoredIncident
 from shared.events.facts import Event, event_messages, new_event, next_sequence
 from shared.events.trace_context import TraceContext
 from shared.postgres.connection import Connection
+from shared.postgres.errors import Conflict
 from shared.postgres.outbox import outbox_write
 from shared.postgres.timers import Timer, timers_write
 from shared.postgres.writes import Write, write_together
@@ -40,6 +41,7 @@ class IncidentBatch:
         for page in unsent:
             self._unsent[page.incident_id].append(page)
         self._epoch = epoch
+        self._created: set[UUID] = set()
         self._changed: set[UUID] = set()
         self._published: set[UUID] = set()
         self._events: list[Event] = []
@@ -59,6 +61,16 @@ class IncidentBatch:
         triggered = [id for id, stored in known.items() if stored.incident.triggered]
         unsent = await store.list_unsent(connection, triggered) if ending and triggered else []
         return cls(known, unsent, epoch, now)
+
+    @classmethod
+    async def load_new(
+        cls, connection: Connection, ids: Iterable[UUID], now: datetime
+    ) -> "IncidentBatch":
+        """A batch without locks. Raises Conflict when one of the incidents exists."""
+        known, epoch = await store.lock_incidents(connection, list(set(ids)))
+        if known:
+            raise Conflict("a response exists, and has to be locked")
+        return cls(known, (), epoch, now)
 
     def incident(self, id: UUID) -> Incident | None:
         """The incident after the events so far."""
@@ -84,6 +96,8 @@ class IncidentBatch:
             metrics.count(fact, decision.incident, trace)
         place = before.trace if before else trace
         self._known[id] = StoredIncident(decision.incident, sequence, place)
+        if before is None:
+            self._created.add(id)
         if before is None or decision.incident is not before.incident:
             self._changed.add(id)
         elif decision.facts:
@@ -96,19 +110,24 @@ class IncidentBatch:
 
     async def save(self, connection: Connection, *others: Write | None) -> None:
         """Write all that was decided, and `others`, in one statement."""
+        await write_together(connection, [*self.writes(), *others])
+
+    def writes(self) -> list[Write | None]:
+        """All that was decided. Incidents that did not exist must not exist then either."""
         changed = [self._known[id] for id in sorted(self._changed)]
         published = sorted(self._published - self._changed)
         ended = [stored.incident.id for stored in changed if not stored.incident.triggered]
-        writes = [
-            store.incidents_write(changed, self.now),
+        created = [stored for stored in changed if stored.incident.id in self._created]
+        updated = [stored for stored in changed if stored.incident.id not in self._created]
+        return [
+            store.new_incidents_write(created, self.now),
+            store.incidents_write(updated, self.now),
             store.sequences_write({id: self._known[id].sequence for id in published}, self.now),
             store.pages_write([self._inserted(*page) for page in self._pages], self.now),
             store.cancellations_write(ended),
             timers_write(list(self._timers.values()), self.now),
             outbox_write(event_messages(self._events), self.now),
-            *others,
         ]
-        await write_together(connection, writes)
 
     def _inserted(
         self, page: PageOrder, trace: TraceContext

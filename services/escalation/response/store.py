@@ -58,32 +58,49 @@ def _stored(row: Any) -> StoredIncident:
     return StoredIncident(Incident.model_validate(row["state"]), row["sequence"], trace)
 
 
-def incidents_write(incidents: Sequence[StoredIncident], now: datetime) -> Write | None:
-    """Inserts or updates incidents; the caller holds the locks of those that exist."""
+def new_incidents_write(incidents: Sequence[StoredIncident], now: datetime) -> Write | None:
+    """Inserts incidents, none of which may exist."""
     if not incidents:
         return None
-    # Nobody else inserts the same incident: it comes from one topic-partition, whose offset row is
-    # locked.
     return Write(
-        """
-        INSERT INTO incidents
-            (id, number, status, sequence, state, traceparent, tracestate, updated_at)
-        SELECT *, $8 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::jsonb[],
-                                 $6::text[], $7::text[])
+        f"{_INSERT} ON CONFLICT (id) DO NOTHING", _rows(incidents, now), expected=len(incidents)
+    )
+
+
+def incidents_write(incidents: Sequence[StoredIncident], now: datetime) -> Write | None:
+    """Writes back incidents that the caller has locked."""
+    if not incidents:
+        return None
+    return Write(
+        f"""
+        {_INSERT}
         ON CONFLICT (id) DO UPDATE SET
             number = excluded.number, status = excluded.status, sequence = excluded.sequence,
             state = excluded.state, updated_at = excluded.updated_at
         """,
-        (
-            [stored.incident.id for stored in incidents],
-            [stored.incident.response.number for stored in incidents],
-            [stored.incident.response.status for stored in incidents],
-            [stored.sequence for stored in incidents],
-            [stored.incident.model_dump(mode="json") for stored in incidents],
-            [stored.trace.traceparent for stored in incidents],
-            [stored.trace.tracestate for stored in incidents],
-            now,
-        ),
+        _rows(incidents, now),
+    )
+
+
+_INSERT = """
+    INSERT INTO incidents
+        (id, number, status, sequence, state, traceparent, tracestate, updated_at)
+    SELECT *, $8::timestamptz
+    FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::jsonb[], $6::text[],
+                $7::text[])
+"""
+
+
+def _rows(incidents: Sequence[StoredIncident], now: datetime) -> tuple[Any, ...]:
+    return (
+        [stored.incident.id for stored in incidents],
+        [stored.incident.response.number for stored in incidents],
+        [stored.incident.response.status for stored in incidents],
+        [stored.sequence for stored in incidents],
+        [stored.incident.model_dump(mode="json") for stored in incidents],
+        [stored.trace.traceparent for stored in incidents],
+        [stored.trace.tracestate for stored in incidents],
+        now,
     )
 
 

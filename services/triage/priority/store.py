@@ -35,9 +35,11 @@ async def load_states(
     return states, rows[0]["epoch"]
 
 
-def states_write(states: Mapping[UUID, State], now: datetime) -> Write | None:
-    """Sets the newest state of each incident. The caller has locked those that are known; new ones
-    come from one partition, which has one reader.
+def states_write(
+    states: Mapping[UUID, State], before: Mapping[UUID, int], now: datetime
+) -> Write | None:
+    """Sets the newest state of each incident, whose row must still have the sequence that it had
+    `before`; an incident without one must be new.
     """
     if not states:
         return None
@@ -51,6 +53,8 @@ def states_write(states: Mapping[UUID, State], now: datetime) -> Write | None:
         ON CONFLICT (incident_id) DO UPDATE
         SET (intake_sequence, sequence, triage, decided_at)
           = (EXCLUDED.intake_sequence, EXCLUDED.sequence, EXCLUDED.triage, EXCLUDED.decided_at)
+        WHERE (incidents.incident_id, incidents.sequence)
+            IN (SELECT * FROM unnest($6::uuid[], $7::bigint[]))
         """,
         (
             list(states),
@@ -58,5 +62,8 @@ def states_write(states: Mapping[UUID, State], now: datetime) -> Write | None:
             [state.sequence for state in states.values()],
             [state.triage.model_dump_json() for state in states.values()],
             now,
+            list(before),
+            list(before.values()),
         ),
+        expected=len(states),
     )

@@ -18,7 +18,7 @@ async def load_known_requests(connection: Connection, request_ids: Collection[UU
 
 
 def requests_write(routed: Sequence[RequestRouted], now: datetime) -> Write | None:
-    """Adds requests with the team that they went to; those that are there stay as they are."""
+    """Adds requests with the team that they went to; none of them may be there already."""
     if not routed:
         return None
     # One document, not an array per column: an array of lists would be taken for one array of two
@@ -33,6 +33,7 @@ def requests_write(routed: Sequence[RequestRouted], now: datetime) -> Write | No
         ON CONFLICT (request_id) DO NOTHING
         """,
         ([_row(fact, now) for fact in routed],),
+        expected=len(routed),
     )
 
 

@@ -16,7 +16,7 @@ from shared.kafka.consumption.consumer import Consumer
 from shared.kafka.consumption.header_names import tolerate_header_names
 from shared.kafka.consumption.polled import PolledBatch
 from shared.kafka.consumption.worker import Worker
-from shared.kafka.handler import Handler
+from shared.kafka.handler import Decider, Handler
 from shared.postgres.database import Database
 from shared.postgres.isolation import never_poison
 from shared.runtime.backoff import Backoff
@@ -46,8 +46,9 @@ class Consumption:
     `group` is the service's name; the consumer group is that with `topic_prefix` before it, as are
     the topics. `handlers` maps topics (without prefix) to what works on them; in a batch the
     handlers run in this order, and one that is given for several topics gets their records
-    together. `linger` (seconds) lets records gather at the broker, for fewer and larger batches.
-    `instance_id`, unique among live processes and the same after a restart, lets a killed process
+    together. `deciders` do the same work for the topics that have one, without a transaction where
+    no locks are needed. `linger` (seconds) lets records gather at the broker, for fewer and larger
+    batches. `instance_id`, unique among live processes and the same after a restart, lets a killed process
     have its partitions back at once instead of after the session time-out of 10 s. Without
     `kafka_required` the service has work that goes on while Kafka is away: then only what is
     stopped counts as a problem.
@@ -60,6 +61,7 @@ class Consumption:
         bootstrap: str,
         group: str,
         handlers: Mapping[str, Handler],
+        deciders: Mapping[str, Decider] | None = None,
         clock: Clock,
         topic_prefix: str = "",
         linger: float = 0.0,
@@ -74,7 +76,7 @@ class Consumption:
         self._linger = linger
         self._instance_id = instance_id
         self._kafka_required = kafka_required
-        self._worker = Worker(database, handlers, group, clock)
+        self._worker = Worker(database, handlers, group, clock, deciders)
         self._assignment: Assignment | None = None
         self._unconnected = "not connected to Kafka yet"
         self._backoff = Backoff()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from shared.postgres.connection import Connection
+from shared.postgres.writes import Write
 
 
 class TopicPartition(NamedTuple):
@@ -75,6 +76,21 @@ async def advance_offsets(
         *_values(advance.to for advance in advances.values()),
     )
     return {TopicPartition(row[0], row[1]) for row in rows}
+
+
+def offset_write(tp: TopicPartition, advance: Advance) -> Write:
+    """Advances one row, which must stand where it is expected."""
+    offset = advance.to
+    return Write(
+        """
+        UPDATE offsets SET next_offset = $4::bigint,
+            last_offset = coalesce($5::bigint, last_offset),
+            last_timestamp = coalesce($6::timestamptz, last_timestamp)
+        WHERE topic = $1::text AND "partition" = $2::integer AND next_offset = $3::bigint
+        """,
+        (*tp, advance.start, offset.next_offset, offset.last_offset, offset.last_timestamp),
+        expected=1,
+    )
 
 
 async def lock_offsets(

@@ -1,4 +1,9 @@
-"""One batch, one transaction: advance the rows, drop repeats, do the work, dead-letter poison."""
+"""One batch, one transaction: advance the rows, drop repeats, do the work, dead-letter poison.
+
+At low rates nearly every batch is one record, and what a transaction costs is its round trips. A
+topic that has a decider is therefore tried without one first: read, then one statement that writes
+everything, the offset row included, or nothing.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -11,19 +16,21 @@ from shared.kafka.consumption.offsets import (
     TopicPartition,
     advance_offsets,
     lock_offsets,
+    offset_write,
     save_offsets,
 )
 from shared.kafka.consumption.partition import PartitionBatch
 from shared.kafka.dead_letters.writing import dead_letter_for_record
-from shared.kafka.handler import Handler
+from shared.kafka.handler import Decider, Handler
 from shared.kafka.record import Record, traces_of
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import Conflict
 from shared.postgres.isolation import Isolation, isolate, never_poison, process_together
 from shared.postgres.outbox import insert_outbox
+from shared.postgres.writes import write_together
 from shared.runtime.clock import Clock
-from shared.telemetry import batch_span
+from shared.telemetry import batch_span, measured_on_success
 
 log = logging.getLogger(__name__)
 _MAX_CONFLICTS = 10
@@ -69,9 +76,15 @@ class Worker:
     """Does a service's work on batches. `service` is named in dead letters."""
 
     def __init__(
-        self, database: Database, handlers: Mapping[str, Handler], service: str, clock: Clock
+        self,
+        database: Database,
+        handlers: Mapping[str, Handler],
+        service: str,
+        clock: Clock,
+        deciders: Mapping[str, Decider] | None = None,
     ) -> None:
         self._database = database
+        self._deciders = deciders or {}
         self._topics: dict[Handler, list[str]] = {}
         for topic, handler in handlers.items():
             self._topics.setdefault(handler, []).append(topic)
@@ -80,6 +93,11 @@ class Worker:
 
     async def work(self, batches: Sequence[PartitionBatch]) -> Plan:
         """Commit a batch and return what was done. Raises Conflict after ten lost races."""
+        try:
+            return await self._statement(batches)
+        except Exception as error:
+            if not isinstance(error, Conflict) and never_poison(error):
+                raise
         isolation: Isolation = process_together
         for _ in range(_MAX_CONFLICTS):
             try:
@@ -91,6 +109,25 @@ class Worker:
                     raise
                 isolation = isolate
         raise Conflict
+
+    async def _statement(self, batches: Sequence[PartitionBatch]) -> Plan:
+        """Work on the batch without a transaction. Raises Conflict where that is not possible.
+
+        The offset row is the proof that nobody else did this work, and that the database was not
+        put back. A crash before the statement ends leaves everything as it was.
+        """
+        batch, *others = batches
+        decide = self._deciders.get(batch.tp.topic)
+        if decide is None or others or batch.partition.row is None:
+            raise Conflict
+        with measured_on_success():
+            async with self._database.connection() as connection:
+                writes = await decide(connection, batch.records)
+                links = traces_of(batch.records)
+                with batch_span("process", batch.tp.topic, len(batch.records), links):
+                    advance = offset_write(batch.tp, Advance(batch.start, batch.done))
+                    await write_together(connection, [advance, *writes])
+        return Plan(list(batch.records), {batch.tp: batch.done})
 
     async def _transaction(self, batches: Sequence[PartitionBatch], isolation: Isolation) -> Plan:
         async with self._database.transaction() as connection:
