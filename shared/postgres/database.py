@@ -7,12 +7,15 @@ from typing import Any
 
 import asyncpg
 import orjson
+from asyncpg.pool import PoolConnectionProxy
 
 from shared.postgres.connection import Connection
 from shared.postgres.installation import check_identity
 from shared.telemetry import measured_on_success
 
 _MAX_CONNECTIONS = 8
+_MAX_READY = 4
+_ACQUIRE_SECONDS = 5
 
 
 class Database:
@@ -25,6 +28,7 @@ class Database:
         self._application = application
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
+        self._ready: list[PoolConnectionProxy[Any]] = []
 
     async def open(self) -> None:
         """Connect; raises one of UNAVAILABLE when Postgres cannot be reached."""
@@ -47,6 +51,8 @@ class Database:
         if pool is not None:
             try:
                 async with asyncio.timeout(5):
+                    while self._ready:
+                        await pool.release(self._ready.pop())
                     await pool.close()
             except TimeoutError:
                 pool.terminate()
@@ -57,8 +63,27 @@ class Database:
         if self._pool is None:
             await self.open()
         assert self._pool is not None  # noqa: S101 - narrowed for the type checker
-        async with self._pool.acquire(timeout=5) as connection:
+        pool, connection = self._pool, await self._take(self._pool)
+        try:
             yield connection
+        except BaseException:
+            await pool.release(connection)
+            raise
+        if self._pool is pool and len(self._ready) < _MAX_READY:
+            self._ready.append(connection)
+        else:
+            await pool.release(connection)
+
+    async def _take(self, pool: "asyncpg.Pool[Any]") -> "PoolConnectionProxy[Any]":
+        # What was used last is kept at hand: asyncpg starts a task to hand a connection out, and
+        # another to take it back, which together cost as much as a statement.
+        while self._ready:
+            connection = self._ready.pop()
+            if not connection.is_closed():
+                return connection
+            await pool.release(connection)
+        async with asyncio.timeout(_ACQUIRE_SECONDS):
+            return await pool.acquire()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:

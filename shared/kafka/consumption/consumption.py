@@ -48,8 +48,8 @@ class Consumption:
     handlers run in this order, and one that is given for several topics gets their records
     together. `deciders` do the same work for the topics that have one, without a transaction where
     no locks are needed. `linger` (seconds) lets records gather at the broker, for fewer and larger
-    batches. `instance_id`, unique among live processes and the same after a restart, lets a killed process
-    have its partitions back at once instead of after the session time-out of 10 s. Without
+    batches. `instance_id`, unique among live processes and the same after a restart, lets a killed
+    process have its partitions back at once instead of after the session time-out of 10 s. Without
     `kafka_required` the service has work that goes on while Kafka is away: then only what is
     stopped counts as a problem.
     """
