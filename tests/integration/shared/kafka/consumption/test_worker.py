@@ -3,14 +3,22 @@ commits.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaTopicPartition
 
+from shared.kafka.consumption.offsets import StoredOffset, TopicPartition
+from shared.kafka.consumption.partition import Partition, PartitionBatch
+from shared.kafka.consumption.worker import Worker
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
+from shared.postgres.writes import Write
+from shared.runtime.clock import system_clock
 from tests.support.consuming import SERVICE, TOPIC, Diary, make_topic, publish
 from tests.support.running import eventually
 
@@ -152,3 +160,103 @@ async def test_a_fault_of_the_installation_condemns_no_record(
         await diary.reaches(20)
 
     assert await diary.dead_letters() == []
+
+
+def part(start: int, row: StoredOffset | None, *values: bytes) -> PartitionBatch:
+    """A polled batch, of a partition whose row was seen last as given."""
+    partition = Partition(KafkaTopicPartition(TOPIC, 0), TopicPartition(TOPIC, 0), row=row)
+    records = [
+        Record(TOPIC, 0, start + place, datetime.now(UTC), None, value)
+        for place, value in enumerate(values)
+    ]
+    return PartitionBatch(partition, start, start + len(values), records)
+
+
+class Decisions:
+    """A decider that can be disturbed: `before_writing` runs between its read and its write."""
+
+    def __init__(self, diary: Diary) -> None:
+        self.diary = diary
+        self.calls = 0
+        self.expected_too_many = 0
+        self.before_writing: Callable[[], Awaitable[None]] | None = None
+
+    async def decide(
+        self, connection: Connection, records: Sequence[Record]
+    ) -> Sequence[Write | None]:
+        self.calls += 1
+        if self.before_writing:
+            await self.before_writing()
+        [write] = await self.diary.decide(connection, records)
+        assert write is not None
+        return [replace(write, expected=len(records) + self.expected_too_many)]
+
+
+@pytest.fixture
+async def decisions(diary: Diary) -> AsyncIterator[tuple[Decisions, Worker]]:
+    """A worker with a decider and a handler, whose first record is done."""
+    decisions = Decisions(diary)
+    async with diary.database() as database:
+        deciders = {TOPIC: decisions.decide}
+        worker = Worker(database, {TOPIC: diary.write}, SERVICE, system_clock, deciders)
+        await worker.work([part(0, None, b"0")])
+        assert decisions.calls == 0  # a partition without a row needs more than one statement
+        yield decisions, worker
+
+
+async def test_one_partition_is_done_by_the_decider(
+    diary: Diary, decisions: tuple[Decisions, Worker]
+) -> None:
+    deciding, worker = decisions
+
+    plan = await worker.work([part(1, StoredOffset(1), b"1", b"2")])
+
+    assert deciding.calls == 1
+    assert await diary.values() == [b"0", b"1", b"2"]
+    assert [offset.next_offset for offset in plan.offsets.values()] == [3]
+    assert await diary.admin.fetchval("SELECT next_offset FROM offsets") == 3
+
+
+async def test_what_another_owner_did_meanwhile_is_not_done_again(
+    diary: Diary, decisions: tuple[Decisions, Worker]
+) -> None:
+    deciding, worker = decisions
+
+    async def another_owner() -> None:
+        await diary.admin.execute("INSERT INTO effects (value) VALUES ('1')")
+        await diary.admin.execute("UPDATE offsets SET next_offset = 2")
+
+    deciding.before_writing = another_owner
+    await worker.work([part(1, StoredOffset(1), b"1", b"2")])
+
+    assert await diary.values() == [b"0", b"1", b"2"]
+    assert await diary.admin.fetchval("SELECT next_offset FROM offsets") == 3
+
+
+async def test_a_database_that_was_put_back_gets_nothing_of_the_batch(
+    diary: Diary, decisions: tuple[Decisions, Worker]
+) -> None:
+    deciding, worker = decisions
+    await worker.work([part(1, StoredOffset(1), b"1")])
+
+    async def put_back() -> None:
+        await diary.admin.execute("DELETE FROM effects; UPDATE offsets SET next_offset = 0")
+
+    deciding.before_writing = put_back
+    plan = await worker.work([part(2, StoredOffset(2), b"2")])
+
+    assert [batch.start for batch in plan.stale] == [2]
+    assert await diary.values() == []
+
+
+async def test_a_write_that_misses_its_rows_leaves_the_batch_to_the_handler(
+    diary: Diary, decisions: tuple[Decisions, Worker]
+) -> None:
+    deciding, worker = decisions
+    deciding.expected_too_many = 1
+
+    await worker.work([part(1, StoredOffset(1), b"1")])
+
+    assert deciding.calls == 1
+    assert await diary.values() == [b"0", b"1"]
+    assert await diary.admin.fetchval("SELECT next_offset FROM offsets") == 2
