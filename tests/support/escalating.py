@@ -41,8 +41,11 @@ from shared.kafka.record import Record
 from shared.policy.files import PolicyFile
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
+from shared.postgres.errors import Conflict
 from shared.postgres.timers import claim_timers
 from shared.postgres.wake import Wake
+from shared.postgres.writes import write_together
+from shared.telemetry import measured_on_success
 from shared.telemetry.state import CURRENT
 from tests.support.http import listening
 from tests.support.running import SECRET, eventually
@@ -253,16 +256,24 @@ class World:
         fact: Fact = kind(triage=triage)
         return fact
 
+    def record(self, id: UUID, fact: Fact, trace: TraceContext | None = None) -> Record:
+        """The next record of triage's topic about an incident."""
+        self._sequences[id] = self._sequences.get(id, 0) + 1
+        event = new_event(id, self._sequences[id], self.clock(), fact, trace or new_trace())
+        message = event_message(event)
+        headers = tuple((name, value.encode()) for name, value in message.headers.items())
+        return self._record(message.topic, message.key, message.value, headers)
+
     async def tell(self, *facts: tuple[UUID, Fact], trace: TraceContext | None = None) -> None:
         """Triage's facts arrive in one batch."""
-        records = []
-        for id, fact in facts:
-            self._sequences[id] = self._sequences.get(id, 0) + 1
-            event = new_event(id, self._sequences[id], self.clock(), fact, trace or new_trace())
-            message = event_message(event)
-            headers = tuple((name, value.encode()) for name, value in message.headers.items())
-            records.append(self._record(message.topic, message.key, message.value, headers))
-        await self._handle(self.handlers.on_triage, records)
+        records = [self.record(id, fact, trace) for id, fact in facts]
+        try:
+            with measured_on_success():
+                async with self.database.connection() as connection:
+                    writes = await self.handlers.start_responses(connection, records)
+                    await write_together(connection, writes)
+        except Conflict:
+            await self._handle(self.handlers.on_triage, records)
 
     async def command(self, *envelopes: CloudEvent) -> None:
         """Commands arrive in one batch."""

@@ -12,6 +12,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from shared.events.cloudevents import CloudEvent, Malformed
 from shared.events.trace_context import new_trace
 from shared.events.triage import IncidentSubsided, IncidentTriaged, TriageConfirmed
+from shared.postgres.errors import Conflict
+from shared.postgres.writes import write_together
 from tests.support.escalating import Receiver, World, sending, world
 
 
@@ -227,3 +229,16 @@ async def test_who_acts_from_another_trace_is_linked_and_does_not_take_the_incid
     (span,) = (span for span in spans.get_finished_spans() if span.name == "acknowledge")
     assert f"{span.context.trace_id:032x}" == start.trace_id
     assert [f"{link.context.trace_id:032x}" for link in span.links] == [caller.trace_id]
+
+
+async def test_a_response_that_was_started_meanwhile_is_not_started_again(it: World) -> None:
+    id = uuid4()
+    record = it.record(id, it.fact(id, IncidentTriaged))
+    async with it.database.connection() as connection:
+        writes = await it.handlers.start_responses(connection, [record])
+        await it.tell((id, it.fact(id, IncidentTriaged)))
+        with pytest.raises(Conflict):
+            await write_together(connection, writes)
+
+    assert names(await it.told()) == ["ResponseStarted", "IncidentEscalated"]
+    assert len(await it.ledger()) == 1

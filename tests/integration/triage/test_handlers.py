@@ -26,7 +26,9 @@ from shared.events.trace_context import new_trace
 from shared.kafka.record import Record
 from shared.policy.files import PolicyFile
 from shared.postgres.database import Database
+from shared.postgres.errors import Conflict
 from shared.postgres.installation import raise_epoch
+from shared.postgres.writes import write_together
 from tests.support.stack import runtime_dsn
 from tests.unit.triage.priority.test_domain import incident
 
@@ -162,3 +164,19 @@ async def test_one_statement_reads_and_one_writes(world: World) -> None:
                 await handlers.on_intake(connection, [record])
                 await asyncio.sleep(0)
     assert len(statements) == 2, statements
+
+
+async def test_a_decision_on_a_state_that_has_changed_since_is_refused_as_a_whole(
+    world: World,
+) -> None:
+    handlers = Handlers(lambda: world.catalogue, lambda: NOON)
+    reported = news(IncidentReported(incident=incident()), 1)
+    cleared = IncidentCleared(incident=incident(status="cleared"), reason="expired")
+    for others, own in (([], reported), ([reported], news(cleared, 2))):
+        async with world.database.connection() as connection:
+            writes = await handlers.decide(connection, [own])
+            await world.take(*others, own)
+            with pytest.raises(Conflict):
+                await write_together(connection, writes)
+
+    assert kinds(await world.written()) == ["IncidentTriaged", "IncidentSubsided"]
