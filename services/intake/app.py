@@ -42,7 +42,7 @@ async def run(settings: Settings) -> None:
     await policy.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
-    commit = GroupCommit(database, handlers.take)
+    commit = GroupCommit(database, handlers.take_new, handlers.take)
     app = make_api(KeyRing(database, clock), commit.submit, clock)
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {

@@ -1,12 +1,12 @@
 """What intake does in one transaction: with signals, with the facts of escalation, and when a timer
-is due.
+is due. New alerts need no transaction: one statement reads, another writes everything.
 
 A crash at any await rolls the whole transaction back: the records are read again, the HTTP caller
 got no 2xx, the timers are still there.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from uuid import UUID
@@ -45,7 +45,6 @@ from shared.events.escalation import IncidentResolved
 from shared.events.facts import event_messages, read_fact
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
-from shared.postgres.errors import Conflict
 from shared.postgres.outbox import insert_outbox, outbox_write
 from shared.postgres.timers import Timer, timers_write
 from shared.postgres.writes import write_together
@@ -56,9 +55,12 @@ TOPIC_INTEGRATION = "topic"
 UPDATE = "update"
 EXPIRY = "expiry"
 
+Load = Callable[[Connection, Sequence[Signal], Collection[Alert]], Awaitable[store.Loaded]]
+"""Reads what a batch of signals meets."""
+
 
 class Handlers:
-    """Intake's work, each method inside a transaction of the caller's."""
+    """Intake's work, each method but `take_new` inside a transaction of the caller's."""
 
     def __init__(self, policy: Callable[[], IntakePolicy], clock: Clock) -> None:
         self._policy = policy
@@ -72,12 +74,27 @@ class Handlers:
         Raises Conflict when another transaction logged one of them, or opened one of the incidents,
         first.
         """
+        return await self._take(connection, signals, store.lock_for_signals)
+
+    async def take_new(
+        self, connection: Connection, signals: Sequence[Signal]
+    ) -> dict[Identity, Taken]:
+        """`take` without a transaction, for signals that meet no open incident: there is nothing to
+        lock, and one statement inserts everything or nothing.
+
+        Raises NeedsLocks, before it writes, when one meets an open incident; Conflict as `take`.
+        """
+        return await self._take(connection, signals, store.read_for_new)
+
+    async def _take(
+        self, connection: Connection, signals: Sequence[Signal], load: Load
+    ) -> dict[Identity, Taken]:
         unique: dict[Identity, Signal] = {}
         for signal in signals:
             unique.setdefault(signal.identity, signal)
         sent = list(unique.values())
         alerts = {s.identity: alert for s in sent if (alert := as_alert(s))}
-        loaded = await store.lock_for_signals(connection, sent, alerts.values())
+        loaded = await load(connection, sent, alerts.values())
         fresh = [s for place, s in enumerate(sent, 1) if place not in loaded.known]
         result = await self._fold(
             connection, [alerts[s.identity] for s in fresh if s.identity in alerts], loaded
@@ -122,7 +139,7 @@ class Handlers:
             *(_timer(UPDATE, one, one.published_at + interval) for one in result.update_due),
             *_expiries(result.expiry_due),
         ]
-        logged_rows, opened_rows, *_ = await store.write_with_new(
+        await write_together(
             connection,
             [
                 signals_write(decided, now),
@@ -135,8 +152,6 @@ class Handlers:
                 timers_write(timers, now),
             ],
         )
-        if (logged_rows, opened_rows) != (len(decided), len(result.opened)):
-            raise Conflict("another transaction took one of these signals or fingerprints first")
 
     async def on_signals(self, connection: Connection, records: Sequence[Record]) -> None:
         """`tocsin.signals.v1`: take what can be taken, and reject the rest to its publishers."""
@@ -195,7 +210,7 @@ class Handlers:
         successors = {old: incident.incident_id for old, incident in incidents.items()}
         # Due at once: it finds the first end among the copied alerts.
         timers = [_timer(EXPIRY, incident, now) for incident in incidents.values()]
-        inserted, *_ = await store.write_with_new(
+        await write_together(
             connection,
             [
                 store.inserted_write(incidents.values()),
@@ -204,8 +219,6 @@ class Handlers:
                 timers_write(timers, now),
             ],
         )
-        if inserted != len(incidents):
-            raise Conflict("an incident was opened by another transaction")
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
         """Due timers: flush pending updates, and clear what ended without a word. Stale ones do

@@ -91,7 +91,8 @@ async def gateway(database: str) -> AsyncIterator[Gateway]:
     own = Database(runtime_dsn(database, "intake"))
     async with own.transaction() as connection:
         key = await create_key(connection, "tests", None, system_clock())
-    commit = GroupCommit(own, Handlers(IntakePolicy, system_clock).take)
+    handlers = Handlers(IntakePolicy, system_clock)
+    commit = GroupCommit(own, handlers.take_new, handlers.take)
     task = asyncio.create_task(commit.run())
     async with (
         served(make_api(KeyRing(own, system_clock), commit.submit, system_clock)) as base,

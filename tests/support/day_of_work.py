@@ -20,13 +20,14 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from services.escalation.delivery import metrics as delivery_metrics
 from services.escalation.links.domain import Links
 from services.escalation.response import store as escalation_store
-from services.intake.handlers import Handlers
+from services.intake.handlers import TOPIC_INTEGRATION, Handlers
 from services.intake.incidents import store as intake_store
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys import store as intake_keys
 from services.intake.keys.key_ring import KeyRing
 from services.intake.keys.store import create_key
 from services.intake.signals import store as intake_signals
+from services.intake.signals.domain import read_signal
 from services.reporting.app import build_app
 from services.reporting.audit.verifier import Verifier
 from services.reporting.console.live import Live
@@ -35,7 +36,7 @@ from services.reporting.handlers import Handlers as ReportingHandlers
 from services.triage.catalogue.policy import read_catalogue
 from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import escalation, intake, triage
-from shared.events.cloudevents import CloudEvent
+from shared.events.cloudevents import CloudEvent, from_record
 from shared.events.ids import uuid7
 from shared.kafka.consumption import offsets
 from shared.kafka.consumption.offsets import TopicPartition
@@ -153,6 +154,10 @@ async def _intake_works(system: Tocsin) -> list[Record]:
     ]
     others = [alert(f"{run} {kind} {n}") | {"type": f"tocsin.signals.{kind}"}
               for kind in ("Change", "ServiceRequest") for n in range(BATCH)]  # fmt: skip
+    new = from_record(Record(SIGNALS, 0, 0, now, None, orjson.dumps(opening[-1])))
+    with system.plans.during("a new alert, without a transaction"):
+        async with database.connection() as connection:
+            await handlers.take_new(connection, [read_signal(new, TOPIC_INTEGRATION, now)])
     for signals in (opening, opening, joining, ending, others, [{"no": "signal"}]):
         records = [Record(SIGNALS, 0, 0, now, None, orjson.dumps(signal)) for signal in signals]
         await system.consume("intake", SIGNALS, handlers.on_signals, records)

@@ -6,15 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from services.intake.incidents.domain.incident import Incident, Member
-from services.intake.signals.domain import Alert, Signal
+from services.intake.signals.domain import Alert, NeedsLocks, Signal
 from shared.events.intake import Severity
 from shared.postgres.connection import Connection
-from shared.postgres.errors import Conflict
 from shared.postgres.installation import EPOCH
-from shared.postgres.writes import Write, write_together
+from shared.postgres.writes import Write
 
 _RENAMED = {"published_at": "told_at", "update_pending": "held_back"}
 _FIELDS = tuple(field.name for field in fields(Incident))
@@ -24,7 +21,7 @@ _WRITTEN = ", ".join(_COLUMNS.values())
 _NEW = ", ".join(f"new.{column}" for column in _COLUMNS.values())
 
 # Joins, not an OR: that would read whole tables as soon as the planner thinks them small.
-_LOCK_FOR_SIGNALS = f"""
+_KNOWN = """
     WITH sent AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) WITH ORDINALITY
                       AS sent (origin, signal_id, subject, place)
@@ -34,16 +31,15 @@ _LOCK_FOR_SIGNALS = f"""
         SELECT place FROM sent JOIN incidents ON incident_id = sent.subject
         UNION ALL
         SELECT place FROM sent JOIN resolved_ahead ON incident_id = sent.subject
-    ), opened AS (
+    )"""
+_LOCK_FOR_SIGNALS = f"""{_KNOWN}, opened AS (
         SELECT {_SELECTED} FROM incidents
         WHERE fingerprint = ANY ($4::text[]) AND status = 'open'
         ORDER BY incident_id FOR UPDATE
     ), batch AS (
         SELECT {EPOCH} AS epoch, ARRAY(SELECT place FROM known) AS known, ARRAY(
             SELECT nextval('incident_numbers') FROM unnest($5::text[]) AS fired (fingerprint)
-            WHERE NOT EXISTS (
-                SELECT FROM opened WHERE opened.fingerprint = fired.fingerprint
-            )
+            WHERE NOT EXISTS (SELECT FROM opened WHERE opened.fingerprint = fired.fingerprint)
         ) AS numbers
     )
     SELECT epoch, incident.*,
@@ -51,6 +47,15 @@ _LOCK_FOR_SIGNALS = f"""
            CASE WHEN nth IS NULL OR nth = 1 THEN numbers END AS numbers
     FROM batch LEFT JOIN (SELECT row_number() OVER () AS nth, * FROM opened) AS incident ON true
     ORDER BY nth
+"""  # noqa: S608 - column names of our own
+# Without FOR UPDATE: a lock that ends with its statement protects nothing, and costs a WAL flush.
+_READ_FOR_NEW = f"""{_KNOWN}, opened AS MATERIALIZED (
+        SELECT FROM incidents WHERE fingerprint = ANY ($4::text[]) AND status = 'open'
+    )
+    SELECT {EPOCH} AS epoch, ARRAY(SELECT place FROM known) AS known,
+           EXISTS (SELECT FROM opened) AS met,
+           ARRAY(SELECT nextval('incident_numbers') FROM unnest($5::text[])
+                 WHERE NOT EXISTS (SELECT FROM opened)) AS numbers
 """  # noqa: S608 - column names of our own
 
 
@@ -72,16 +77,32 @@ async def lock_for_signals(
     """Find the signals that were taken before (still remembered, or past the window but their
     incident exists or is over), and lock the open incidents of the alerts.
     """
-    rows = await connection.fetch(
-        _LOCK_FOR_SIGNALS,
+    rows = await connection.fetch(_LOCK_FOR_SIGNALS, *_sought(signals, alerts))
+    found = {row["fingerprint"]: _incident(row) for row in rows if row["incident_id"]}
+    return Loaded(rows[0]["epoch"], set(rows[0]["known"]), rows[0]["numbers"], found)
+
+
+async def read_for_new(
+    connection: Connection, signals: Sequence[Signal], alerts: Collection[Alert]
+) -> Loaded:
+    """`lock_for_signals` for signals that need no lock, because none that is new meets an open
+    incident. Raises NeedsLocks otherwise.
+    """
+    (row,) = await connection.fetch(_READ_FOR_NEW, *_sought(signals, alerts))
+    loaded = Loaded(row["epoch"], set(row["known"]), row["numbers"], {})
+    if row["met"] and len(loaded.known) < len(signals):
+        raise NeedsLocks
+    return loaded
+
+
+def _sought(signals: Sequence[Signal], alerts: Collection[Alert]) -> tuple[list[Any], ...]:
+    return (
         [signal.origin for signal in signals],
         [signal.signal_id for signal in signals],
         [signal.subject for signal in signals],
         list({alert.fingerprint for alert in alerts}),
         list({alert.fingerprint for alert in alerts if alert.fires}),
     )
-    found = {row["fingerprint"]: _incident(row) for row in rows if row["incident_id"]}
-    return Loaded(rows[0]["epoch"], set(rows[0]["known"]), rows[0]["numbers"], found)
 
 
 async def lock_incidents(
@@ -164,9 +185,7 @@ def updated_write(incidents: Iterable[Incident]) -> Write | None:
 
 
 def inserted_write(incidents: Iterable[Incident]) -> Write | None:
-    """Adds incidents. It writes fewer than it was given when another transaction has opened one for
-    a fingerprint.
-    """
+    """Adds incidents. Conflict when another transaction has opened one for a fingerprint."""
     # In order of fingerprint: two transactions that open the same ones do not wait in a circle.
     rows = [_row(one) for one in sorted(incidents, key=lambda one: one.fingerprint)]
     if not rows:
@@ -178,6 +197,7 @@ def inserted_write(incidents: Iterable[Incident]) -> Write | None:
         ON CONFLICT DO NOTHING
         """,  # noqa: S608 - column names of our own
         (rows,),
+        expected=len(rows),
     )
 
 
@@ -237,21 +257,10 @@ def early_resolutions_write(incident_ids: Collection[UUID], now: datetime) -> Wr
     )
 
 
-async def write_with_new(connection: Connection, writes: Sequence[Write | None]) -> list[int]:
-    """`write_together` for new incidents. Raises Conflict when one was opened elsewhere first."""
-    try:
-        return await write_together(connection, writes)
-    except asyncpg.ForeignKeyViolationError:
-        raise Conflict("an incident was opened by another transaction") from None
-
-
-async def load_early_resolutions(
-    connection: Connection, incident_ids: Collection[UUID]
-) -> set[UUID]:
+async def load_early_resolutions(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
     """Which of these incidents were resolved although they were never known here."""
     rows = await connection.fetch(
-        "SELECT incident_id FROM resolved_ahead WHERE incident_id = ANY ($1::uuid[])",
-        list(incident_ids),
+        "SELECT incident_id FROM resolved_ahead WHERE incident_id = ANY ($1::uuid[])", list(ids)
     )
     return {row["incident_id"] for row in rows}
 

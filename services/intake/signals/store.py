@@ -9,8 +9,8 @@ from shared.postgres.writes import Write
 
 
 def signals_write(decided: Sequence[tuple[Signal, Taken]], now: datetime) -> Write | None:
-    """Logs each signal with the decision about it. It writes fewer rows than it was given when
-    another transaction logged one first.
+    """Logs each signal with the decision about it. Conflict when another transaction logged one
+    first.
     """
     if not decided:
         return None
@@ -30,6 +30,7 @@ def signals_write(decided: Sequence[tuple[Signal, Taken]], now: datetime) -> Wri
             [taken.subject for _, taken in decided],
             now,
         ),
+        expected=len(decided),
     )
 
 

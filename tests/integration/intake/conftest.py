@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys.key_ring import KeyRing
 from services.intake.keys.store import create_key
 from services.intake.signals.domain import AlertData, Signal
-from services.intake.signals.group_commit import GroupCommit
+from services.intake.signals.group_commit import GroupCommit, Take
 from shared.postgres.database import Database
 from shared.postgres.timers import claim_timers
 from tests.support.http import served
@@ -79,17 +79,24 @@ def fired(signal_id: str, key: str = "disk", status: str = "firing", **data: Any
     return Signal("probe", signal_id, NOON, NOON, None, body)
 
 
-@pytest.fixture
-async def base(world: World) -> AsyncIterator[str]:
-    """Where intake's HTTP is served."""
-    commit = GroupCommit(world.database, world.handlers.take)
+@asynccontextmanager
+async def committing(database: Database, take_new: Take, take: Take) -> AsyncIterator[GroupCommit]:
+    """A group commit that runs inside the block."""
+    commit = GroupCommit(database, take_new, take)
     task = asyncio.create_task(commit.run())
-    api = make_api(KeyRing(world.database, lambda: NOON), commit.submit, lambda: NOON)
-    async with served(api) as address:
-        yield address
+    yield commit
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+@pytest.fixture
+async def base(world: World) -> AsyncIterator[str]:
+    """Where intake's HTTP is served."""
+    async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
+        api = make_api(KeyRing(world.database, lambda: NOON), commit.submit, lambda: NOON)
+        async with served(api) as address:
+            yield address
 
 
 @pytest.fixture

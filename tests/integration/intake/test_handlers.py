@@ -262,7 +262,7 @@ async def statements(world: World, *signals: Signal) -> int:
     return sum(1 for query in seen if not any(other in query for other in others))
 
 
-async def test_an_alert_is_one_statement_that_reads_and_one_that_writes(world: World) -> None:
+async def test_a_transaction_reads_once_for_all_signals_and_writes_once(world: World) -> None:
     assert await statements(world, fired("1"), fired("2", key="other")) == 2
     assert await statements(world, fired("1")) == 1, "a repeat is only read"
     # Alerts of open incidents are read once their incidents are locked.

@@ -59,6 +59,10 @@ class Refused(Exception):
     """The database would not take a request's signals, whatever else was in the batch."""
 
 
+class NeedsLocks(Exception):
+    """Signals are about open incidents, whose rows have to be locked before anything is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The state of a whole group of alerts, from a notification that lists some of them.
