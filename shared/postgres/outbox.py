@@ -54,20 +54,30 @@ async def insert_outbox(
     await write_together(connection, [outbox_write(messages, now)])
 
 
-async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
-    """The first rows: at most `limit`, and no more than fit into 16 MiB. Do not page by `id >
-    last`: a lower id may be committed later.
+async def advance_outbox(
+    connection: Connection, published: Sequence[OutboxRow], limit: int
+) -> list[OutboxRow]:
+    """Delete what was published and read the first rows of the rest, in one round trip: at most
+    `limit`, and no more than fit into 16 MiB. Do not page by `id > last`: a lower id may be
+    committed later.
     """
+    # The SELECT still sees the rows that the DELETE removes. A subquery, since the planner makes a
+    # hash table of that, and of a parameter's array it does not.
     rows = await connection.fetch(
         """
+        WITH deleted AS (DELETE FROM outbox WHERE id = ANY($1::bigint[]))
         SELECT id, topic, key, value, headers FROM (
             SELECT *, sum(octet_length(value))
                 OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-            FROM (SELECT * FROM outbox ORDER BY id LIMIT $1) AS first
+            FROM (
+                SELECT * FROM outbox WHERE id NOT IN (SELECT unnest($1::bigint[]))
+                ORDER BY id LIMIT $2
+            ) AS first
         ) AS measured
-        WHERE before IS NULL OR before < $2
+        WHERE before IS NULL OR before < $3
         ORDER BY id
         """,
+        [row.id for row in published],
         limit,
         _MAX_BYTES,
     )
@@ -75,7 +85,7 @@ async def list_outbox(connection: Connection, limit: int) -> list[OutboxRow]:
 
 
 def may_have_more(rows: Sequence[OutboxRow], limit: int) -> bool:
-    """Whether `list_outbox` stopped at one of its bounds."""
+    """Whether `advance_outbox` stopped at one of its bounds."""
     return len(rows) >= limit or sum(len(row.message.value or b"") for row in rows) >= _MAX_BYTES
 
 

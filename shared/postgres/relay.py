@@ -1,15 +1,17 @@
 """Publishes a service's outbox: in order per key, at least once.
 
 Rows are read, published, then deleted: no Postgres transaction is open while Kafka is slow, and a
-crash at any point leads to the same rows again. A leader that was frozen and resumes may publish
-its rows after its successor did; readers drop what is not newer than what they know. Only where the
-last record of a key counts for good, on a compacted topic, does a fence keep such a leader out.
+crash at any point leads to the same rows again. The statement that reads the next rows deletes the
+published ones; if none come soon, those are deleted by themselves. A leader that was frozen and
+resumes may publish its rows after its successor did; readers drop what is not newer than what they
+know. Only where the last record of a key counts for good, on a compacted topic, does a fence keep
+such a leader out.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
@@ -23,12 +25,13 @@ from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.leadership import PING_SECONDS, Leadership, compete
 from shared.postgres.outbox import (
     OutboxRow,
+    advance_outbox,
     delete_outbox,
-    list_outbox,
     load_oldest_outbox,
     may_have_more,
     replace_outbox,
 )
+from shared.postgres.wake import wait_at_most
 from shared.runtime.backoff import Backoff
 from shared.runtime.clock import Clock
 
@@ -40,6 +43,8 @@ _BATCH = 1000
 # asked less often for more. Small batches mean that there is time, so no page waits.
 _LARGE_BATCH = 8
 _MAX_GATHER_SECONDS = 0.02
+# How long published rows wait for a read that deletes them as well.
+_DELETE_SECONDS = 0.05
 _STOP_SECONDS = 2
 _OVERDUE = timedelta(seconds=60)
 
@@ -72,6 +77,7 @@ class Relay:
         self._linger = linger
         self._limit = _BATCH
         self._oldest: datetime | None = None
+        self._published: Sequence[OutboxRow] = ()
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -90,7 +96,8 @@ class Relay:
             except UNAVAILABLE as error:
                 log.warning("the relay has no database", extra={"error": type(error).__qualname__})
             finally:
-                self._oldest = None
+                # Of a session that has ended, whoever leads next reads and publishes these again.
+                self._oldest, self._published = None, ()
             await asyncio.sleep(backoff.seconds())
 
     def problems(self) -> list[str]:
@@ -103,7 +110,7 @@ class Relay:
         backoff = Backoff()
         while True:
             try:
-                async with self._publisher(leadership) as publisher:
+                async with self._publisher(leadership) as publisher, self._deleting(leadership):
                     while True:
                         await self._forward(leadership, publisher)
                         backoff.reset()
@@ -119,10 +126,11 @@ class Relay:
                 await self._during(leadership, asyncio.sleep(pause))
 
     async def _forward(self, leadership: Leadership, publisher: Publisher) -> None:
-        """Publish and delete the first rows, then wait until there may be others."""
+        """Publish the first rows, then wait until there may be others."""
         leadership.woken.clear()
         limit, began = self._limit, monotonic()
-        rows = await list_outbox(leadership.connection, limit)
+        rows = await advance_outbox(leadership.connection, self._published, limit)
+        self._published = ()
         if rows:
             report = await self._during(
                 leadership, publisher.publish([row.message for row in rows])
@@ -131,25 +139,50 @@ class Relay:
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
         if may_have_more(rows, limit):
             return
-        if pause := pause_after(len(rows), monotonic() - began, self._linger):
-            await asyncio.sleep(pause)
+        await self._gather(leadership, pause_after(len(rows), monotonic() - began, self._linger))
         # What was written since the rows were read has set this already: no second query is needed.
         await leadership.wait()
+
+    async def _gather(self, leadership: Leadership, pause: float) -> None:
+        """Let rows gather. The published ones are left to the next read if that comes soon."""
+        began = monotonic()
+        await wait_at_most(_DELETE_SECONDS, leadership.woken)
+        if not leadership.woken.is_set():
+            await self._delete_published(leadership)
+        await asyncio.sleep(max(pause - (monotonic() - began), 0))
 
     async def _settle(
         self, leadership: Leadership, rows: Sequence[OutboxRow], report: Report
     ) -> None:
-        """Delete what was published, replace what never can be. Raises the report's error."""
-        if done := list(published(rows, report.results)):
-            await delete_outbox(leadership.connection, done)
+        """Keep what was published for the next deletion, replace what never can be. Raises the
+        report's error.
+        """
+        self._published = list(published(rows, report.results))
         for row, result in zip(rows, report.results, strict=True):
             if result is Result.TOO_LARGE:
                 await self._dead_letter(leadership, row)
                 leadership.woken.set()
         if isinstance(report.error, TOO_LARGE_ERRORS):
-            self._limit = max((len(rows) - len(done)) // 2, 1)
+            self._limit = max((len(rows) - len(self._published)) // 2, 1)
         if report.error:
             raise report.error
+
+    async def _delete_published(self, leadership: Leadership) -> None:
+        if self._published:
+            await delete_outbox(leadership.connection, self._published)
+            self._published = ()
+
+    @asynccontextmanager
+    async def _deleting(self, leadership: Leadership) -> AsyncIterator[None]:
+        """Do not leave published rows behind when the work inside ends, for a stop or for Kafka."""
+        try:
+            yield
+        finally:
+            # An error here must hide neither the one that ended the work nor a cancellation. If the
+            # session has ended, its rows are published again by whoever leads next.
+            with suppress(*UNAVAILABLE):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await self._delete_published(leadership)
 
     async def _dead_letter(self, leadership: Leadership, row: OutboxRow) -> None:
         """Put a dead letter in the place of a message that would hold up all those behind it."""

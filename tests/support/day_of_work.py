@@ -310,7 +310,8 @@ async def _relay_works(system: Tocsin, service: str) -> None:
     with system.plans.during(f"{service}'s relay"):
         async with system.databases[service].connection() as connection:
             assert await outbox.load_oldest_outbox(connection)
-            first, *rest = await outbox.list_outbox(connection, 1000)
+            published = await outbox.advance_outbox(connection, [], 100)
+            first, *rest = await outbox.advance_outbox(connection, published, 1000)
             await outbox.replace_outbox(connection, first, first.message)
             await outbox.delete_outbox(connection, rest)
             await outbox.insert_outbox(connection, [first.message], system.clock())

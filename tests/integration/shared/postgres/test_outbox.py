@@ -6,7 +6,7 @@ import pytest
 
 from shared.events.message import OutboxMessage
 from shared.postgres.database import Database
-from shared.postgres.outbox import delete_outbox, insert_outbox, list_outbox
+from shared.postgres.outbox import OutboxRow, advance_outbox, insert_outbox
 from shared.postgres.wake import Wake
 from shared.runtime.clock import system_clock
 
@@ -27,7 +27,7 @@ async def test_messages_keep_their_order_and_their_bytes(intake: Database) -> No
         await insert_outbox(connection, written[300:], system_clock())
 
     async with intake.connection() as connection:
-        rows = await list_outbox(connection, 1000)
+        rows = await advance_outbox(connection, [], 1000)
     assert [row.message for row in rows] == written
     assert [row.id for row in rows] == sorted(row.id for row in rows)
 
@@ -42,7 +42,7 @@ async def test_a_transaction_that_fails_leaves_nothing(intake: Database) -> None
         await fails()
 
     async with intake.connection() as connection:
-        assert not await list_outbox(connection, 1)
+        assert not await advance_outbox(connection, [], 1)
 
 
 async def test_the_relay_is_woken_when_the_transaction_commits_and_not_before(
@@ -69,8 +69,22 @@ async def test_large_messages_are_read_a_few_at_a_time(intake: Database) -> None
     messages = [OutboxMessage("a", b"key", bytes(size << 20)) for size in sizes]
     async with intake.transaction() as connection:
         await insert_outbox(connection, messages, system_clock())
-        read = []
-        while rows := await list_outbox(connection, 1000):
+        read, rows = [], list[OutboxRow]()
+        while rows := await advance_outbox(connection, rows, 1000):
             read.append([len(row.message.value or b"") >> 20 for row in rows])
-            await delete_outbox(connection, rows)
     assert read == [[1, 6, 6, 6], [1]], "the row that reaches the bound is the last"
+
+
+async def test_one_statement_deletes_what_was_published_and_reads_what_is_next(
+    intake: Database,
+) -> None:
+    async with intake.transaction() as connection:
+        await insert_outbox(connection, [message(number) for number in range(5)], system_clock())
+
+    async with intake.connection() as connection:
+        first, second, third = await advance_outbox(connection, [], 3)
+        rest = await advance_outbox(connection, [first, third], 3)
+        assert [row.message for row in rest] == [second.message, message(3), message(4)]
+        assert await advance_outbox(connection, [first, third], 1) == [second], "again, no harm"
+        assert await advance_outbox(connection, rest, 3) == []
+        assert await connection.fetchval("SELECT count(*) FROM outbox") == 0

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -14,6 +14,7 @@ from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
 from shared.kafka.topics import Topic, apply_topics
 from shared.postgres import leadership
+from shared.postgres import relay as relay_module
 from shared.postgres.database import Database
 from shared.postgres.outbox import insert_outbox
 from shared.postgres.relay import Relay
@@ -37,6 +38,12 @@ async def topic(kafka: str, topic_prefix: str) -> str:
 def _no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only notifications and what the relay knows itself make it publish."""
     monkeypatch.setattr(leadership, "PING_SECONDS", 60)
+
+
+@pytest.fixture
+def _no_deletion_when_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published rows stay until the next read, as if every read came soon."""
+    monkeypatch.setattr(relay_module, "_DELETE_SECONDS", 60)
 
 
 @contextmanager
@@ -267,21 +274,94 @@ async def _apply_with_limit(kafka: str, prefix: str, limit: str, partitions: int
     )
 
 
+@asynccontextmanager
+async def stopped_afterwards(intake: Database, kafka: str, prefix: str) -> AsyncIterator[None]:
+    """A relay that is stopped as a service stops it: the block's end waits for it."""
+    task = asyncio.create_task(Relay(intake.dsn, kafka, "intake", system_clock, prefix).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait_for(task, 10)
+    assert task.cancelled()
+
+
+@pytest.mark.usefixtures("_no_polling", "_no_deletion_when_idle")
+async def test_the_next_read_deletes_what_was_published_and_a_stop_what_is_left(
+    intake: Database, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    await write(intake, message(b"1"))
+    async with reading(kafka, topic) as reader:
+        async with stopped_afterwards(intake, kafka, topic_prefix):
+            await reader.values(b"1")
+            for number in (b"2", b"3"):
+                await write(intake, message(number))
+                await reader.values(number)
+                assert await waiting(intake) == 1
+        assert await waiting(intake) == 0
+
+        async with stopped_afterwards(intake, kafka, topic_prefix):
+            await write(intake, message(b"4"))
+            assert await reader.values(b"4") == [b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.usefixtures("_no_polling", "_no_deletion_when_idle")
+async def test_a_stop_during_the_read_that_deletes_ends_the_relay_and_leaves_no_published_row(
+    intake: Database, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    async def blocked() -> bool:
+        async with intake.connection() as connection:
+            count: int = await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'intake relay'"
+                " AND datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        return count == 1
+
+    await write(intake, message(b"1"))
+    async with intake.connection() as other, reading(kafka, topic) as reader:
+        async with stopped_afterwards(intake, kafka, topic_prefix):
+            await reader.values(b"1")
+            lock = other.transaction()
+            await lock.start()
+            await other.execute("LOCK TABLE outbox IN EXCLUSIVE MODE")
+            async with intake.connection() as connection:
+                await connection.execute("SELECT pg_notify('intake.outbox', '')")
+            await eventually("the read waits", blocked)
+            asyncio.get_running_loop().call_later(0.2, asyncio.ensure_future, lock.rollback())
+        assert await waiting(intake) == 0
+
+
+@pytest.mark.usefixtures("_no_deletion_when_idle")
+async def test_a_session_that_ends_before_the_deletion_costs_a_repetition_and_no_message(
+    intake: Database, database: str, kafka: str, topic: str, topic_prefix: str
+) -> None:
+    await write(intake, message(b"1"))
+    async with reading(kafka, topic) as reader, stopped_afterwards(intake, kafka, topic_prefix):
+        await reader.values(b"1")
+        await _end_session(database)
+        await write(intake, message(b"2"))
+        assert await reader.values(b"2") == [b"1", b"1", b"2"]
+
+
+async def _end_session(database: str) -> None:
+    admin = await asyncpg.connect(database)
+    assert await admin.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'intake relay' AND datname = current_database()"
+    )
+    await admin.close()
+
+
 async def test_a_lost_database_connection_costs_nothing(
     intake: Database, database: str, kafka: str, topic: str, topic_prefix: str
 ) -> None:
-    admin = await asyncpg.connect(database)
     with relaying(intake, kafka, topic_prefix):
         async with reading(kafka, topic) as reader:
             await write(intake, message(b"1"))
             await reader.values(b"1")
-            assert await admin.fetch(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'intake relay'"
-                " AND datname = current_database()"
-            )
+            await _end_session(database)
             await write(intake, message(b"2"))
             values = await reader.values(b"2")
-    await admin.close()
     # The first may come again, if the session ended between publishing and deleting.
     assert values in ([b"1", b"2"], [b"1", b"1", b"2"])
