@@ -1,24 +1,19 @@
-"""Sends the pages that are due. It claims what can start in one transaction, sends outside of any,
-and records the results in another.
+"""Sends the pages that are due. It claims what can start, sends it outside of any transaction, and
+records the results.
 """
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from services.escalation.delivery import store as ledger
 from services.escalation.delivery.attempts import Attempts
-from services.escalation.delivery.domain.failure import Failure
-from services.escalation.delivery.domain.settlement import Claim, settle
+from services.escalation.delivery.domain.settlement import Claim
 from services.escalation.delivery.domain.slots import MIN_IN_FLIGHT, Slots
+from services.escalation.delivery.recorder import Recorder, Result
 from services.escalation.policies.policy import CurrentTeams
-from services.escalation.response.domain.escalation import PageResult
-from services.escalation.response.domain.incident import PageStatus
-from services.escalation.response.incident_batch import IncidentBatch
-from shared.events.trace_context import TraceContext
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE
@@ -36,8 +31,6 @@ _PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 3.0
 _LAST_SECONDS = 2.0
 
-Result = tuple[Claim, Failure | None, TraceContext]
-
 
 class Sender:
     """A component. `wake` (a subscription to `deliveries`) and the next due page end its sleep."""
@@ -52,7 +45,7 @@ class Sender:
     ) -> None:
         self._database = database
         self._attempts = attempts
-        self._teams = teams
+        self._recorder = Recorder(teams)
         self._clock = clock
         self._wake = wake
         self._slots = Slots()
@@ -116,12 +109,13 @@ class Sender:
         return seconds
 
     async def _record_and_claim(self, results: Sequence[Result], now: datetime) -> list[Claim]:
-        if not results:
-            # A claim is one statement: it needs no transaction around it.
-            async with self._database.connection() as connection:
+        # A claim is one statement, and so is a record of pages that arrived: most often neither
+        # needs a transaction around it.
+        async with self._database.connection() as connection:
+            if await self._recorder.record_arrived(connection, results, now):
                 return await self._claim(connection, now)
         async with self._database.transaction() as connection:
-            await self._record(connection, results, now)
+            await self._recorder.record(connection, results, now)
             return await self._claim(connection, now)
 
     async def _claim(self, connection: Connection, now: datetime) -> list[Claim]:
@@ -162,31 +156,3 @@ class Sender:
         self._slots.give_back(claim.receiver, arrived=failure is None, quick=quick)
         self._results.append((claim, failure, here))
         self._wake.set()
-
-    async def _record(
-        self, connection: Connection, results: Sequence[Result], now: datetime
-    ) -> None:
-        teams = self._teams().content
-        # Incidents before deliveries, as everywhere.
-        ids = [claim.order.incident_id for claim, _, _ in results]
-        batch = await IncidentBatch.load(connection, ids, now, ending=False)
-        failing = {claim.order.incident_id for claim, failure, _ in results if failure}
-        incidents = [incident for id in failing if (incident := batch.incident(id))]
-        claims = [claim for claim, _, _ in results]
-        waiting, steps = await ledger.lock_results(connection, claims, incidents)
-        rows = []
-        for claim, failure, here in results:
-            key, incident = claim.order.attempt_key, batch.incident(claim.order.incident_id)
-            if incident is None or key not in waiting:
-                continue
-            pages = steps.get(incident.id, {})
-            others = [page for other, page in pages.items() if other != key]
-            jitter = random.random()  # noqa: S311 - no secret
-            row, decision = settle(incident, claim, failure, others, teams, now, jitter)
-            rows.append(row)
-            pages[key] = PageResult(claim.order, row.status, row.error)
-            pages |= {
-                page.attempt_key: PageResult(page, PageStatus.PENDING) for page in decision.pages
-            }
-            batch.apply(incident.id, decision, here)
-        await batch.save(connection, ledger.settled_write(rows))

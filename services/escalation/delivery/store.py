@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -200,8 +201,67 @@ async def lock_results(
     return waiting, pages
 
 
+@dataclass(frozen=True, slots=True)
+class SeenIncident:
+    """An incident that was read without a lock. `version` is another after every save of its row,
+    also after those that leave the sequence as it is.
+    """
+
+    incident: Incident
+    sequence: int
+    version: str
+
+
+async def read_results(
+    connection: Connection, claims: Sequence[Claim]
+) -> tuple[dict[str, SeenIncident], int]:
+    """The incidents of claimed pages that still wait for the result of that attempt, by the page's
+    key, and the epoch of sequences. Nothing is locked.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT d.attempt_key, i.state, i.sequence, i.xmin::text AS version, installation.epoch
+        FROM unnest($1::text[], $2::int[]) AS claim (attempt_key, attempts)
+        JOIN deliveries d ON d.attempt_key = claim.attempt_key AND d.attempts = claim.attempts
+        JOIN incidents i ON i.id = d.incident_id
+        CROSS JOIN installation
+        WHERE d.status = 'sending'
+        """,
+        [claim.order.attempt_key for claim in claims],
+        [claim.attempts for claim in claims],
+    )
+    seen = {
+        row["attempt_key"]: SeenIncident(
+            Incident.model_validate(row["state"]), row["sequence"], row["version"]
+        )
+        for row in rows
+    }
+    return seen, rows[0]["epoch"] if rows else 0
+
+
+def unchanged_write(
+    seen: Mapping[UUID, SeenIncident], sequences: Mapping[UUID, int], now: datetime
+) -> Write:
+    """Raises the sequences of incidents that nobody has saved since they were seen, and expects
+    that of all of them.
+    """
+    # It skips locks, as `settled_write` does: a statement that waits for nobody cannot deadlock, in
+    # whatever order its parts run. Whoever holds a lock is about to save another version anyway.
+    return Write(
+        """
+        UPDATE incidents SET sequence = published.sequence, updated_at = $4
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS published (id, version, sequence)
+        WHERE incidents.id = ANY (ARRAY (
+            SELECT id FROM incidents WHERE id = ANY ($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
+        )) AND incidents.id = published.id AND incidents.xmin::text = published.version
+        """,
+        (list(seen), [one.version for one in seen.values()], [sequences[id] for id in seen], now),
+        expected=len(seen),
+    )
+
+
 def settled_write(pages: Sequence[Settled]) -> Write | None:
-    """Records results of pages whose rows are locked."""
+    """Records results of attempts, and expects that all of them are still awaited."""
     if not pages:
         return None
     return Write(
@@ -209,17 +269,23 @@ def settled_write(pages: Sequence[Settled]) -> Write | None:
         UPDATE deliveries d
         SET status = page.status, due_at = page.due_at, last_error = page.error,
             possible_duplicate = page.possible_duplicate, sent_at = page.sent_at
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::bool[],
-                    $6::timestamptz[])
-             AS page (attempt_key, status, due_at, error, possible_duplicate, sent_at)
-        WHERE d.attempt_key = page.attempt_key
+        FROM unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::text[], $6::bool[],
+                    $7::timestamptz[])
+             AS page (attempt_key, attempts, status, due_at, error, possible_duplicate, sent_at)
+        WHERE d.attempt_key = ANY (ARRAY (
+            SELECT attempt_key FROM deliveries WHERE attempt_key = ANY ($1::text[])
+            FOR NO KEY UPDATE SKIP LOCKED
+        )) AND d.attempt_key = page.attempt_key AND d.attempts = page.attempts
+          AND d.status = 'sending'
         """,
         (
             [page.attempt_key for page in pages],
+            [page.attempts for page in pages],
             [page.status for page in pages],
             [page.due_at for page in pages],
             [page.error for page in pages],
             [page.possible_duplicate for page in pages],
             [page.sent_at for page in pages],
         ),
+        expected=len(pages),
     )

@@ -41,11 +41,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What changes in the row of a claimed page. `due_at` is when the next attempt of a pending
-    page is.
+    """What changes in the row of a page that was claimed as attempt number `attempts`. `due_at` is
+    when the next attempt of a pending page is.
     """
 
     attempt_key: str
+    attempts: int
     status: PageStatus
     due_at: datetime
     error: str | None
@@ -66,23 +67,40 @@ def settle(
     it meanwhile. `others` are the other pages of the incident's current step, as they stand now.
     """
     if failure is None:
-        page = _page(claim, claim.possible_duplicate)
-        sent = PageSent(response=incident.response, page=page, sent_at=now)
-        row = Settled(page.attempt_key, PageStatus.SENT, now, None, page.possible_duplicate, now)
+        row, sent = arrived(incident, claim, now)
         return row, Decision(incident, (sent,))
     wait = next_wait(failure, claim.attempts, jitter) if incident.triggered else None
     duplicate = claim.possible_duplicate or (failure.uncertain and wait is not None)
     page, error = _page(claim, duplicate), failure.error
     failed = PageFailed(response=incident.response, page=page, error=error, final=wait is None)
     if wait is not None:
-        row = Settled(page.attempt_key, PageStatus.PENDING, now + wait, error, duplicate)
+        due_at = now + wait
+        row = Settled(
+            page.attempt_key, claim.attempts, PageStatus.PENDING, due_at, error, duplicate
+        )
         return row, Decision(incident, (failed,))
     status = PageStatus.FAILED if incident.triggered else PageStatus.CANCELLED
     following = _after_failure(incident, claim.order, error, others, teams, now)
     decision = Decision(
         following.incident, (failed, *following.facts), following.pages, following.timer
     )
-    return Settled(page.attempt_key, status, now, error, duplicate), decision
+    row = Settled(page.attempt_key, claim.attempts, status, now, error, duplicate)
+    return row, decision
+
+
+def arrived(incident: Incident, claim: Claim, now: datetime) -> tuple[Settled, PageSent]:
+    """The new row of a page that arrived, and the fact of it. Nothing else follows."""
+    page = _page(claim, claim.possible_duplicate)
+    row = Settled(
+        page.attempt_key,
+        claim.attempts,
+        PageStatus.SENT,
+        due_at=now,
+        error=None,
+        possible_duplicate=page.possible_duplicate,
+        sent_at=now,
+    )
+    return row, PageSent(response=incident.response, page=page, sent_at=now)
 
 
 def _after_failure(
