@@ -22,7 +22,7 @@ from shared.events.commands import AcknowledgeIncident, Command, ResolveIncident
 from shared.events.escalation import ResponseStarted
 from shared.events.facts import Event, first_problem, read_fact
 from shared.events.trace_context import new_trace
-from shared.events.triage import IncidentSubsided, TriageFact
+from shared.events.triage import IncidentSubsided, IncidentTriaged, TriageFact
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
@@ -48,12 +48,14 @@ class Handlers:
         self._database = database
         self._teams = teams
         self._clock = clock
+        self._epoch: int | None = None  # as it was read last
 
     async def on_triage(self, connection: Connection, records: Sequence[Record]) -> None:
         """Start responses, keep them up to date, end those that cleared at the source."""
         events = _triage_facts(records)
         subjects = [event.subject for event in events]
         batch = await IncidentBatch.load(connection, subjects, self._clock())
+        self._epoch = batch.epoch
         for event in events:
             self._fold(batch, event)
         await batch.save(connection)
@@ -66,7 +68,12 @@ class Handlers:
         """
         events = _triage_facts(records)
         subjects = [event.subject for event in events]
-        batch = await IncidentBatch.load_new(connection, subjects, self._clock())
+        epoch = self._epoch
+        if epoch is None or not all(isinstance(event.data, IncidentTriaged) for event in events):
+            # What is triaged for the first time is taken to be new, which saves the read: its write
+            # fails where it is not.
+            self._epoch = epoch = await store.load_epoch_of_new(connection, subjects)
+        batch = IncidentBatch({}, (), epoch, self._clock())
         for event in events:
             self._fold(batch, event)
         return batch.writes()

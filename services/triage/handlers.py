@@ -46,27 +46,40 @@ class Handlers:
     def __init__(self, catalogue: CurrentCatalogue, clock: Clock) -> None:
         self._catalogue = catalogue
         self._clock = clock
+        self._epoch: int | None = None  # as it was read last
 
     async def on_intake(self, connection: Connection, records: Sequence[Record]) -> None:
         """`tocsin.intake.v1`: prioritise incidents, route requests."""
-        await write_together(connection, await self.decide(connection, records))
+        writes = await self._decide(connection, records, expect_new=False)
+        await write_together(connection, writes)
 
     async def decide(
         self, connection: Connection, records: Sequence[Record]
+    ) -> Sequence[Write | None]:
+        """The same without a transaction. Reported incidents are taken to be new, which saves the
+        read: their write fails where one is not.
+        """
+        return await self._decide(connection, records, expect_new=True)
+
+    async def _decide(
+        self, connection: Connection, records: Sequence[Record], *, expect_new: bool
     ) -> Sequence[Write | None]:
         """What follows from news of intake. News older than what is known changes nothing."""
         events = [event for record in records if (event := read_fact(record, *_READ))]
         news = [event for event in events if isinstance(event.data, IncidentNews)]
         requests = [event for event in events if isinstance(event.data, RequestLogged)]
-        prioritised, states = await self._prioritise(connection, news)
+        new = expect_new and all(isinstance(event.data, IncidentReported) for event in news)
+        prioritised, states = await self._prioritise(connection, news, new)
         routed, rows = await self._route(connection, requests)
         return [states, rows, outbox_write(event_messages(prioritised + routed), self._clock())]
 
-    async def _prioritise(self, connection: Connection, events: Sequence[Event]) -> _Result:
+    async def _prioritise(
+        self, connection: Connection, events: Sequence[Event], new: bool
+    ) -> _Result:
         if not events:
             return [], None
         now, catalogue = self._clock(), self._catalogue()
-        states, epoch = await load_states(connection, {event.subject for event in events})
+        states, epoch = await self._states(connection, events, new)
         decided: dict[UUID, State] = {}
         before = {incident_id: state.sequence for incident_id, state in states.items()}
         published = []
@@ -80,7 +93,16 @@ class Handlers:
                 published.append(new_event(incident_id, sequence, now, fact, trace))
             _measure(fact, seconds_since(news.since, now), trace)
             states[incident_id] = decided[incident_id] = State(fact.triage, sequence)
-        return published, states_write(decided, before, now)
+        return published, states_write(decided, before, epoch, now)
+
+    async def _states(
+        self, connection: Connection, events: Sequence[Event], new: bool
+    ) -> tuple[dict[UUID, State], int]:
+        if new and self._epoch is not None:
+            return {}, self._epoch
+        states, epoch = await load_states(connection, {event.subject for event in events})
+        self._epoch = epoch
+        return states, epoch
 
     async def _route(self, connection: Connection, events: Sequence[Event]) -> _Result:
         requests = {event.subject: (event, _request_in(event)) for event in events}

@@ -202,11 +202,15 @@ class World:
     _offset: int = 0
     _sequences: dict[UUID, int] = field(default_factory=dict)
     _wakes: list[asyncio.Event] = field(default_factory=list)
+    _handlers: dict[Database, Handlers] = field(default_factory=dict)
 
     @property
     def handlers(self) -> Handlers:
         """What reacts to topics, timers and people."""
-        return Handlers(self.database, lambda: self.teams, self.clock)
+        if self.database not in self._handlers:
+            made = Handlers(self.database, lambda: self.teams, self.clock)
+            self._handlers[self.database] = made
+        return self._handlers[self.database]
 
     async def triaged(
         self, *numbers: int, team: str = "payments", trace: TraceContext | None = None

@@ -99,7 +99,7 @@ class Sender:
             claims = await self._record_and_claim(results, now)
             del self._results[: len(results)]
             self._start(claims)
-            seconds = await self._sleep_after(claims, now)
+            seconds = await self._sleep_after(bool(claims or results), now)
         except UNAVAILABLE as error:
             log.warning("pages wait, trying again", extra={"error": type(error).__qualname__})
             self._trouble = type(error).__qualname__
@@ -134,12 +134,12 @@ class Sender:
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _sleep_after(self, claims: Sequence[Claim], now: datetime) -> float:
+    async def _sleep_after(self, busy: bool, now: datetime) -> float:
         """For how many seconds there is nothing to do, unless something wakes."""
         if self._stopping or self._slots.free <= 0:
             return _LONGEST_SLEEP  # a slot that becomes free wakes
-        if claims and now < self._sweep_at:
-            return _SHORT_SLEEP  # most often a result wakes before that
+        if busy and now < self._sweep_at:
+            return _SHORT_SLEEP  # most often a result or another page wakes before that
         self._sweep_at = now + _SWEEP
         async with self._database.connection() as connection:
             due = await ledger.cancel_abandoned(connection, now)

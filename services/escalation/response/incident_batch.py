@@ -14,7 +14,6 @@ from services.escalation.response.store import StoredIncident
 from shared.events.facts import Event, event_messages, new_event, next_sequence
 from shared.events.trace_context import TraceContext
 from shared.postgres.connection import Connection
-from shared.postgres.errors import Conflict
 from shared.postgres.outbox import outbox_write
 from shared.postgres.timers import Timer, timers_write
 from shared.postgres.writes import Write, write_together
@@ -40,7 +39,7 @@ class IncidentBatch:
         self._unsent: dict[UUID, list[PageOrder]] = defaultdict(list)
         for page in unsent:
             self._unsent[page.incident_id].append(page)
-        self._epoch = epoch
+        self.epoch = epoch
         self._created: set[UUID] = set()
         self._changed: set[UUID] = set()
         self._published: set[UUID] = set()
@@ -62,16 +61,6 @@ class IncidentBatch:
         unsent = await store.list_unsent(connection, triggered) if ending and triggered else []
         return cls(known, unsent, epoch, now)
 
-    @classmethod
-    async def load_new(
-        cls, connection: Connection, ids: Iterable[UUID], now: datetime
-    ) -> "IncidentBatch":
-        """A batch without locks. Raises Conflict when one of the incidents exists."""
-        known, epoch = await store.lock_incidents(connection, list(set(ids)))
-        if known:
-            raise Conflict("a response exists, and has to be locked")
-        return cls(known, (), epoch, now)
-
     def incident(self, id: UUID) -> Incident | None:
         """The incident after the events so far."""
         stored = self._known.get(id)
@@ -91,7 +80,7 @@ class IncidentBatch:
         before = self._known.get(id)
         sequence = before.sequence if before else 0
         for fact in decision.facts:
-            sequence = next_sequence(sequence, self._epoch)
+            sequence = next_sequence(sequence, self.epoch)
             self._events.append(new_event(id, sequence, self.now, fact, trace))
             metrics.count(fact, decision.incident, trace)
         place = before.trace if before else trace
@@ -120,7 +109,7 @@ class IncidentBatch:
         created = [stored for stored in changed if stored.incident.id in self._created]
         updated = [stored for stored in changed if stored.incident.id not in self._created]
         return [
-            store.new_incidents_write(created, self.now),
+            store.new_incidents_write(created, self.epoch, self.now),
             store.incidents_write(updated, self.now),
             store.sequences_write({id: self._known[id].sequence for id in published}, self.now),
             store.pages_write([self._inserted(*page) for page in self._pages], self.now),

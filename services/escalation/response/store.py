@@ -12,6 +12,8 @@ from services.escalation.policies.domain.page_order import PageOrder
 from services.escalation.response.domain.incident import Incident, PageStatus
 from shared.events.trace_context import TraceContext
 from shared.postgres.connection import Connection
+from shared.postgres.errors import Conflict
+from shared.postgres.installation import EPOCH
 from shared.postgres.writes import Write
 
 _COLUMNS = {field.name: field.name for field in fields(PageOrder)} | {"user": "user_id"}
@@ -58,12 +60,28 @@ def _stored(row: Any) -> StoredIncident:
     return StoredIncident(Incident.model_validate(row["state"]), row["sequence"], trace)
 
 
-def new_incidents_write(incidents: Sequence[StoredIncident], now: datetime) -> Write | None:
-    """Inserts incidents, none of which may exist."""
+async def load_epoch_of_new(connection: Connection, ids: Sequence[UUID]) -> int:
+    """The epoch of sequences. Raises Conflict when one of the incidents exists."""
+    row = await connection.fetchrow(
+        f"SELECT {EPOCH}, EXISTS (SELECT FROM incidents WHERE id = ANY ($1::uuid[]))",  # noqa: S608
+        ids,
+    )
+    epoch, exists = row or (0, True)
+    if exists:
+        raise Conflict("a response exists, and has to be locked")
+    return int(epoch)
+
+
+def new_incidents_write(
+    incidents: Sequence[StoredIncident], epoch: int, now: datetime
+) -> Write | None:
+    """Inserts incidents, none of which may exist, under the epoch of their sequences."""
     if not incidents:
         return None
     return Write(
-        f"{_INSERT} ON CONFLICT (id) DO NOTHING", _rows(incidents, now), expected=len(incidents)
+        f"{_INSERT} WHERE {EPOCH} = $9 ON CONFLICT (id) DO NOTHING",
+        (*_rows(incidents, now), epoch),
+        expected=len(incidents),
     )
 
 

@@ -36,26 +36,27 @@ async def load_states(
 
 
 def states_write(
-    states: Mapping[UUID, State], before: Mapping[UUID, int], now: datetime
+    states: Mapping[UUID, State], before: Mapping[UUID, int], epoch: int, now: datetime
 ) -> Write | None:
     """Sets the newest state of each incident, whose row must still have the sequence that it had
-    `before`; an incident without one must be new.
+    `before`; an incident without one must be new. The epoch must still be the one of the sequences.
     """
     if not states:
         return None
     return Write(
-        """
+        f"""
         INSERT INTO incidents (incident_id, intake_sequence, sequence, triage, decided_at)
         SELECT incident_id, intake_sequence, sequence, triage::jsonb, $5
         FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[])
              AS new (incident_id, intake_sequence, sequence, triage)
+        WHERE {EPOCH} = $8
         ORDER BY incident_id
         ON CONFLICT (incident_id) DO UPDATE
         SET (intake_sequence, sequence, triage, decided_at)
           = (EXCLUDED.intake_sequence, EXCLUDED.sequence, EXCLUDED.triage, EXCLUDED.decided_at)
         WHERE (incidents.incident_id, incidents.sequence)
             IN (SELECT * FROM unnest($6::uuid[], $7::bigint[]))
-        """,
+        """,  # noqa: S608 - a constant of ours
         (
             list(states),
             [state.triage.intake_sequence for state in states.values()],
@@ -64,6 +65,7 @@ def states_write(
             now,
             list(before),
             list(before.values()),
+            epoch,
         ),
         expected=len(states),
     )

@@ -166,6 +166,32 @@ async def test_one_statement_reads_and_one_writes(world: World) -> None:
     assert len(statements) == 2, statements
 
 
+async def test_a_reported_incident_is_taken_to_be_new_and_its_write_fails_where_it_is_not(
+    world: World,
+) -> None:
+    handlers = Handlers(lambda: world.catalogue, lambda: NOON)
+    statements: list[str] = []
+
+    async def report(number: int) -> None:
+        record = news(IncidentReported(incident=incident()), 1, number)
+        async with world.database.connection() as connection:
+            with connection.query_logger(lambda query: statements.append(query.query)):
+                await write_together(connection, await handlers.decide(connection, [record]))
+                await asyncio.sleep(0)
+
+    await report(1)
+    statements.clear()
+    await report(2)
+    assert len(statements) == 1, statements
+    with pytest.raises(Conflict):
+        await report(2)
+    async with world.database.transaction() as connection:
+        await raise_epoch(connection)
+    with pytest.raises(Conflict):  # its sequence would be of the epoch before
+        await report(3)
+    assert kinds(await world.written()) == ["IncidentTriaged", "IncidentTriaged"]
+
+
 async def test_a_decision_on_a_state_that_has_changed_since_is_refused_as_a_whole(
     world: World,
 ) -> None:
