@@ -30,6 +30,7 @@ _SHORT_SLEEP = 0.05
 _PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 3.0
 _LAST_SECONDS = 2.0
+_RECORDING_LINGER = timedelta(milliseconds=50)
 
 
 class Sender:
@@ -51,6 +52,9 @@ class Sender:
         self._slots = Slots()
         self._sending: set[asyncio.Task[None]] = set()
         self._results: list[Result] = []
+        self._recording: asyncio.TimerHandle | None = None
+        self._record_now = False
+        self._record_after = datetime.max.replace(tzinfo=UTC)
         self._sweep_at = datetime.min.replace(tzinfo=UTC)
         self._stopping = False
         self._trouble: str | None = None
@@ -94,15 +98,20 @@ class Sender:
         `sending` rows: their leases end and they are sent again, under the same key.
         """
         self._wake.clear()
-        results, now = self._results.copy(), self._clock()
+        now = self._clock()
+        # Also when the clock has jumped: what this sender has done must not be claimed again.
+        record = self._record_now or self._stopping or now > self._record_after
+        results, self._record_now = self._results.copy() if record else [], False
         try:
             claims = await self._record_and_claim(results, now)
             del self._results[: len(results)]
+            if not self._results:
+                self._record_after = datetime.max.replace(tzinfo=UTC)
             self._start(claims)
             seconds = await self._sleep_after(bool(claims or results), now)
         except UNAVAILABLE as error:
             log.warning("pages wait, trying again", extra={"error": type(error).__qualname__})
-            self._trouble = type(error).__qualname__
+            self._trouble, self._record_now = type(error).__qualname__, record
             await asyncio.sleep(_PAUSE_SECONDS)
             return 0
         self._trouble = None
@@ -153,6 +162,24 @@ class Sender:
         began = self._clock()
         failure, here = await self._attempts.make(claim)
         quick = self._clock() - began < _QUICK
+        was_full = self._slots.is_full(claim.receiver)
         self._slots.give_back(claim.receiver, arrived=failure is None, quick=quick)
         self._results.append((claim, failure, here))
+        if failure is not None:  # another attempt, or the next step, follows from it
+            self._record()
+        elif self._recording is None:
+            loop = asyncio.get_running_loop()
+            self._recording = loop.call_later(_RECORDING_LINGER.total_seconds(), self._record)
+            self._record_after = self._clock() + 2 * _RECORDING_LINGER
+        if was_full:
+            self._wake.set()
+
+    def _record(self) -> None:
+        """Record results in the next turn. Those of pages that arrived wait a moment for others:
+        nothing depends on them but the reports, and together they cost as much as one.
+        """
+        if self._recording is not None:
+            self._recording.cancel()
+            self._recording = None
+        self._record_now = True
         self._wake.set()

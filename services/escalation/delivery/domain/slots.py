@@ -37,6 +37,10 @@ class Slots:
             for receiver, limit in self._limits.items()
         }
 
+    def is_full(self, receiver: Receiver) -> bool:
+        """Whether no more may start now: for a known receiver, or at all."""
+        return self.free <= 0 or self._busy[receiver] >= self._limits[receiver]
+
     def take(self, receiver: Receiver) -> None:
         """A page is on its way."""
         self._busy[receiver] += 1
