@@ -85,8 +85,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 def _message(kind: EventType) -> dict[str, Any]:
     key = {"type": "string", "description": _KEYS.get(kind.topic, _SUBJECT_KEY)}
-    if kind.written:
-        key["format"] = "uuid"
+    key |= {"format": "uuid"} if kind.written else {}
     envelope = "envelope.fact" if kind.written else "envelope.signal"
     return {
         "name": kind.name,

@@ -54,9 +54,8 @@ def _pages(evidence: Evidence) -> Iterable[Check]:
         arrived == ["/pages/ana", "/pages/ben"],
         arrived,
     )
-    reported = [
-        (page["user"], page["step"], page["outcome"]) for page in evidence.incident["pages"]
-    ]
+    shown = evidence.incident["pages"]
+    reported = [(page["user"], page["step"], page["outcome"]) for page in shown]
     yield Check(
         "reporting shows both as sent",
         reported == [("ana", 1, "sent"), ("ben", 2, "sent")],

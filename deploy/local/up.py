@@ -135,6 +135,5 @@ def _step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
     started = time.monotonic()
     with console.status(title) as status:
         yield status.update
-    console.print(
-        f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False
-    )
+    took = f"{time.monotonic() - started:.1f} s"
+    console.print(f"[green]✓[/] {title} [dim]{took}[/]", highlight=False)

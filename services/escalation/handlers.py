@@ -130,12 +130,8 @@ class Handlers:
 
 
 def _triage_facts(records: Sequence[Record]) -> list[Event]:
-    facts = []
-    for record in records:
-        event = read_fact(record)
-        if event and isinstance(event.data, TriageFact):
-            facts.append(event)
-    return facts
+    events = [read_fact(record) for record in records]
+    return [event for event in events if event and isinstance(event.data, TriageFact)]
 
 
 def _obey(batch: IncidentBatch, id: UUID, order: Order) -> Decision | None:

@@ -210,15 +210,13 @@ class Handlers:
         successors = {old: incident.incident_id for old, incident in incidents.items()}
         # Due at once: it finds the first end among the copied alerts.
         timers = [_timer(EXPIRY, incident, now) for incident in incidents.values()]
-        await write_together(
-            connection,
-            [
-                store.inserted_write(incidents.values()),
-                store.copied_members_write(successors),
-                outbox_write(tracer.messages(), now),
-                timers_write(timers, now),
-            ],
-        )
+        writes = [
+            store.inserted_write(incidents.values()),
+            store.copied_members_write(successors),
+            outbox_write(tracer.messages(), now),
+            timers_write(timers, now),
+        ]
+        await write_together(connection, writes)
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
         """Due timers: flush pending updates, and clear what ended without a word. Stale ones do

@@ -56,9 +56,7 @@ class Handlers:
     async def decide(
         self, connection: Connection, records: Sequence[Record]
     ) -> Sequence[Write | None]:
-        """The same without a transaction. Reported incidents are taken to be new, which saves the
-        read: their write fails where one is not.
-        """
+        """The same without a transaction: reported incidents are new, or their write fails."""
         return await self._decide(connection, records, expect_new=True)
 
     async def _decide(

@@ -75,10 +75,8 @@ def from_structured(
 
 
 def binary_attributes(headers: Headers) -> dict[str, str]:
-    """The attributes in the `ce-` headers of an HTTP request, by name without `ce-`.
-
-    A value is read as the HTTP binding (3.1.3.2) has it: without quotes, then percent-decoded once;
-    what comes out is UTF-8, or Malformed names the header.
+    """The attributes in the `ce-` headers of an HTTP request, by name without `ce-`. Their values
+    are read as its binding (3.1.3.2) says, and must be UTF-8. Raises Malformed naming the header.
     """
     return _attributes(headers, "ce-", _http_value)
 

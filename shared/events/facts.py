@@ -83,8 +83,8 @@ def next_sequence(last: int, epoch: int) -> int:
 
 def event_message(event: Event) -> OutboxMessage:
     """The event as its Kafka message: structured mode, keyed by subject."""
-    subject, extensions = str(event.subject), {"sequence": f"{event.sequence:020d}"}
-    headers = {"content-type": "application/cloudevents+json"}
+    subject, headers = str(event.subject), {"content-type": "application/cloudevents+json"}
+    extensions = {"sequence": f"{event.sequence:020d}"}
     if event.trace is not None:
         extensions["traceparent"] = headers["traceparent"] = event.trace.traceparent
         if event.trace.tracestate:

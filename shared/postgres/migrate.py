@@ -176,9 +176,8 @@ async def _ensure_role(connection: Connection, role: str, *, login: bool) -> Non
 
 
 async def _ensure_settings(connection: Connection, role: str, settings: Mapping[str, str]) -> None:
-    present = (
-        await connection.fetchval("SELECT rolconfig FROM pg_roles WHERE rolname = $1", role) or []
-    )
+    query = "SELECT rolconfig FROM pg_roles WHERE rolname = $1"
+    present = await connection.fetchval(query, role) or []
     for name, value in settings.items():
         if f"{name}={value}" not in present:
             await connection.execute(f"ALTER ROLE {role} SET {name} = '{value}'")

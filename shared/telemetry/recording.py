@@ -95,8 +95,7 @@ def set_levels(metrics: Iterable[Metric], found: Iterable[Level]) -> None:
     fresh: dict[Metric, dict[Values, float]] = {metric: {} for metric in metrics}
     for level in found:
         fresh[level.metric][level.values] = level.value
-    # Whole dictionaries: they are read from other threads.
-    CURRENT.levels.update(fresh)
+    CURRENT.levels.update(fresh)  # whole dictionaries: other threads read them
 
 
 def level_metrics() -> list[Metric]:

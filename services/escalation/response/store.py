@@ -210,9 +210,8 @@ async def find_incident(connection: Connection, number: int) -> UUID | None:
 async def load_incident(connection: Connection, reference: UUID | int) -> StoredIncident | None:
     """One incident for reading, by its id or its number."""
     id = reference if isinstance(reference, UUID) else await find_incident(connection, reference)
-    row = await connection.fetchrow(
-        "SELECT sequence, state, traceparent, tracestate FROM incidents WHERE id = $1", id
-    )
+    query = "SELECT sequence, state, traceparent, tracestate FROM incidents WHERE id = $1"
+    row = await connection.fetchrow(query, id)
     return _stored(row) if row else None
 
 

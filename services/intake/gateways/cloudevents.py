@@ -88,12 +88,8 @@ def read_events(submission: Submission) -> list[Signal]:
         document = load_json(submission.body)
         if submission.content_type == _STRUCTURED or _is_event(document):
             return [_signal(submission, from_structured(document, submission.trace))]
-    raise Problem(
-        415,
-        "Unsupported content type",
-        f"Content-Type: send {_STRUCTURED}, {_BATCH}, or {_JSON} with ce- headers",
-        field="Content-Type",
-    )
+    known = f"Content-Type: send {_STRUCTURED}, {_BATCH}, or {_JSON} with ce- headers"
+    raise Problem(415, "Unsupported content type", known, field="Content-Type")
 
 
 def _is_event(document: Any) -> bool:
@@ -104,9 +100,7 @@ def _read_batch(submission: Submission) -> list[Signal]:
     documents = load_json(submission.body, "body", MAX_BATCH_BYTES)
     if not isinstance(documents, list) or not 0 < len(documents) <= MAX_BATCH:
         raise Malformed("body", f"must be a JSON array of 1 to {MAX_BATCH} CloudEvents")
-    return [
-        _read_one(submission, document, f"[{place}]") for place, document in enumerate(documents)
-    ]
+    return [_read_one(submission, one, f"[{place}]") for place, one in enumerate(documents)]
 
 
 def _read_one(submission: Submission, document: Any, where: str) -> Signal:

@@ -57,8 +57,8 @@ async def _serve(
     headers = request.headers.raw
     attributes = {METHOD: "POST", ROUTE: gateway.path}
     with span(spans.RECEIVE, trace_in_headers(headers), attributes) as trace:
-        submission = Submission(integration, content_type, headers, body, clock(), trace)
-        signals = gateway.read(submission)
+        sent = Submission(integration, content_type, headers, body, clock(), trace)
+        signals = gateway.read(sent)
         taken = await _store(submit, signals)
     return JsonResponse(gateway.answer.render(signals, taken), gateway.answer.status)
 

@@ -9,9 +9,8 @@ from shared.postgres.connection import Connection
 async def create_key(
     connection: Connection, name: str, lifetime: timedelta | None, now: datetime
 ) -> str:
-    """Make a key and keep its hash. Returns the key, which is seen whole this once.
-
-    Raises ValueError for a name that could be mistaken for another sender's.
+    """Make a key and keep its hash; returns the key, which is seen whole this once. Raises
+    ValueError for a name that could be mistaken for another sender's.
     """
     key, stored = new_key(name, lifetime, now)
     await connection.execute(
@@ -30,10 +29,8 @@ async def create_key(
 
 async def load_key(connection: Connection, key_id: str) -> StoredKey | None:
     """A key by its public part."""
-    row = await connection.fetchrow(
-        "SELECT key_id, name, secret_hash, expires_at FROM integration_keys WHERE key_id = $1",
-        key_id,
-    )
+    query = "SELECT key_id, name, secret_hash, expires_at FROM integration_keys WHERE key_id = $1"
+    row = await connection.fetchrow(query, key_id)
     return StoredKey(**dict(row)) if row else None
 
 

@@ -183,10 +183,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def stopped(self) -> list[str]:
         """What will not go on when Kafka comes back: stopped partitions, and batches that fail."""
         stopped = [p for p in self._partitions.values() if p.phase is Phase.STOPPED]
-        return [
-            *([self.failure] if self.failure else []),
-            *(f"{p.tp}: {p.problem}" for p in stopped),
-        ]
+        failed = [self.failure] if self.failure else []
+        return failed + [f"{p.tp}: {p.problem}" for p in stopped]
 
     def lag(self) -> dict[str, float]:
         """Records (and markers) still to be read by partition, as of the last check."""

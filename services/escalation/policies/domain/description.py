@@ -9,11 +9,8 @@ from services.escalation.policies.domain.snapshot import Snapshot
 
 def describe_plan(plan: Snapshot, notes: Sequence[str]) -> list[str]:
     """What will happen while nobody acknowledges."""
-    return [
-        *notes,
-        *_steps(plan),
-        f"{plan.policy.rounds} rounds of policy {plan.name}, then one an hour",
-    ]
+    rounds = f"{plan.policy.rounds} rounds of policy {plan.name}, then one an hour"
+    return [*notes, *_steps(plan), rounds]
 
 
 def describe_remaining(plan: Snapshot, due: Position) -> list[str]:

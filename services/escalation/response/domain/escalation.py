@@ -54,9 +54,8 @@ def end_failed_step(
 ) -> Decision:
     """Begin the next step at once when every page of the current one has failed for good.
 
-    `pages` are all pages of the current step, over all its users and their methods. A page that was
-    sent counts as reaching somebody. A new round never begins at once: a policy whose every page
-    fails would go round without end.
+    `pages` are all of the current step, over its users and their methods. A new round never begins
+    at once: a policy whose every page fails would go round without end.
     """
     due = incident.due
     over = bool(pages) and all(page.status is PageStatus.FAILED for page in pages)

@@ -63,10 +63,9 @@ def acknowledge(
     """A responder takes it, and paging stops."""
     response = incident.response
     if response.status == "resolved":
-        return Decision(incident, said=_already_resolved(response), acted=False)
+        return _refused(incident, _already_resolved(response))
     if response.status == "acknowledged":
-        said = f"already acknowledged by {response.acknowledged_by}"
-        return Decision(incident, said=said, acted=False)
+        return _refused(incident, f"already acknowledged by {response.acknowledged_by}")
     taken = incident.changed(
         None,
         status="acknowledged",
@@ -89,7 +88,7 @@ def resolve(
 ) -> Decision:
     """The response ends, acknowledged or not."""
     if incident.response.status == "resolved":
-        return Decision(incident, said=_already_resolved(incident.response), acted=False)
+        return _refused(incident, _already_resolved(incident.response))
     done = incident.changed(
         None, status="resolved", resolved_at=now, resolved_by=by, resolution=note, waiting_on=""
     )
@@ -112,6 +111,10 @@ def _cancelled(incident: Incident, unsent: Sequence[PageOrder]) -> list[str]:
     if incident.due is None:
         return pages
     return pages + describe_remaining(incident.policy, incident.due.position)
+
+
+def _refused(incident: Incident, said: str) -> Decision:
+    return Decision(incident, said=said, acted=False)
 
 
 def _already_resolved(response: Response) -> str:
