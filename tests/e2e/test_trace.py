@@ -21,6 +21,7 @@ from tests.support.tracing import (
     in_trace,
     let_time_pass,
     paged,
+    published,
     resolved,
     span_id,
     tocsin,
@@ -148,6 +149,8 @@ async def test_an_incident_is_one_trace_from_its_publisher_to_its_resolution(
         await expect_edges(telemetry, trace_ids[3], WAY | {("", received[0]), received, by_hand})
         (ordered,) = (s for s in telemetry.trace(extension.trace_id) if s.name == "acknowledge")
         assert ordered.links == ((chat.trace_id, span_id(chat)),)
+        # What a stop interrupts is a failed span.
+        await eventually("all is published", partial(published, database, "reporting"))
 
     people = ["nastasia", "enedict", "mail.example", "Zacharias"]
     secrets = [stack.key, TOKEN, SECRET, pages.url, "token-of", link.rpartition("/")[2]]

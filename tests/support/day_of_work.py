@@ -45,7 +45,7 @@ from shared.kafka.consumption import offsets
 from shared.kafka.consumption.offsets import TopicPartition
 from shared.kafka.consumption.partition import Partition, PartitionBatch
 from shared.kafka.consumption.worker import Worker
-from shared.kafka.handler import Handler
+from shared.kafka.handler import Decider, Handler
 from shared.kafka.record import Record
 from shared.kafka.topics import SIGNALS
 from shared.postgres import outbox, timers
@@ -74,7 +74,12 @@ class Tocsin:
     canary: str = field(default_factory=lambda: f"canary-{uuid7()}")
 
     async def consume(
-        self, service: str, topic: str, handler: Handler, records: Sequence[Record]
+        self,
+        service: str,
+        topic: str,
+        handler: Handler,
+        records: Sequence[Record],
+        decider: Decider | None = None,
     ) -> None:
         """One batch as the service's consumption works on it."""
         database, tp = self.databases[service], TopicPartition(topic, _PARTITION)
@@ -84,7 +89,8 @@ class Tocsin:
         placed = [replace(r, partition=_PARTITION, offset=start + i) for i, r in enumerate(records)]
         partition = Partition(KafkaTopicPartition(topic, _PARTITION), tp, row=row)
         with self.plans.during(f"{service} reads {topic}"):
-            work = Worker(database, {topic: handler}, service, self.clock)
+            deciders = {topic: decider} if decider else {}
+            work = Worker(database, {topic: handler}, service, self.clock, deciders)
             await work.work([PartitionBatch(partition, start, start + len(records), placed)])
 
     async def take_outbox(self, topic: str) -> list[Record]:
@@ -198,8 +204,8 @@ async def _triage_works(system: Tocsin, records: Sequence[Record]) -> None:
     }
     catalogue = read_catalogue(orjson.dumps({"default_team": "platform", "services": services}))
     handlers = TriageHandlers(lambda: catalogue, system.clock)
-    await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
-    await system.consume("triage", intake.TOPIC, handlers.on_intake, records)
+    for part in (records[:1], records[1:], records):
+        await system.consume("triage", intake.TOPIC, handlers.on_intake, part, handlers.decide)
 
 
 async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[Record]:
@@ -215,7 +221,14 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
         {},
         Wake(database.dsn, "escalation"),
     )
-    await system.consume("escalation", triage.TOPIC, world.handlers.on_triage, records)
+    handlers = world.handlers
+    for part in (records[:1], records[1:]):
+        await system.consume(
+            "escalation", triage.TOPIC, handlers.on_triage, part, handlers.start_responses
+        )
+    with system.plans.during("escalation looks for responses"):
+        async with database.connection() as connection:
+            await escalation_store.load_epoch_of_new(connection, [uuid7()])
     published = await system.take_outbox(escalation.TOPIC)
     numbers = [
         orjson.loads(record.value or b"")["data"]["response"]["number"] for record in published

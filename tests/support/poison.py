@@ -71,7 +71,6 @@ def poison() -> Iterator[Message]:
     yield text("NaN", '"disk full"', "NaN")
     yield text("infinity", '"disk full"', "-Infinity")
     yield text("a number that no float holds", '"disk full"', "1" * 400)
-    yield text("a lone surrogate", "disk full", "\\ud800")
     yield Message("as large as Kafka takes", b'{"x": "' + b"x" * 1_000_000 + b'"}')
     yield changed("an old specversion", specversion="0.3")
     yield changed("a specversion that is a number", specversion=1.0)
@@ -81,9 +80,6 @@ def poison() -> Iterator[Message]:
         yield changed(f"{field} is a list", **{field: ["x"]})
         yield changed(f"{field} without end", **{field: "x" * 100_000})
         yield changed(f"NUL in {field}", **{field: "a\0b"})
-    yield changed("time is no time", time="yesterday")
-    yield changed("time before the calendar", time="0001-01-01T00:00:00+14:00")
-    yield changed("time after the calendar", time="9999-12-31T23:59:59-14:00")
     yield changed("data in base64", data_base64="AAAA")
     yield binary("an old ce_specversion", specversion=b"0.3")
     yield binary("an empty ce_id", id=b"")
@@ -111,6 +107,10 @@ def odd() -> Iterator[Message]:
             f"starts and ends {year}",
             data=alert("x")["data"] | {"starts_at": year, "ends_at": year},
         )
+    yield text("a lone surrogate", "disk full", "\\ud800")
+    yield changed("time is no time", time="yesterday")
+    yield changed("time before the calendar", time="0001-01-01T00:00:00+14:00")
+    yield changed("time after the calendar", time="9999-12-31T23:59:59-14:00")
     yield changed("a time without zone", time="2026-03-03T10:00:00")
     yield changed("a trace that is none", traceparent="00-nonsense", tracestate="\x7f" * 1000)
     yield changed("extensions of other types", priority=7, urgent=True)

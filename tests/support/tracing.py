@@ -58,6 +58,15 @@ async def let_time_pass(database: str) -> None:
         await connection.close()
 
 
+async def published(database: str, service: str) -> bool:
+    """Whether nothing waits in a service's outbox."""
+    connection = await asyncpg.connect(database)
+    try:
+        return not await connection.fetchval(f"SELECT EXISTS (SELECT FROM {service}.outbox)")
+    finally:
+        await connection.close()
+
+
 class Publisher:
     """Another system, with traces of its own, on the signals topic."""
 
