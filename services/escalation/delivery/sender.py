@@ -111,7 +111,9 @@ class Sender:
             seconds = await self._sleep_after(bool(claims or results), now)
         except UNAVAILABLE as error:
             log.warning("pages wait, trying again", extra={"error": type(error).__qualname__})
-            self._trouble, self._record_now = type(error).__qualname__, record
+            self._trouble = type(error).__qualname__
+            # Not `= record`: a page may have failed meanwhile, and its result must not wait.
+            self._record_now |= record
             await asyncio.sleep(_PAUSE_SECONDS)
             return 0
         self._trouble = None
