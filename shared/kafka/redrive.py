@@ -58,11 +58,12 @@ def as_it_was(record: Record) -> Record:
 
 def redriven(records: Sequence[Record], service: str) -> list[Record]:
     """Those that are for this service, as they stood in their own topics."""
-    return [
-        as_it_was(record)
-        for record in records
-        if (to := address_of(record)) and to.service == service
-    ]
+    own = []
+    for record in records:
+        address = address_of(record)
+        if address and address.service == service:
+            own.append(as_it_was(record))
+    return own
 
 
 def with_redrive(service: str, handlers: Mapping[str, Handler]) -> dict[str, Handler]:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from services.intake.keys import store
@@ -15,6 +14,7 @@ from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
 from shared.runtime.commands import refused
+from shared.runtime.printing import print_view
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ def _show(keys: list[StoredKey]) -> None:
     for key in keys:
         expires = key.expires_at.isoformat() if key.expires_at else "never"
         table.add_row(key.name, f"tocsin_{key.key_id}_...", expires)
-    Console().print(table)
+    print_view(table)
 
 
 def _revoke(database: Database, key_id: str) -> None:

@@ -1,7 +1,6 @@
 """`tocsin dead-letters list|show|redrive`."""
 
 import asyncio
-import sys
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,11 +18,11 @@ from shared.kafka.dead_letters.reading import (
     read_dead_letters,
     redrive_records,
 )
+from shared.runtime.printing import print_view
 from shared.runtime.settings import Settings, load_settings
 from shared.runtime.terminal import plain
 
 _MAX_SHOWN_BYTES = 10_000
-_PIPED_WIDTH = 100_000
 _COLUMNS = ("id", "last failed", "service", "origin", "redrive", "reason")
 
 app = typer.Typer(
@@ -50,7 +49,7 @@ def list_dead_letters(service: Service = None, since: Since = None) -> None:
         table.add_column(column, overflow="fold", no_wrap=column == "id")
     for one in chosen:
         table.add_row(*map(plain, _cells(one)))
-    _console().print(table if chosen else "no dead letters")
+    print_view(table if chosen else "no dead letters")
 
 
 def _cells(one: DeadLetter) -> Sequence[str]:
@@ -81,7 +80,7 @@ def show(
     headers = [(f"header {name}", _decoded(value)) for name, value in data.headers]
     for name, text in [*fields.items(), *headers, ("value", _decoded(data.value))]:
         facts.add_row(plain(name), plain(text, keep="\n"))
-    _console().print(facts)
+    print_view(facts)
 
 
 @app.command()
@@ -134,11 +133,6 @@ def _find(dead_letters: Sequence[DeadLetter], letter_id: str) -> DeadLetter:
 
 def _complain(text: str) -> None:
     typer.secho(f"tocsin: {text}", fg="red", err=True)
-
-
-def _console() -> Console:
-    """As wide as the terminal. In a pipe rows are never folded, for grep and the like."""
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
 @contextmanager

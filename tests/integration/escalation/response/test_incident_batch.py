@@ -4,42 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
 
 import pytest
 
 from services.escalation.delivery.sender import Sender
 from shared.events.triage import IncidentSubsided, TriageConfirmed
-from shared.postgres.connection import Connection
-from shared.postgres.database import Database
 from tests.support.escalating import Receiver, World, world
+from tests.support.logged import LoggedDatabase
 from tests.support.running import eventually
-
-
-class CountingDatabase(Database):
-    """Keeps the first words of every statement."""
-
-    def __init__(self, dsn: str) -> None:
-        super().__init__(dsn)
-        self.statements: list[str] = []
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        async with super().connection() as connection:
-            connection.add_query_logger(self._note)
-            try:
-                yield connection
-                await asyncio.sleep(0)  # loggers are called a moment later
-            finally:
-                connection.remove_query_logger(self._note)
-
-    def _note(self, record: Any) -> None:
-        self.statements.append(" ".join(record.query.split())[:40].rstrip(";"))
-
-    def taken(self) -> list[str]:
-        """The statements since the last call."""
-        statements, self.statements = self.statements, []
-        return statements
 
 
 @pytest.fixture
@@ -49,8 +21,8 @@ async def it(database: str, webhooks: Receiver) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def counting(it: World) -> AsyncIterator[CountingDatabase]:
-    database = CountingDatabase(it.database.dsn)
+async def counting(it: World) -> AsyncIterator[LoggedDatabase]:
+    database = LoggedDatabase(it.database.dsn)
     try:
         yield database
     finally:
@@ -62,13 +34,10 @@ WRITE = "WITH part_0 AS ("
 
 
 def shape(statements: list[str]) -> list[str]:
-    """`read` and `write` for the two that every batch has; without those by which the driver asks
-    for types.
-    """
+    """`read` and `write` for the two that every batch has."""
     shapes = []
-    for statement in statements:
-        if statement.startswith(("SELECT current_setting", "WITH RECURSIVE typeinfo")):
-            continue
+    for text in statements:
+        statement = " ".join(text.split())[:40].rstrip(";")
         write = "write" if statement.startswith(WRITE) else statement.split()[0]
         shapes.append("read" if statement == READ else write)
     return shapes

@@ -5,46 +5,24 @@ concern.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from asyncpg.connection import LoggedQuery
 
 from services.intake.incidents import store
 from services.intake.signals.domain import Alert, ChangeData, Identity, Signal, Taken
 from services.intake.signals.group_commit import GroupCommit
 from shared.postgres.connection import Connection
-from shared.postgres.database import Database
 from shared.telemetry import configure_telemetry, stop_telemetry
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
 from shared.telemetry.metrics import STAGES
 from tests.integration.intake.conftest import NOON, World, committing, fired
+from tests.support.logged import LoggedDatabase
 from tests.support.running import eventually
 from tests.support.stack import runtime_dsn
 
 CHANGE = Signal("probe", "change", NOON, NOON, None, ChangeData(summary="v41"))
-
-
-class LoggedDatabase(Database):
-    """A database that keeps the text of all statements, BEGIN and COMMIT included."""
-
-    def __init__(self, dsn: str) -> None:
-        super().__init__(dsn)
-        self.statements: list[str] = []
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A pooled connection whose statements are kept."""
-        async with super().connection() as connection:
-            with connection.query_logger(self._note):
-                yield connection
-
-    def _note(self, query: LoggedQuery) -> None:
-        # asyncpg loads unknown types once per connection.
-        if "typeinfo_tree" not in query.query and "current_setting('jit')" not in query.query:
-            self.statements.append(query.query)
 
 
 @pytest.fixture
