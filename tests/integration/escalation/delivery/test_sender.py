@@ -4,7 +4,8 @@ with people.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,10 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from services.escalation.delivery.sender import Sender
 from services.escalation.delivery.store import claim_deliveries
+from shared.postgres.connection import Connection
+from shared.postgres.database import Database
 from tests.support.escalating import (
     Hit,
     Mailbox,
@@ -492,3 +496,51 @@ async def test_when_every_page_of_a_policy_fails_for_good_there_is_one_round_and
     assert "no page of step 2 arrived" in incident["state"]["response"]["waiting_on"]
     due = datetime.fromisoformat(incident["state"]["due"]["due_at"])
     assert due > it.clock() + timedelta(seconds=30)
+
+
+class InterruptedDatabase(Database):
+    """Fails once, after `meanwhile` has run."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A pooled connection, or the failure."""
+        if meanwhile := self.meanwhile:
+            self.meanwhile = None
+            await meanwhile()
+            raise ConnectionResetError
+        async with super().connection() as connection:
+            yield connection
+
+
+async def test_a_page_that_fails_while_postgres_is_away_is_recorded_once_it_is_back(
+    it: World, people: People
+) -> None:
+    release, wake = asyncio.Event(), asyncio.Event()
+    database = InterruptedDatabase(it.database.dsn)
+
+    async def refuse(_: Hit) -> web.Response:
+        await release.wait()
+        return web.Response(status=503)
+
+    async def fail_meanwhile() -> None:
+        release.set()
+        await wake.wait()  # the result of the page wakes the sender
+
+    people.webhooks.answer = refuse
+    sender = Sender(database, it.attempts(5), lambda: it.teams, it.clock, wake)
+    running = asyncio.create_task(sender.run())
+    try:
+        await it.triaged(1042)
+        wake.set()
+        await it.page("sending")
+        database.meanwhile = fail_meanwhile
+        wake.set()
+        row = await it.page("pending", attempts=1)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await database.close()
+    assert row["last_error"] == "HTTP 503"
