@@ -27,7 +27,7 @@ from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
-from shared.runtime.clock import Clock, system_clock
+from shared.runtime.clock import Clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings, SettingsError
 from shared.telemetry import know_values
@@ -38,13 +38,13 @@ _LINGER_SECONDS = 0.1  # no page waits for these facts
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM. Raises SettingsError or InvalidPolicy when it cannot start."""
-    clock = system_clock
     links = Links(settings.required("secret_key"), settings.public_url)
     token = settings.required("api_token")
     channels = ChannelRegistry.load()
+    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    clock = database.clock
     transports = open_channels(channels, settings, clock)
     know_values(PAGE_METHOD, transports)
-    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
     methods = channels.methods(settings.allowed_networks)
     teams = PolicyWatch(
         settings.policy_dir / FILE, lambda data: read_teams(data, methods), database

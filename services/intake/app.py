@@ -25,7 +25,7 @@ from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
-from shared.runtime.clock import Clock, system_clock
+from shared.runtime.clock import Clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
@@ -36,8 +36,8 @@ _NICENESS = 3
 
 async def run(settings: Settings) -> None:
     """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
-    clock = system_clock
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    clock = database.clock
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
     await policy.start()
     wake = Wake(database.dsn, NAME)

@@ -20,7 +20,7 @@ from shared.kafka.topics import REDRIVE
 from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.wake import Wake
-from shared.runtime.clock import Clock, system_clock
+from shared.runtime.clock import Clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
@@ -46,8 +46,9 @@ def build_app(
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM."""
-    dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
+    dsn, stop = settings.dsn(NAME), asyncio.Event()
     database = Database(dsn, application=f"tocsin-{NAME}")
+    clock = database.clock
     wake = Wake(dsn, NAME)
     live = Live(wake.subscribe(CHANNEL), stop)
     handlers = Handlers(clock)

@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from shared.events.trace_context import trace_in
 from shared.kafka.dead_letters.writing import count_from, dead_letter
 from shared.kafka.publisher import TOO_LARGE_ERRORS, Publisher, Report, Result
+from shared.postgres.clock import ClockUnknown
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.leadership import PING_SECONDS, Leadership, compete
 from shared.postgres.outbox import (
@@ -49,9 +50,13 @@ _STOP_SECONDS = 2
 _OVERDUE = timedelta(seconds=60)
 
 
+def relay_role(service: str) -> str:
+    """What the leader among the replicas of a service leads."""
+    return f"{service} relay"
+
+
 class Relay:
-    """A component. Every replica has one; the one that leads publishes. `dsn` must be direct,
-    without a pooler.
+    """A component. Every replica has one; the one that leads publishes.
 
     `fenced`: publish in Kafka transactions under a transactional id, for compacted topics.
     `linger` (seconds): let rows gather after every publish, where no page waits for them.
@@ -87,7 +92,7 @@ class Relay:
         while True:
             try:
                 async with compete(
-                    self._dsn, f"{self._service} relay", f"{self._service}.outbox"
+                    self._dsn, relay_role(self._service), f"{self._service}.outbox"
                 ) as leadership:
                     backoff.reset()
                     await self._lead(leadership)
@@ -102,7 +107,11 @@ class Relay:
 
     def problems(self) -> list[str]:
         """What the leader has not been able to publish for a minute."""
-        if self._oldest is None or (waited := self._clock() - self._oldest) < _OVERDUE:
+        try:
+            waited = self._clock() - self._oldest if self._oldest else timedelta()
+        except ClockUnknown:
+            return []
+        if waited < _OVERDUE:
             return []
         return [f"the oldest event has waited {waited.total_seconds():.0f} s to be published"]
 

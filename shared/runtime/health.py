@@ -9,9 +9,10 @@ from fastapi import FastAPI
 from shared.http.problems import JsonResponse
 from shared.postgres.database import Database
 from shared.postgres.ping import ping
+from shared.postgres.pooler import TransactionPooler
 
 _PATIENCE_SECONDS = 2
-_LATE_ONLY = frozenset({"relay", "wake"})
+_LATE_ONLY = frozenset({"relay", "wake", "clock"})
 
 
 class Component(Protocol):
@@ -30,7 +31,8 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
     """`/livez` depends on nothing; `/readyz` asks Postgres and every component.
 
     Problems of the relay and of notifications are listed as `degraded`: the outbox keeps what they
-    are late with, so the service can go on taking requests.
+    are late with, so the service can go on taking requests. So is a machine's clock that is wrong,
+    since decisions go by the database's.
     """
 
     @app.get("/livez", include_in_schema=False)
@@ -47,6 +49,8 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await ping(database)
+        except TransactionPooler as error:
+            problems["postgres"] = [str(error)]
         except Exception as error:
             problems["postgres"] = [type(error).__qualname__]
         return JsonResponse(

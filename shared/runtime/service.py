@@ -17,7 +17,8 @@ from fastapi import FastAPI
 from shared.http.protocol import BoundedHttp
 from shared.http.server import Server, listen_or_inherit
 from shared.postgres.database import Database
-from shared.runtime.clock import system_clock
+from shared.postgres.relay import relay_role
+from shared.postgres.watches import ClockWatch, LeaderWatch
 from shared.runtime.descriptors import connections_within, raise_descriptor_limit
 from shared.runtime.gauges import GaugeQuery, Gauges
 from shared.runtime.health import Component, add_health
@@ -50,9 +51,14 @@ async def run_service(
     """
     os.nice(niceness)
     configure_telemetry(name)
+    components = {
+        **components,
+        "clock": ClockWatch(database),
+        "leadership": LeaderWatch(database, relay_role(name)),
+    }
     add_health(app, database, components)
     add_metrics(app)
-    gauges = Gauges(database, components, gauge_queries, system_clock, settings.gauges_seconds)
+    gauges = Gauges(database, components, gauge_queries, database.clock, settings.gauges_seconds)
     components = {**components, "gauges": gauges}
     stop = stop or asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
