@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
@@ -25,7 +25,13 @@ _SOCKET_OPTIONS = (
 )
 
 
-class WatchedConnection(asyncpg.Connection[asyncpg.Record]):
+if TYPE_CHECKING:
+    _Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    _Connection = asyncpg.Connection  # generic for the type checker alone
+
+
+class WatchedConnection(_Connection):
     """Knows for how long it has waited for an answer. `backend` is the pid of its session on the
     server; a pooler tells its clients another one.
     """

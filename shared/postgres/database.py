@@ -65,7 +65,7 @@ class Database:
             try:
                 async with asyncio.timeout(5):
                     while self._ready:
-                        await pool.release(self._ready.pop())
+                        await _give_back(pool, self._ready.pop())
                     await pool.close()
             except TimeoutError:
                 pool.terminate()
@@ -98,9 +98,10 @@ class Database:
         # another to take it back, which together cost as much as a statement.
         while self._ready:
             connection = self._ready.pop()
-            if not connection.is_closed():
-                return connection
-            await pool.release(connection)
+            with suppress(asyncpg.InterfaceError):  # it was ended, which gave it back
+                if not connection.is_closed():
+                    return connection
+                await pool.release(connection)
         async with asyncio.timeout(_ACQUIRE_SECONDS):
             return await pool.acquire()
 

@@ -51,11 +51,7 @@ async def run_service(
     """
     os.nice(niceness)
     configure_telemetry(name)
-    components = {
-        **components,
-        "clock": ClockWatch(database),
-        "leadership": LeaderWatch(database, relay_role(name)),
-    }
+    components = {**components, **_watches(name, database)}
     add_health(app, database, components)
     add_metrics(app)
     gauges = Gauges(database, components, gauge_queries, database.clock, settings.gauges_seconds)
@@ -73,6 +69,13 @@ async def run_service(
         await database.close()
         stop_telemetry()
         log.info("stopped")
+
+
+def _watches(name: str, database: Database) -> Mapping[str, Component]:
+    return {
+        "clock": ClockWatch(database),
+        "leadership": LeaderWatch(database, relay_role(name)),
+    }
 
 
 async def _run_until(
