@@ -157,8 +157,9 @@ async def _make_roles(connection: Connection, service: str) -> None:
                 await _ensure_settings(
                     connection, runtime_role(service), {"search_path": service, **_RUNTIME_SETTINGS}
                 )
+                right = "SET" if connection.get_server_version() >= (16,) else "MEMBER"
                 if not await connection.fetchval(
-                    "SELECT pg_has_role($1, 'SET')", owner_role(service)
+                    "SELECT pg_has_role($1, $2)", owner_role(service), right
                 ):
                     await connection.execute(f"GRANT {owner_role(service)} TO CURRENT_USER")
                 return

@@ -18,7 +18,6 @@ _ADVICE = (
 _SIGNS = (
     asyncpg.InvalidSQLStatementNameError,  # what was prepared is in another session
     asyncpg.DuplicatePreparedStatementError,
-    asyncpg.ProtocolViolationError,  # it does not even allow transactions
 )
 
 
@@ -42,6 +41,10 @@ async def refuse_transaction_pooler(dsn: str) -> None:
             connection.terminate()
     except _SIGNS:
         raise TransactionPooler from None
+    except asyncpg.PostgresConnectionError as error:
+        if "pooling mode" in str(error):  # it does not even allow transactions
+            raise TransactionPooler from None
+        raise
 
 
 async def _require_session(dsn: str, first: WatchedConnection) -> None:

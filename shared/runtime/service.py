@@ -72,10 +72,7 @@ async def run_service(
 
 
 def _watches(name: str, database: Database) -> Mapping[str, Component]:
-    return {
-        "clock": ClockWatch(database),
-        "leadership": LeaderWatch(database, relay_role(name)),
-    }
+    return {"clock": ClockWatch(database), "leadership": LeaderWatch(database, relay_role(name))}
 
 
 async def _run_until(

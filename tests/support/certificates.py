@@ -58,7 +58,8 @@ def authority(folder: Path, name: str = "authority") -> Authority:
     """A new one. Needs the `openssl` command."""
     made = Authority(folder / f"{name}.pem", folder / f"{name}.key")
     _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-subj", f"/CN={name}", "-days", 1, "-keyout", made.key, "-out", made.path)  # fmt: skip
+             "-subj", f"/CN={name}", "-days", 1,
+             "-keyout", made.key, "-out", made.path)  # fmt: skip
     return made
 
 

@@ -74,9 +74,7 @@ async def _answers(database: Database) -> bool:
         return False
 
 
-async def test_a_statement_that_is_only_slow_gets_its_answer(
-    door: tuple[Proxy, Database],
-) -> None:
+async def test_a_statement_that_is_only_slow_gets_its_answer(door: tuple[Proxy, Database]) -> None:
     _, database = door
     assert await ask(database, "SELECT 1 FROM pg_sleep(3)") == 1
 
@@ -86,14 +84,18 @@ async def test_a_transaction_on_a_dead_connection_is_rolled_back(
 ) -> None:
     made, database = door
     with pytest.raises(UNAVAILABLE):
-        async with database.transaction() as connection:
-            await connection.execute("INSERT INTO policies VALUES ('a', '1', '')")
-            made.silence()
-            await connection.execute("INSERT INTO policies VALUES ('b', '1', '')")
+        await _write_twice(made, database)
 
     # The server ends it, so that its locks go as well.
     await eventually("no open transaction", lambda: _no_transaction(intake))
     assert await ask(intake, "SELECT count(*) FROM policies") == 0
+
+
+async def _write_twice(made: Proxy, database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("INSERT INTO policies VALUES ('a', '1', '')")
+        made.silence()
+        await connection.execute("INSERT INTO policies VALUES ('b', '1', '')")
 
 
 async def _no_transaction(database: Database) -> bool:
