@@ -17,9 +17,9 @@ Values: TypeAlias = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Telemetry:
-    """Everything is off until `configure_telemetry`. `series` has the numbers of counters and levels,
-    which are read when metrics are collected. `known_values` are values of attributes that only the
-    running process knows, by attribute.
+    """Everything is off until `configure_telemetry`. `series` has the numbers of counters and
+    levels, which are read when metrics are collected. `known_values` are values of attributes that
+    only the running process knows, by attribute.
     """
 
     tracer_provider: TracerProvider | None = None
