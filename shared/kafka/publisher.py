@@ -17,6 +17,7 @@ from aiokafka.errors import (
 
 from shared.events.message import OutboxMessage
 from shared.events.trace_context import TraceContext, trace_in
+from shared.kafka.partitioner import partition_of
 from shared.telemetry import batch_span
 
 TOO_LARGE_ERRORS = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -68,6 +69,7 @@ class Publisher:
             transaction_timeout_ms=_TRANSACTION_MILLISECONDS,
             request_timeout_ms=_REQUEST_MILLISECONDS,
             max_batch_size=_MAX_BATCH_BYTES,
+            partitioner=partition_of,
         )
 
     async def start(self) -> None:
