@@ -29,7 +29,8 @@ async def watching(watch: Component) -> AsyncIterator[None]:
 
 
 async def problems(watch: Component) -> Sequence[str]:
-    return await eventually("a problem", lambda: asyncio.sleep(0, watch.problems()))  # type: ignore[no-any-return]
+    found: Sequence[str] = await eventually("a problem", lambda: asyncio.sleep(0, watch.problems()))
+    return found
 
 
 @pytest.mark.parametrize(
