@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from shared.events.trace_context import trace_in
+from shared.kafka.access.declarations import outbox_fence
 from shared.kafka.dead_letters.writing import count_from, dead_letter
 from shared.kafka.publisher import TOO_LARGE_ERRORS, Publisher, Report, Result
 from shared.postgres.errors import UNAVAILABLE
@@ -73,7 +74,7 @@ class Relay:
         self._service = service
         self._clock = clock
         self._prefix = topic_prefix
-        self._fence = f"{topic_prefix}{service}-outbox-0" if fenced else None
+        self._fence = outbox_fence(topic_prefix, service) if fenced else None
         self._linger = linger
         self._limit = _BATCH
         self._oldest: datetime | None = None
