@@ -68,7 +68,9 @@ async def run(settings: Settings) -> None:
     components: dict[str, Component] = {
         "consumption": _consumption(database, handlers, settings, clock),
         "relay": Relay(
-            database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, linger=_LINGER_SECONDS
+            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+            linger=_LINGER_SECONDS,
+            security=settings.kafka_security(NAME),
         ),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "sender": Sender(database, attempts, lambda: teams.current, clock, deliveries),
@@ -91,6 +93,7 @@ def _consumption(
         clock=clock,
         topic_prefix=settings.topic_prefix,
         instance_id=settings.instance,
+        security=settings.kafka_security(NAME),
     )
 
 

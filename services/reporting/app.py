@@ -65,15 +65,13 @@ async def run(settings: Settings) -> None:
         topic_prefix=settings.topic_prefix,
         linger=_LINGER_SECONDS,  # nobody waits for reporting, and larger batches cost less
         instance_id=settings.instance,
+        security=settings.kafka_security(NAME),
     )
     relay = Relay(
-        dsn,
-        settings.kafka,
-        NAME,
-        clock,
-        settings.topic_prefix,
+        *(dsn, settings.kafka, NAME, clock, settings.topic_prefix),
         fenced=FENCED,
         linger=_LINGER_SECONDS,
+        security=settings.kafka_security(NAME),
     )
     traces = TraceBackend(settings.traces_api) if settings.traces_api else None
     app = build_app(database, clock, live, settings.trace_url, traces)

@@ -21,7 +21,9 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from shared.events.trace_context import trace_in
 from shared.kafka.access.declarations import outbox_fence
 from shared.kafka.dead_letters.writing import count_from, dead_letter
+from shared.kafka.diagnosis import explain
 from shared.kafka.publisher import TOO_LARGE_ERRORS, Publisher, Report, Result
+from shared.kafka.security import PLAINTEXT, Security
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.leadership import PING_SECONDS, Leadership, compete
 from shared.postgres.outbox import (
@@ -68,9 +70,11 @@ class Relay:
         *,
         fenced: bool = False,
         linger: float = 0.0,
+        security: Security = PLAINTEXT,
     ) -> None:
         self._dsn = dsn
         self._bootstrap = bootstrap
+        self._security = security
         self._service = service
         self._clock = clock
         self._prefix = topic_prefix
@@ -79,6 +83,7 @@ class Relay:
         self._limit = _BATCH
         self._oldest: datetime | None = None
         self._published: Sequence[OutboxRow] = ()
+        self._refusal = ""
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -98,14 +103,16 @@ class Relay:
                 log.warning("the relay has no database", extra={"error": type(error).__qualname__})
             finally:
                 # Of a session that has ended, whoever leads next reads and publishes these again.
-                self._oldest, self._published = None, ()
+                self._oldest, self._published, self._refusal = None, (), ""
             await asyncio.sleep(backoff.seconds())
 
     def problems(self) -> list[str]:
-        """What the leader has not been able to publish for a minute."""
-        if self._oldest is None or (waited := self._clock() - self._oldest) < _OVERDUE:
-            return []
-        return [f"the oldest event has waited {waited.total_seconds():.0f} s to be published"]
+        """Why Kafka refuses the leader, and what it has not been able to publish for a minute."""
+        found = [self._refusal] if self._refusal else []
+        if self._oldest and (waited := self._clock() - self._oldest) >= _OVERDUE:
+            seconds = waited.total_seconds()
+            found.append(f"the oldest event has waited {seconds:.0f} s to be published")
+        return found
 
     async def _lead(self, leadership: Leadership) -> None:
         backoff = Backoff()
@@ -121,9 +128,11 @@ class Relay:
                 continue  # fewer rows at once, by a new producer
             except KafkaError as error:
                 pause = backoff.seconds()
-                log.warning(
-                    "cannot publish, trying again", extra={"error": repr(error), "seconds": pause}
+                self._refusal = await self._during(
+                    leadership, explain(error, self._bootstrap, self._security)
                 )
+                said = {"error": self._refusal or repr(error), "seconds": pause}
+                log.warning("cannot publish, trying again", extra=said)
                 await self._during(leadership, asyncio.sleep(pause))
 
     async def _forward(self, leadership: Leadership, publisher: Publisher) -> None:
@@ -137,6 +146,7 @@ class Relay:
                 leadership, publisher.publish([row.message for row in rows])
             )
             await self._settle(leadership, rows, report)
+            self._refusal = ""
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
         if may_have_more(rows, limit):
             return
@@ -205,8 +215,9 @@ class Relay:
     async def _publisher(self, leadership: Leadership) -> AsyncIterator[Publisher]:
         # Starting one with a fence shuts out every other: only who still has its session may.
         self._oldest = await load_oldest_outbox(leadership.connection)
+        client_id = f"tocsin-{self._service}-relay"
         publisher = Publisher(
-            self._bootstrap, f"tocsin-{self._service}-relay", self._prefix, self._fence
+            self._bootstrap, client_id, self._prefix, self._fence, security=self._security
         )
         try:
             await self._during(leadership, publisher.start())

@@ -9,17 +9,19 @@ from shared.kafka.access.grants import Grant, Resource
 _STRIMZI_TYPES = {Resource.TRANSACTIONAL_ID: "transactionalId"}
 
 
-def principal_of(role: str, template: str) -> str:
-    """The principal of a role: `User:` and the template with the role's name in it."""
-    return "User:" + template.replace("{role}", role)
+def principal_of(name: str) -> str:
+    """The principal of a user, as ACLs name it."""
+    return f"User:{name}"
 
 
-def kafka_acls_command(grant: Grant, template: str) -> str:
-    """The command of Kafka's distribution that makes this grant, without the broker's address."""
+def kafka_acls_command(grant: Grant, name: str) -> str:
+    """The command of Kafka's distribution that makes this grant for a principal, without the
+    broker's address.
+    """
     pattern = "prefixed" if grant.prefixed else "literal"
     return shlex.join(
         [
-            *("kafka-acls.sh", "--add", "--allow-principal", principal_of(grant.role, template)),
+            *("kafka-acls.sh", "--add", "--allow-principal", principal_of(name)),
             *("--operation", grant.operation, f"--{grant.resource}", grant.name),
             *("--resource-pattern-type", pattern),
         ]
@@ -31,11 +33,11 @@ def strimzi_acls(grants: Sequence[Grant]) -> list[dict[str, Any]]:
     resources: dict[tuple[Resource, str, bool], list[str]] = {}
     for grant in grants:
         key = grant.resource, grant.name, grant.prefixed
-        resources.setdefault(key, []).append(grant.operation)
+        resources.setdefault(key, []).append(grant.operation.value)
     return [
         {
             "resource": {
-                "type": _STRIMZI_TYPES.get(resource, str(resource)),
+                "type": _STRIMZI_TYPES.get(resource, resource.value),
                 "name": name,
                 "patternType": "prefix" if prefixed else "literal",
             },

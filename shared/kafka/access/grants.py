@@ -32,7 +32,6 @@ class Operation(StrEnum):
     CREATE = "Create"
     ALTER = "Alter"
     DESCRIBE = "Describe"
-    DESCRIBE_CONFIGS = "DescribeConfigs"
     ALTER_CONFIGS = "AlterConfigs"
 
 
@@ -95,12 +94,7 @@ def _of_people(prefix: str) -> Iterator[Grant]:
     yield from _on_topics("operator", prefix, Operation.READ, rejections.DEAD_LETTERS, REDRIVE)
     yield from _on_topics("operator", prefix, Operation.WRITE, REDRIVE)
     names = [topic.name for topic in TOPICS]
-    for operation in (
-        Operation.CREATE,
-        Operation.ALTER,
-        Operation.DESCRIBE_CONFIGS,
-        Operation.ALTER_CONFIGS,
-    ):
+    for operation in (Operation.CREATE, Operation.ALTER, Operation.ALTER_CONFIGS):
         yield from _on_topics("provisioner", prefix, operation, *names)
 
 

@@ -35,6 +35,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
         self._prefix = topic_prefix
         self.failure = ""  # of the last batch
+        self.unchecked: Exception | None = None
+        """Why the logs could not be compared with the rows when that was last tried."""
         self.broken = asyncio.Event()
         self._joined = False
         self._partitions: dict[tuple[str, int], Partition] = {}
@@ -74,6 +76,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             list(self._partitions.values()),
             self._wake,
             self.commit_offsets,
+            self.note_check,
         )
         self._supervising = asyncio.create_task(supervisor.run(), name="offset supervisor")
 
@@ -116,6 +119,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._is_reading(partition):
             partition.reload(self._consumer())
             self.check_logs()
+
+    def note_check(self, error: Exception | None) -> None:
+        """The logs were compared with the rows, or could not be."""
+        self.unchecked = error
 
     def check_logs(self) -> None:
         """Have the supervisor compare logs and rows now."""

@@ -5,7 +5,7 @@ taken.
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
@@ -49,12 +49,14 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     would end its loop.
 
     When one partition fails, aiokafka drops what it took from others in the same poll, though it
-    has moved past it: so after every failure all positions are sought again.
+    has moved past it: so after every failure all positions are sought again. `refusal` says in
+    words what Kafka refuses.
     """
 
-    def __init__(self, owner: Owner, **options: Any) -> None:
+    def __init__(self, owner: Owner, refusal: Callable[[Exception], str], **options: Any) -> None:
         super().__init__(**options)
         self._owner = owner
+        self._refusal = refusal
         self.trouble = ""
         self._failures = 0
 
@@ -75,7 +77,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         return polled
 
     async def _failed_poll(self, error: KafkaError) -> None:
-        self.trouble, self._failures = type(error).__qualname__, self._failures + 1
+        self.trouble = self._refusal(error) or type(error).__qualname__
+        self._failures += 1
         log.warning("a poll failed", extra={"error": self.trouble})
         self._owner.rewind_all()
         if isinstance(error, OffsetOutOfRangeError):
