@@ -5,8 +5,9 @@ more, to see its error.
 """
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
@@ -36,7 +37,13 @@ _GRANT = "see `tocsin acls list`; `tocsin acls apply` adds what is missing"
 
 
 class KafkaRefusal(KafkaError):  # type: ignore[misc]
-    """Kafka refuses a client; the text says why, and how to fix it."""
+    """Kafka cannot be used; the text says why, and how to fix it. `away`: no broker answers, which
+    may pass by itself.
+    """
+
+    def __init__(self, text: str, away: bool = False) -> None:
+        super().__init__(text)
+        self.away = away
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -49,21 +56,21 @@ async def explained(bootstrap: str, security: Security) -> AsyncIterator[None]:
         yield
     except (KafkaError, OSError) as error:
         if reason := await explain(error, bootstrap, security):
-            raise KafkaRefusal(reason) from error
+            raise reason from error
         raise
 
 
-async def explain(error: Exception, bootstrap: str, security: Security) -> str:
-    """Why a client failed, if the cause is its access or that no broker answers; otherwise "".
+async def explain(error: Exception, bootstrap: str, security: Security) -> KafkaRefusal | None:
+    """Why a client failed, if it is refused or no broker answers.
 
-    Connects to the bootstrap servers if the error does not say it itself.
+    Connects to the brokers if the error does not say it itself.
     """
     if isinstance(error, KafkaRefusal):
-        return str(error)
+        return error
     if reason := refusal(error, security):
-        return reason
+        return KafkaRefusal(reason)
     if isinstance(error, BrokerResponseError) and not error.retriable:
-        return ""
+        return None
     return await _probe(bootstrap, security)
 
 
@@ -82,26 +89,46 @@ def _names(error: Exception) -> str:
     return named if isinstance(named, str) else ", ".join(sorted(map(str, named)))
 
 
-async def _probe(bootstrap: str, security: Security) -> str:
-    """Why no connection can be made; "" if one can be made now."""
-    reason = ""
+async def _probe(bootstrap: str, security: Security) -> KafkaRefusal | None:
+    """Why no connection can be made, to a bootstrap server or then to the brokers that it names;
+    None if all can be made now.
+    """
+    problem = None
     for host, port, _ in collect_hosts(bootstrap):
         try:
-            connection = await create_conn(
-                host, port, request_timeout_ms=_PROBE_MILLISECONDS, **security.options()
-            )
-            try:  # a listener with SASL answers until here to those who do not use it
-                await connection.send(MetadataRequest([]))
-            finally:
-                connection.close()
+            for _, advertised, its_port, _ in await _brokers(host, port, security):
+                host, port = advertised, its_port
+                await _brokers(host, port, security)
         except (KafkaError, OSError) as error:
-            reason = f"{host}:{port}: {_connection_problem(error, security)}"
+            reason = _connection_problem(error, security)
+            text = f"{host}:{port}: {reason or f'no broker answers ({_text(error)})'}"
+            problem = KafkaRefusal(text, away=not reason)
+            if not problem.away:
+                break
         else:
-            return ""
-    return reason
+            return None
+    return problem
+
+
+async def _brokers(host: str, port: int, security: Security) -> Sequence[tuple[Any, ...]]:
+    """The brokers that one of them names, to whoever it lets in."""
+    connection = await create_conn(
+        host, port, request_timeout_ms=_PROBE_MILLISECONDS, **security.options()
+    )
+    try:  # a listener with SASL answers until here to those who do not use it
+        answer = await connection.send(MetadataRequest([]))
+    finally:
+        connection.close()
+    brokers: Sequence[tuple[Any, ...]] = answer.brokers
+    return brokers
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__qualname__
 
 
 def _connection_problem(error: Exception, security: Security) -> str:
+    """Why a broker does not let this client in; "" if it was not reached."""
     match error:
         case CredentialsError():
             return str(error)
@@ -129,7 +156,7 @@ def _connection_problem(error: Exception, security: Security) -> str:
             | ConnectionResetError()
         ):
             return _wrong_listener(security)
-    return f"no broker answers ({error or type(error).__qualname__})"
+    return ""
 
 
 def _refused_credentials(security: Security) -> str:

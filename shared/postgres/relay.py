@@ -128,10 +128,11 @@ class Relay:
                 continue  # fewer rows at once, by a new producer
             except KafkaError as error:
                 pause = backoff.seconds()
-                self._refusal = await self._during(
+                reason = await self._during(
                     leadership, explain(error, self._bootstrap, self._security)
                 )
-                said = {"error": self._refusal or repr(error), "seconds": pause}
+                self._refusal = str(reason) if reason and not reason.away else ""
+                said = {"error": str(reason or repr(error)), "seconds": pause}
                 log.warning("cannot publish, trying again", extra=said)
                 await self._during(leadership, asyncio.sleep(pause))
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from deploy.local import jars, ports
 from deploy.local.kafka import Kafka
 from deploy.local.paths import JARS
+from shared.kafka.access.grants import all_grants
+from shared.kafka.security import Mechanism, Security
 from tests.support.certificates import Certificate, authority, signed_by
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer
 
-ADMIN = "admin"
-MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+ADMIN, STRANGER = "admin", "stranger"
+MECHANISMS: Sequence[Mechanism] = ("SCRAM-SHA-512", "SCRAM-SHA-256")
+"""The administrator can use both, everybody else the first."""
 _OAUTH = "listener.name.secured"
 _HANDLER = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"
 _LOGIN = "org.apache.kafka.common.security"
@@ -23,6 +26,11 @@ _LOGIN = "org.apache.kafka.common.security"
 def password_of(user: str) -> str:
     """The password that every user begins with."""
     return f"the first password of {user}"
+
+
+def names_of_roles() -> list[str]:
+    """The users of all roles, as `tocsin acls` names them."""
+    return [f"tocsin-{role}" for role in dict.fromkeys(grant.role for grant in all_grants())]
 
 
 class SecuredKafka(Kafka):
@@ -45,7 +53,7 @@ class SecuredKafka(Kafka):
         self.format_options = [
             option
             for user in (ADMIN, *users)
-            for mechanism in MECHANISMS
+            for mechanism in (MECHANISMS if user == ADMIN else MECHANISMS[:1])
             for option in ("--add-scram", f"{mechanism}=[name={user},password={password_of(user)}]")
         ]
 
@@ -77,6 +85,10 @@ class SecuredKafka(Kafka):
             f"{_OAUTH}.sasl.oauthbearer.expected.audience": AUDIENCE,
         }
 
+    def security(self, user: str, mechanism: Mechanism = "SCRAM-SHA-512") -> Security:
+        """How a user connects who has the first password."""
+        return Security("SASL_SSL", self.ca.path, mechanism, user, password_of(user))
+
     def set_password(self, user: str, password: str) -> None:
         """Replace a user's password, by Kafka's own tool."""
         change = ",".join(f"{mechanism}=[password={password}]" for mechanism in MECHANISMS)
@@ -94,11 +106,13 @@ class SecuredKafka(Kafka):
 
 
 @contextmanager
-def secured_kafka(users: Sequence[str]) -> Iterator[SecuredKafka]:
-    """A new broker that is stopped after the block."""
+def secured_kafka(users: Sequence[str] = ()) -> Iterator[SecuredKafka]:
+    """A new broker that is stopped after the block. Its users are those of all roles, a stranger,
+    and others.
+    """
     home = Path(tempfile.mkdtemp(prefix="tocsin-kafka-"))
     try:
-        broker = SecuredKafka(home, users)
+        broker = SecuredKafka(home, [*names_of_roles(), STRANGER, *users])
         broker.start()
         try:
             yield broker

@@ -3,7 +3,7 @@
 aiokafka's administration knows no ACLs, but its protocol does.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -91,17 +91,15 @@ class Acls:
 
     async def add(self, acls: Iterable[Acl]) -> None:
         """Make ACLs."""
-        for acl in acls:
-            answer = await self._ask(CreateAclsRequest(*acl.fields))
-            for code, message in answer.creation_responses:
-                _raise_for(code, message)
+        answer = await self._ask(_Creations(acls))
+        for code, message in answer.creation_responses:
+            _raise_for(code, message)
 
     async def remove(self, acls: Iterable[Acl]) -> None:
         """Delete ACLs."""
-        for acl in acls:
-            answer = await self._ask(DeleteAclsRequest(*acl.fields))
-            for code, message, _ in answer.filter_responses:
-                _raise_for(code, message)
+        answer = await self._ask(_Deletions(acls))
+        for code, message, _ in answer.filter_responses:
+            _raise_for(code, message)
 
     async def _matching(self, resource: int, name: str) -> list[Acl]:
         request = DescribeAclsRequest(resource, name, _MATCH, None, None, _ANY, _ALLOW)
@@ -115,6 +113,24 @@ class Acls:
 
     async def _ask(self, request: Any) -> Any:
         return await self._client.send(self._client.get_random_node(), request)
+
+
+class _Creations(CreateAclsRequest):  # type: ignore[misc]
+    """aiokafka's requests carry one ACL; Kafka's carry any number."""
+
+    def __init__(self, acls: Iterable[Acl]) -> None:
+        self._acls = acls
+
+    def build(self, version: Callable[[Sequence[Any]], Any]) -> Any:
+        return version([acl.fields for acl in self._acls])
+
+
+class _Deletions(DeleteAclsRequest):  # type: ignore[misc]
+    def __init__(self, acls: Iterable[Acl]) -> None:
+        self._acls = acls
+
+    def build(self, version: Callable[[Sequence[Any]], Any]) -> Any:
+        return version([acl.fields for acl in self._acls])
 
 
 @asynccontextmanager

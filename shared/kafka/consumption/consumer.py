@@ -5,7 +5,7 @@ taken.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
@@ -40,6 +40,9 @@ class Owner(Protocol):
     def replace_consumer(self) -> None:
         """Build another consumer."""
 
+    def refusal(self, error: Exception) -> str:
+        """What Kafka refuses, in words; "" if the error is of another kind."""
+
     def unreadable(self, handle: KafkaTopicPartition, offset: int, error: Exception) -> None:
         """No record can be read at this offset."""
 
@@ -49,14 +52,12 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     would end its loop.
 
     When one partition fails, aiokafka drops what it took from others in the same poll, though it
-    has moved past it: so after every failure all positions are sought again. `refusal` says in
-    words what Kafka refuses.
+    has moved past it: so after every failure all positions are sought again.
     """
 
-    def __init__(self, owner: Owner, refusal: Callable[[Exception], str], **options: Any) -> None:
+    def __init__(self, owner: Owner, **options: Any) -> None:
         super().__init__(**options)
         self._owner = owner
-        self._refusal = refusal
         self.trouble = ""
         self._failures = 0
 
@@ -77,7 +78,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         return polled
 
     async def _failed_poll(self, error: KafkaError) -> None:
-        self.trouble = self._refusal(error) or type(error).__qualname__
+        self.trouble = self._owner.refusal(error) or type(error).__qualname__
         self._failures += 1
         log.warning("a poll failed", extra={"error": self.trouble})
         self._owner.rewind_all()

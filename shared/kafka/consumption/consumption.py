@@ -16,7 +16,7 @@ from shared.kafka.consumption.consumer import Consumer
 from shared.kafka.consumption.header_names import tolerate_header_names
 from shared.kafka.consumption.polled import PolledBatch
 from shared.kafka.consumption.worker import Worker
-from shared.kafka.diagnosis import explain, refusal
+from shared.kafka.diagnosis import explain
 from shared.kafka.handler import Decider, Handler
 from shared.kafka.security import PLAINTEXT, Security
 from shared.postgres.database import Database
@@ -97,17 +97,14 @@ class Consumption:
                 # FastStream has no public way to say which class reads.
                 builder = cast("partial[Any]", await broker.connect())
                 broker.config.broker_config.builder = partial(
-                    Consumer,
-                    self._assignment,
-                    partial(refusal, security=self._security),
-                    **builder.keywords | self._security.options(),
+                    Consumer, self._assignment, **builder.keywords | self._security.options()
                 )
                 await broker.start()
                 self._unconnected = ""
                 await self._watch(self._assignment)
             except (KafkaError, OSError) as error:
-                reason = await explain(error, self._bootstrap, self._security)
-                reason = reason or type(error).__qualname__
+                found = await explain(error, self._bootstrap, self._security)
+                reason = str(found or type(error).__qualname__)
                 self._unconnected = f"not connected to Kafka ({reason})"
                 log.warning("cannot start consuming", extra={"error": reason})
             finally:
@@ -125,7 +122,8 @@ class Consumption:
         while not assignment.broken.is_set():
             error = assignment.unchecked
             access = self._bootstrap, self._security
-            self._cut_off = await explain(error, *access) if error else ""
+            reason = await explain(error, *access) if error else None
+            self._cut_off = str(reason or "")
             await wait_at_most(_WATCH_SECONDS, assignment.broken)
 
     def problems(self) -> list[str]:
@@ -158,7 +156,9 @@ class Consumption:
 
     def _build(self) -> tuple[KafkaBroker, Assignment]:
         broker = self._make_broker()
-        assignment = Assignment(self._database, lambda: subscriber.consumer, self._prefix)
+        assignment = Assignment(
+            self._database, lambda: subscriber.consumer, self._prefix, self._security
+        )
         subscriber = broker.subscriber(
             *self._topics,
             batch=True,
