@@ -54,6 +54,8 @@ async def explained(bootstrap: str, security: Security) -> AsyncIterator[None]:
     """Raises KafkaRefusal in place of an error that has an explanation."""
     try:
         yield
+    except KafkaRefusal:
+        raise
     except (KafkaError, OSError) as error:
         if reason := await explain(error, bootstrap, security):
             raise reason from error
@@ -65,8 +67,6 @@ async def explain(error: Exception, bootstrap: str, security: Security) -> Kafka
 
     Connects to the brokers if the error does not say it itself.
     """
-    if isinstance(error, KafkaRefusal):
-        return error
     if reason := refusal(error, security):
         return KafkaRefusal(reason)
     if isinstance(error, BrokerResponseError) and not error.retriable:

@@ -137,22 +137,22 @@ class _Deletions(DeleteAclsRequest):  # type: ignore[misc]
 async def open_acls(bootstrap: str, security: Security) -> AsyncIterator[Acls]:
     """Connect. Raises KafkaError, with how to fix it."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap, **security.options())
-    try:
-        async with explained(bootstrap, security):
+    async with explained(bootstrap, security):
+        try:
             await client.bootstrap()
             yield Acls(client)
-    except ClusterAuthorizationFailedError:
-        raise KafkaRefusal(
-            f"{security.principal} may not see or change ACLs: use a principal that has Describe "
-            "and Alter on the cluster, such as a super user"
-        ) from None
-    except SecurityDisabled:
-        raise KafkaRefusal(
-            "the broker has no authorizer, so everybody may do everything: set its "
-            "authorizer.class.name"
-        ) from None
-    finally:
-        await client.close()
+        except ClusterAuthorizationFailedError:
+            raise KafkaRefusal(
+                f"{security.principal} may not see or change ACLs: use a principal that has "
+                "Describe and Alter on the cluster, such as a super user"
+            ) from None
+        except SecurityDisabled:
+            raise KafkaRefusal(
+                "the broker has no authorizer, so everybody may do everything: set its "
+                "authorizer.class.name"
+            ) from None
+        finally:
+            await client.close()
 
 
 def _raise_for(code: int, message: str | None) -> None:
