@@ -23,8 +23,8 @@ from shared.kafka.access.declarations import outbox_fence
 from shared.kafka.dead_letters.writing import count_from, dead_letter
 from shared.kafka.diagnosis import explain
 from shared.kafka.publisher import TOO_LARGE_ERRORS, Publisher, Report, Result
-from shared.postgres.clock import ClockUnknown
 from shared.kafka.security import PLAINTEXT, Security
+from shared.postgres.clock import ClockUnknown
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.leadership import PING_SECONDS, Leadership, compete
 from shared.postgres.outbox import (

@@ -62,34 +62,5 @@ def _extensions(folder: Path, name: str) -> Path:
     return extensions
 
 
-@dataclass(frozen=True)
-class Authority:
-    """A private certificate authority; `path` is what `sslrootcert` may name."""
-
-    path: Path
-    key: Path
-
-    def issue(self, folder: Path, name: str) -> Certificate:
-        """A certificate for one alternative name."""
-        made = Certificate(folder / "issued.pem", folder / "issued.key")
-        request, extensions = folder / "issued.csr", folder / "issued.ext"
-        extensions.write_text(f"subjectAltName={name}\n")
-        _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                 "-subj", "/CN=tests", "-keyout", made.key, "-out", request)  # fmt: skip
-        _openssl("x509", "-req", "-in", request, "-CA", self.path, "-CAkey", self.key,
-                 "-CAcreateserial", "-days", 1, "-extfile", extensions,
-                 "-out", made.path)  # fmt: skip
-        return made
-
-
-def authority(folder: Path, name: str = "authority") -> Authority:
-    """A new one. Needs the `openssl` command."""
-    made = Authority(folder / f"{name}.pem", folder / f"{name}.key")
-    _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-subj", f"/CN={name}", "-days", 1,
-             "-keyout", made.key, "-out", made.path)  # fmt: skip
-    return made
-
-
 def _openssl(*arguments: object) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
