@@ -12,13 +12,14 @@ from deploy.local.kafka import Kafka
 from deploy.local.paths import JARS
 from shared.kafka.access.grants import all_grants
 from shared.kafka.security import Mechanism, Security
-from tests.support.certificates import Certificate, authority, signed_by
+from tests.support.certificates import authority, signed_by
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer
 
-ADMIN, STRANGER = "admin", "stranger"
+ADMIN, STRANGER, ROTATING = "admin", "stranger", "rotating"
+"""A super user, one without any grant, and one whose password changes."""
 MECHANISMS: Sequence[Mechanism] = ("SCRAM-SHA-512", "SCRAM-SHA-256")
-"""The administrator can use both, everybody else the first."""
-_OAUTH = "listener.name.secured"
+"""Everybody can use the first, and one user both."""
+_LISTENER = "listener.name.secured"
 _HANDLER = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"
 _LOGIN = "org.apache.kafka.common.security"
 
@@ -52,8 +53,8 @@ class SecuredKafka(Kafka):
         self.java_options = [f"-D{url}={self.issuer.jwks.as_uri()}"]
         self.format_options = [
             option
-            for user in (ADMIN, *users)
-            for mechanism in (MECHANISMS if user == ADMIN else MECHANISMS[:1])
+            for user in users
+            for mechanism in (MECHANISMS if user == ROTATING else MECHANISMS[:1])
             for option in ("--add-scram", f"{mechanism}=[name={user},password={password_of(user)}]")
         ]
 
@@ -61,7 +62,8 @@ class SecuredKafka(Kafka):
         """The broker's properties."""
         plain = super().settings()
         secured = f"SECURED://{self.secured}"
-        scram, oauth = f"{_LOGIN}.scram.ScramLoginModule", f"{_LOGIN}.oauthbearer"
+        scram = f"{_LOGIN}.scram.ScramLoginModule"
+        oauth = f"{_LOGIN}.oauthbearer.OAuthBearerLoginModule"
         return {
             **plain,
             "listeners": f"{plain['listeners']},{secured}",
@@ -75,44 +77,40 @@ class SecuredKafka(Kafka):
             "ssl.keystore.location": self._keystore,
             "sasl.enabled.mechanisms": ",".join((*MECHANISMS, "OAUTHBEARER")),
             **{
-                f"{_OAUTH}.{mechanism.lower()}.sasl.jaas.config": f"{scram} required;"
+                f"{_LISTENER}.{mechanism.lower()}.sasl.jaas.config": f"{scram} required;"
                 for mechanism in MECHANISMS
             },
-            f"{_OAUTH}.oauthbearer.sasl.jaas.config": f"{oauth}.OAuthBearerLoginModule required;",
-            f"{_OAUTH}.oauthbearer.sasl.server.callback.handler.class": _HANDLER,
-            f"{_OAUTH}.sasl.oauthbearer.jwks.endpoint.url": self.issuer.jwks.as_uri(),
-            f"{_OAUTH}.sasl.oauthbearer.expected.issuer": ISSUER,
-            f"{_OAUTH}.sasl.oauthbearer.expected.audience": AUDIENCE,
+            # The broker ends connections with the second, so that clients have to connect again.
+            f"{_LISTENER}.scram-sha-256.connections.max.reauth.ms": 1000,
+            f"{_LISTENER}.oauthbearer.sasl.jaas.config": f"{oauth} required;",
+            f"{_LISTENER}.oauthbearer.sasl.server.callback.handler.class": _HANDLER,
+            f"{_LISTENER}.sasl.oauthbearer.jwks.endpoint.url": self.issuer.jwks.as_uri(),
+            f"{_LISTENER}.sasl.oauthbearer.expected.issuer": ISSUER,
+            f"{_LISTENER}.sasl.oauthbearer.expected.audience": AUDIENCE,
         }
 
     def security(self, user: str, mechanism: Mechanism = "SCRAM-SHA-512") -> Security:
         """How a user connects who has the first password."""
         return Security("SASL_SSL", self.ca.path, mechanism, user, password_of(user))
 
-    def set_password(self, user: str, password: str) -> None:
-        """Replace a user's password, by Kafka's own tool."""
-        change = ",".join(f"{mechanism}=[password={password}]" for mechanism in MECHANISMS)
+    def set_password(self, user: str, password: str, mechanism: Mechanism) -> None:
+        """Replace a user's password for a mechanism, by Kafka's own tool."""
         command = self._java(
             *("kafka.admin.ConfigCommand", "--bootstrap-server", self.bootstrap, "--alter"),
-            *("--add-config", change, "--entity-type", "users", "--entity-name", user),
+            *("--add-config", f"{mechanism}=[password={password}]"),
+            *("--entity-type", "users", "--entity-name", user),
         )
         subprocess.run(command, check=True, capture_output=True)
 
-    def use_certificate_of(self, ca: Certificate) -> None:
-        """Present a certificate of another CA from the next start on."""
-        folder = Path(tempfile.mkdtemp(dir=self.home)) / "broker"
-        certificate = signed_by(ca, folder)
-        self._keystore.write_text(certificate.key.read_text() + certificate.path.read_text())
-
 
 @contextmanager
-def secured_kafka(users: Sequence[str] = ()) -> Iterator[SecuredKafka]:
-    """A new broker that is stopped after the block. Its users are those of all roles, a stranger,
-    and others.
+def secured_kafka() -> Iterator[SecuredKafka]:
+    """A new broker that is stopped after the block. Its users are those of all roles, and the three
+    above.
     """
     home = Path(tempfile.mkdtemp(prefix="tocsin-kafka-"))
     try:
-        broker = SecuredKafka(home, [*names_of_roles(), STRANGER, *users])
+        broker = SecuredKafka(home, [ADMIN, STRANGER, ROTATING, *names_of_roles()])
         broker.start()
         try:
             yield broker

@@ -210,7 +210,8 @@ class OffsetSupervisor:
         try:
             async with asyncio.timeout(_TOGETHER_SECONDS):
                 together = await self._bounds([partition.handle for partition in partitions])
-        except (KafkaError, TimeoutError):
+        except (KafkaError, TimeoutError) as error:
+            self._note_check(error)
             together = {}
 
         async def one(partition: Partition) -> None:

@@ -2,13 +2,14 @@
 
 import pytest
 
-from shared.kafka.access.acls import Acl, acl_of, open_acls
+from shared.kafka.access.acls import acl_of, open_acls
 from shared.kafka.access.declarations import declared_topics, outbox_fence
 from shared.kafka.access.formats import principal_of
-from shared.kafka.access.grants import ROLES, Grant, Operation, Resource, all_grants
+from shared.kafka.access.grants import ROLES, Operation, Resource, all_grants
 from shared.kafka.security import PLAINTEXT
 from shared.kafka.topics import TOPICS, apply_topics
 from tests.support.attempts import Allowed, attempts
+from tests.support.running import eventually
 from tests.support.secured_kafka import STRANGER, SecuredKafka
 
 SERVICES = [declared.service for declared in declared_topics()]
@@ -25,13 +26,17 @@ IMPLY_DESCRIBE = {
 async def prefix(secured: SecuredKafka, topic_prefix: str) -> str:
     """Prefix of topics that exist, with the ACLs of all grants."""
     await apply_topics(secured.bootstrap, topic_prefix, replication=1)
+    wanted = [
+        acl_of(grant, principal_of(f"tocsin-{grant.role}")) for grant in all_grants(topic_prefix)
+    ]
     async with open_acls(secured.bootstrap, PLAINTEXT) as acls:
-        await acls.add(_acl(grant) for grant in all_grants(topic_prefix))
+        await acls.add(wanted)
+
+        async def in_force() -> bool:
+            return not (await acls.compare(wanted)).missing
+
+        await eventually("the broker has the ACLs", in_force)
     return topic_prefix
-
-
-def _acl(grant: Grant) -> Acl:
-    return acl_of(grant, principal_of(f"tocsin-{grant.role}"))
 
 
 def _expected(role: str, prefix: str) -> Allowed:
