@@ -71,7 +71,7 @@ def secured_server() -> Iterator[Secured]:
          "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
         folder / "log", user=server_user(), on_parent_death=signal.SIGINT,
     )  # fmt: skip
-    ready = [programs / "pg_isready", "-q", "-h", home, "-p", str(port)]
+    ready: list[str | Path] = [programs / "pg_isready", "-q", "-h", home, "-p", str(port)]
     try:
         until(lambda: subprocess.run(ready, check=False).returncode == 0)
         _run(programs / "createdb", "-h", home, "-p", str(port), "-U", ADMIN, "tocsin")
