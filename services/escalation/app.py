@@ -67,9 +67,7 @@ async def run(settings: Settings) -> None:
     app.include_router(links_page.make_router(database, handlers.respond, clock, links))
     components: dict[str, Component] = {
         "consumption": _consumption(database, handlers, settings, clock),
-        "relay": Relay(
-            database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, linger=_LINGER_SECONDS
-        ),
+        "relay": _relay(database, settings, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "sender": Sender(database, attempts, lambda: teams.current, clock, deliveries),
         "policy": teams,
@@ -91,6 +89,15 @@ def _consumption(
         clock=clock,
         topic_prefix=settings.topic_prefix,
         instance_id=settings.instance,
+        security=settings.kafka_security(NAME),
+    )
+
+
+def _relay(database: Database, settings: Settings, clock: Clock) -> Relay:
+    return Relay(
+        *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        linger=_LINGER_SECONDS,
+        security=settings.kafka_security(NAME),
     )
 
 

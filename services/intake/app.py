@@ -55,9 +55,13 @@ async def run(settings: Settings) -> None:
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
+            security=settings.kafka_security(NAME),
             kafka_required=False,  # the HTTP side goes on without it
         ),
-        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        "relay": Relay(
+            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+            security=settings.kafka_security(NAME),
+        ),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
         "wake": wake,

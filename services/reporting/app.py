@@ -10,9 +10,10 @@ from services.reporting import NAME
 from services.reporting.console.http import make_router as console_router
 from services.reporting.console.live import Live
 from services.reporting.figures.http import make_router as figures_router
-from services.reporting.handlers import PROJECTED, RECORDED, Handlers
+from services.reporting.handlers import Handlers
 from services.reporting.timeline.http import make_router as incidents_router
 from services.reporting.timeline.store.incidents import CHANNEL
+from services.reporting.topics import FENCED, PROJECTED, RECORDED
 from services.reporting.traces.trace_backend import TraceBackend
 from shared.http.app import create_app
 from shared.kafka.consumption import Consumption
@@ -65,9 +66,13 @@ async def run(settings: Settings) -> None:
         topic_prefix=settings.topic_prefix,
         linger=_LINGER_SECONDS,  # nobody waits for reporting, and larger batches cost less
         instance_id=settings.instance,
+        security=settings.kafka_security(NAME),
     )
     relay = Relay(
-        dsn, settings.kafka, NAME, clock, settings.topic_prefix, fenced=True, linger=_LINGER_SECONDS
+        *(dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        fenced=FENCED,
+        linger=_LINGER_SECONDS,
+        security=settings.kafka_security(NAME),
     )
     traces = TraceBackend(settings.traces_api) if settings.traces_api else None
     app = build_app(database, clock, live, settings.trace_url, traces)

@@ -32,8 +32,12 @@ async def run(settings: Settings) -> None:
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
+            security=settings.kafka_security(NAME),
         ),
-        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        "relay": Relay(
+            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+            security=settings.kafka_security(NAME),
+        ),
         "policy": catalogue,
     }
     await run_service(NAME, settings, create_app("Tocsin triage"), database, components)

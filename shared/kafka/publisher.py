@@ -18,6 +18,7 @@ from aiokafka.errors import (
 from shared.events.message import OutboxMessage
 from shared.events.trace_context import TraceContext, trace_in
 from shared.kafka.partitioner import partition_of
+from shared.kafka.security import PLAINTEXT, Security
 from shared.telemetry import batch_span
 
 TOO_LARGE_ERRORS = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -56,7 +57,13 @@ class Publisher:
     """
 
     def __init__(
-        self, bootstrap: str, client_id: str, topic_prefix: str = "", fence: str | None = None
+        self,
+        bootstrap: str,
+        client_id: str,
+        topic_prefix: str = "",
+        fence: str | None = None,
+        *,
+        security: Security = PLAINTEXT,
     ) -> None:
         self._prefix = topic_prefix
         self._fence = fence
@@ -70,6 +77,7 @@ class Publisher:
             request_timeout_ms=_REQUEST_MILLISECONDS,
             max_batch_size=_MAX_BATCH_BYTES,
             partitioner=partition_of,
+            **security.options(),
         )
 
     async def start(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fastapi import FastAPI
 
@@ -27,12 +27,20 @@ class Component(Protocol):
         """Why this component cannot do its work now; empty when it can."""
 
 
+@runtime_checkable
+class Degraded(Protocol):
+    """A component that can be kept from a part of its work while the service goes on."""
+
+    def degraded(self) -> list[str]:
+        """What it is kept from, and why."""
+
+
 def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
     """`/livez` depends on nothing; `/readyz` asks Postgres and every component.
 
     Problems of the relay and of notifications are listed as `degraded`: the outbox keeps what they
-    are late with, so the service can go on taking requests. So is a machine's clock that is wrong,
-    since decisions go by the database's.
+    are late with, so the service can go on taking requests. So are a machine's clock that is wrong,
+    since decisions go by the database's, and what a component calls degraded itself.
     """
 
     @app.get("/livez", include_in_schema=False)
@@ -46,6 +54,9 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
         }
         problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
         degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
+        for name, component in components.items():
+            if isinstance(component, Degraded) and (found := component.degraded()):
+                degraded[name] = found
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await ping(database)

@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from shared.events.validation import first_problem_in, plain_reason
 from shared.http.network import Network, parse_networks
+from shared.kafka.settings import KafkaSettings
 from shared.runtime.secret_values import SecretKey, WebhookSecrets
 
 _INJECTED = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
@@ -35,15 +36,11 @@ class _Environment(EnvSettingsSource):
         return (None if injected else value), key, is_complex
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """What every service may need. Durations are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="TOCSIN_", extra="ignore")
 
-    kafka: str = Field(
-        default="localhost:9092", description="bootstrap servers, host:port[,host:port]"
-    )
-    topic_prefix: str = Field(default="", description="put before every topic and consumer group")
     instance: str | None = Field(
         default=None,
         description="name of this replica, unique among live ones; "
@@ -155,5 +152,6 @@ def read_settings(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         problem = first_problem_in(error)
-        name = "_".join(map(str, problem["loc"])).upper()
-        raise SettingsError(f"TOCSIN_{name}: {plain_reason(problem)}") from None
+        name = "_".join(("TOCSIN", *map(str, problem["loc"]))).upper()
+        reason = plain_reason(problem)  # what several settings have wrong together names them
+        raise SettingsError(f"{name}: {reason}" if problem["loc"] else reason) from None

@@ -16,7 +16,7 @@ import asyncpg
 from deploy.local.ports import choose
 from deploy.local.postgres import ADMIN, server_user, temporary_home
 from deploy.local.process import as_user, spawn, stop
-from tests.support.certificates import Authority, authority
+from tests.support.certificates import Certificate, authority, signed_by
 from tests.support.stack import until
 
 _INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -36,7 +36,7 @@ class Secured:
 
     admin: str
     port: int
-    authority: Authority
+    authority: Certificate
 
     def dsn(self, user: str, host: str = "localhost", **query: str | Path) -> str:
         """A DSN that verifies the server."""
@@ -57,9 +57,9 @@ def secured_server() -> Iterator[Secured]:
     """It has an empty database `tocsin`."""
     home, port = temporary_home(), choose(1)[0]
     folder = Path(tempfile.mkdtemp(prefix="tocsin-authority-"))
-    trusted = authority(folder)
-    issued = trusted.issue(home, "DNS:localhost")
-    for path in (home, issued.path, issued.key):
+    trusted = authority(folder / "ca")
+    issued = signed_by(trusted, home / "tls", "DNS:localhost")
+    for path in (home, issued.path.parent, issued.path, issued.key):
         if user := server_user():
             shutil.chown(path, user)
     programs, data = _INSTALLED[-1].parent, home / "data"

@@ -55,7 +55,7 @@ async def test_a_server_that_does_not_prove_its_name_is_refused(
     with pytest.raises(ssl.SSLCertVerificationError, match=r"127\.0\.0\.1"):
         await connect(secured.dsn("tocsin_intake", "127.0.0.1", password="one"), "tests")
 
-    other = authority(tmp_path, "other").path
+    other = authority(tmp_path / "other").path
     dsn = secured.dsn("tocsin_intake", password="one", sslrootcert=other)
     with pytest.raises(ssl.SSLCertVerificationError, match=r"self-signed|unable to get"):
         await connect(dsn, "tests")
