@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from shared.http.problems import JsonResponse
 from shared.postgres.database import Database
+from shared.postgres.errors import MISCONFIGURED
 from shared.postgres.ping import ping
-from shared.postgres.pooler import TransactionPooler
 
 _PATIENCE_SECONDS = 2
 _LATE_ONLY = frozenset({"relay", "wake", "clock"})
@@ -60,7 +60,7 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await ping(database)
-        except TransactionPooler as error:
+        except MISCONFIGURED as error:
             problems["postgres"] = [str(error)]
         except Exception as error:
             problems["postgres"] = [type(error).__qualname__]
