@@ -4,8 +4,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
+
+from shared.http.protocol import BoundedHttp
 
 _BACKLOG = 2048
 _POLL_SECONDS = 0.01
@@ -25,9 +30,10 @@ def listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
         listening.listen(_BACKLOG)
         listening.setblocking(False)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        reason = f"cannot listen on {host}:{port} ({error.strerror})"
+        raise OSError(error.errno, reason) from None
     return listening
 
 
@@ -66,3 +72,23 @@ class Server(uvicorn.Server):
             if all(getattr(one, "cycle", one) for one in self.server_state.connections):
                 break
         await super().shutdown(sockets)
+
+
+def make_server(app: ASGIApp, keep_alive: int, grace: int, max_connections: int) -> Server:
+    """A server with bounds on what callers send. `keep_alive` is how many seconds an idle
+    connection is kept, `grace` how many a stop waits for requests in progress.
+    """
+    protocol: Any = partial(BoundedHttp, max_connections=max_connections)
+    return Server(
+        uvicorn.Config(
+            app,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=keep_alive,
+            timeout_graceful_shutdown=grace,
+        )
+    )

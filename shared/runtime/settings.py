@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     http_fd: int | None = Field(
         default=None, ge=3, description="an open listening socket to serve on, in place of both"
     )
+    probes_port: int = Field(
+        default=8090,
+        ge=0,
+        le=65535,
+        description="where /livez, /readyz and /metrics are served, on TOCSIN_HTTP_HOST",
+    )
     http_keep_alive: int = Field(
         default=75,
         ge=1,

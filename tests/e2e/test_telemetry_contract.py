@@ -192,7 +192,7 @@ async def scraped_whole(tocsin: Running, service: str) -> list[Family]:
     """What Prometheus scrapes, once every declared family is there."""
 
     async def scrape() -> list[Family] | None:
-        url = tocsin.url(service, "/metrics")
+        url = tocsin.probe(service, "/metrics")
         async with tocsin.http.get(url, headers=_OPENMETRICS) as answer:
             text = await answer.text()
         families = list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]

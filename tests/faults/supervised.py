@@ -73,7 +73,10 @@ class Supervised:
 
     def add_replica(self, service: str, instance: str) -> Server:
         """One more process of a service, not started yet."""
-        port = self.tocsin.ports[service] if instance == "first" else ports.choose(1)[0]
+        port, probes_port = ports.choose(2)
+        if instance == "first":
+            port = self.tocsin.ports[service]
+            self.tocsin.probe_ports[service] = probes_port
         name = service if instance == "first" else f"{service} {instance}"
         environment = self.tocsin.environment | {"TOCSIN_INSTANCE": f"{service}-{instance}"}
         return Server(
@@ -82,6 +85,7 @@ class Supervised:
             port,
             environment,
             self.folder / f"{name}.log",
+            probes_port,
         )
 
     def pid(self, name: str) -> int:

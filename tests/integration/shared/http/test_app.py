@@ -10,7 +10,9 @@ from pydantic import BaseModel, Field
 from shared.http.app import create_app
 from shared.http.problems import JsonResponse
 from shared.telemetry import configure_telemetry, stop_telemetry
-from shared.telemetry.requests import add_metrics
+from shared.telemetry.export import collect
+from shared.telemetry.exposition import expose
+from shared.telemetry.requests import measure_requests
 from tests.support.http import served
 
 
@@ -54,13 +56,14 @@ async def test_metrics_know_the_route_by_one_name() -> None:
     app = make_app()
     configure_telemetry("reporting")
     try:
-        add_metrics(app)
+        measure_requests(app)
         async with served(app) as base, aiohttp.ClientSession() as http:
             for path in ("/v1/signals/", "/v1/signals", "/v1/incidents/7/acknowledge/"):
                 async with http.post(base + path) as answer:
                     assert answer.status == 200
-            async with http.get(base + "/metrics") as answer:
-                exposed = await answer.text()
+            data = collect()
+            assert data
+            exposed = expose(data, "")[0].decode()
     finally:
         stop_telemetry()
     counts = [line for line in exposed.splitlines() if "http_server" in line and "_count" in line]

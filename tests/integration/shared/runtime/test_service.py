@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from shared.http.server import listen
-from tests.support.running import eventually
+from tests.support.running import eventually, free_port
 
 PROGRAM = """
 import uvloop
@@ -22,9 +22,17 @@ from shared.runtime.service import run_service
 from shared.runtime.settings import load_settings
 
 database = Database("postgresql://nobody@127.0.0.1:1/nothing", application="tests")
-uvloop.run(run_service("tests", load_settings(), create_app("Tests"), database, {}))
+app = create_app("Tests")
+
+
+@app.get("/hello")
+async def hello() -> dict[str, str]:
+    return {}
+
+
+uvloop.run(run_service("tests", load_settings(), app, database, {}))
 """
-GET = b"GET /livez HTTP/1.1\r\nHost: tests\r\n\r\n"
+GET = b"GET /hello HTTP/1.1\r\nHost: tests\r\n\r\n"
 
 
 @dataclass
@@ -33,6 +41,7 @@ class Running:
 
     process: asyncio.subprocess.Process
     address: tuple[str, int]
+    probes: str
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=20)
@@ -41,7 +50,7 @@ class Running:
         assert self.process.returncode is None, "the process has ended"
         try:
             async with aiohttp.ClientSession() as http:
-                url = f"http://{self.address[0]}:{self.address[1]}/livez"
+                url = f"http://{self.address[0]}:{self.address[1]}/hello"
                 async with http.get(url) as answer:
                     return answer.status == 200
         except aiohttp.ClientError:
@@ -51,7 +60,7 @@ class Running:
 @asynccontextmanager
 async def service(limits: str, **settings: str) -> AsyncIterator[Running]:
     """The service under `limits` of the shell, such as `ulimit -n 256`."""
-    listening = listen("127.0.0.1", 0)
+    listening, probes_port = listen("127.0.0.1", 0), free_port()
     os.set_inheritable(listening.fileno(), True)
     process = await asyncio.create_subprocess_exec(
         "/bin/bash",
@@ -60,12 +69,13 @@ async def service(limits: str, **settings: str) -> AsyncIterator[Running]:
         env={
             **os.environ,
             "TOCSIN_HTTP_FD": str(listening.fileno()),
+            "TOCSIN_PROBES_PORT": str(probes_port),
             "TOCSIN_GAUGES_SECONDS": "0.05",
             **settings,
         },
     )
     try:
-        running = Running(process, listening.getsockname())
+        running = Running(process, listening.getsockname(), f"http://127.0.0.1:{probes_port}")
         listening.close()
         await eventually("it serves", running.lives)
         yield running
@@ -91,6 +101,25 @@ async def test_more_connections_than_descriptors_end_nothing() -> None:
         for one in silent:
             one.close()
         await eventually("newcomers are served again", running.lives)
+
+
+async def test_probes_and_metrics_have_a_port_of_their_own() -> None:
+    async with service("ulimit -n 256") as running, aiohttp.ClientSession() as http:
+        crowd = [running.connect() for _ in range(250)]  # more than the other port takes
+        for path, status in (("/livez", 200), ("/metrics", 200), ("/readyz", 503)):
+            async with http.get(running.probes + path) as answer:
+                assert answer.status == status, path
+                text = await answer.text()
+        assert "postgres" in text  # no database is there
+        for one in crowd:
+            one.close()
+        await eventually("the other port is served again", running.lives)
+        address = f"http://{running.address[0]}:{running.address[1]}"
+        for path in ("/livez", "/metrics", "/readyz"):
+            async with http.get(address + path) as answer:
+                assert answer.status == 404, path
+        async with http.get(running.probes + "/hello") as answer:
+            assert answer.status == 404
 
 
 async def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
