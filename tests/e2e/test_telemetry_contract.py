@@ -72,6 +72,8 @@ async def test_exactly_the_declared_telemetry_is_exported(
             await eventually(
                 "reporting drops levels that it cannot read", lambda: dropped(telemetry)
             )
+        async with tocsin.http.get(tocsin.url("triage", "/openapi.json")) as answer:
+            assert answer.status == 200  # it has no other requests to measure
         (tmp_path / "policy" / "teams.yaml").write_text("users: [")
         await eventually("escalation reports the refused file", lambda: refused(telemetry))
         await eventually("everything declared has arrived", lambda: complete(telemetry))
