@@ -1,11 +1,13 @@
-"""Settings come from the environment, prefix TOCSIN_. Secrets are wrapped, so that no log or
-traceback shows them.
+"""Settings come from the environment, prefix TOCSIN_; a secret may be in the file that its
+TOCSIN_..._FILE names. Secrets are wrapped, so that no log or traceback shows them.
 """
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -19,20 +21,32 @@ from pydantic_settings import (
 from shared.events.validation import first_problem_in, plain_reason
 from shared.http.network import Network, parse_networks
 from shared.runtime.secret_values import SecretKey, WebhookSecrets
+from shared.runtime.variables import SecretFileError, value_of
 
 _INJECTED = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 S = TypeVar("S", bound="Settings")
 
 
 class _Environment(EnvSettingsSource):
-    """Ignores `TOCSIN_..._PORT=tcp://10.0.0.1:80`, which Kubernetes sets in every pod for a Service
-    named tocsin-...
+    """Takes secrets from files, too. Ignores `TOCSIN_..._PORT=tcp://10.0.0.1:80`, which Kubernetes
+    sets in every pod for a Service named tocsin-...
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         value, key, is_complex = super().get_field_value(field, field_name)
+        if _is_secret(field.annotation):
+            value = value_of(os.environ, variable_of(field_name))
         injected = isinstance(value, str) and _INJECTED.fullmatch(value)
         return (None if injected else value), key, is_complex
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
+
+
+def variable_of(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"TOCSIN_{setting.upper()}"
 
 
 class Settings(BaseSettings):
@@ -90,6 +104,9 @@ class Settings(BaseSettings):
     secret_key: SecretKey | None = Field(
         default=None, description="signs the links in pages; 32 random bytes or more"
     )
+    secret_key_previous: SecretKey | None = Field(
+        default=None, description="a second key whose links are good, during a rotation"
+    )
     api_token: SecretStr | None = Field(
         default=None, description="bearer token of the escalation API"
     )
@@ -133,12 +150,17 @@ class Settings(BaseSettings):
         """The DSN for migrations. Raises SettingsError when it is not set."""
         return self.required("postgres_admin")
 
+    def secret_keys(self) -> list[str]:
+        """The key that signs, and another that is good. Raises SettingsError if there is none."""
+        previous = self.secret_key_previous
+        return [self.required("secret_key"), *([previous.get_secret_value()] if previous else [])]
+
     def required(self, name: str) -> str:
         """A secret that this process cannot do without. Raises SettingsError when it is not set."""
         secret: SecretStr | None = getattr(self, name)
         if secret is None or not secret.get_secret_value():
             field = type(self).model_fields[name]
-            raise SettingsError(f"TOCSIN_{name.upper()} is not set ({field.description})")
+            raise SettingsError(f"{variable_of(name)} is not set ({field.description})")
         return secret.get_secret_value()
 
 
@@ -161,5 +183,9 @@ def read_settings(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         problem = first_problem_in(error)
-        name = "_".join(map(str, problem["loc"])).upper()
-        raise SettingsError(f"TOCSIN_{name}: {plain_reason(problem)}") from None
+        variable = variable_of("_".join(map(str, problem["loc"])))
+        raise SettingsError(f"{variable}: {plain_reason(problem)}") from None
+    except pydantic_settings.SettingsError as error:
+        if isinstance(error.__cause__, SecretFileError):
+            raise SettingsError(str(error.__cause__)) from None
+        raise

@@ -217,7 +217,7 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
         database,
         system.clock,
         teams,
-        Links(KEY, "http://links"),
+        Links([KEY], "http://links"),
         {},
         Wake(database.dsn, "escalation"),
     )
