@@ -63,6 +63,7 @@ def _variables(
         "TOCSIN_POSTGRES_ADMIN": postgres.dsn(),
         "TOCSIN_INSTANCE": "local",
         "TOCSIN_HTTP_HOST": "127.0.0.1",
+        "TOCSIN_ALLOWED_HOSTS": "127.0.0.1,localhost",
         "TOCSIN_POLICY_DIR": str(POLICY),
         "TOCSIN_PUBLIC_URL": url(ports["escalation"]),
         "TOCSIN_ESCALATION_URL": url(ports["escalation"]),

@@ -49,7 +49,7 @@ async def run(settings: Settings) -> None:
     dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
     database = Database(dsn, application=f"tocsin-{NAME}")
     wake = Wake(dsn, NAME)
-    live = Live(wake.subscribe(CHANNEL), stop)
+    live = Live(wake.subscribe(CHANNEL), stop, settings.streams_per_client)
     handlers = Handlers(clock)
     consumption = Consumption(
         database,

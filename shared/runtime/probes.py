@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from shared.http.admission import Admission
 from shared.http.problems import JsonResponse
 from shared.http.server import listen, make_server
 from shared.runtime.settings import Settings
@@ -33,7 +34,9 @@ async def serve_probes(settings: Settings, readyz: Readiness) -> AsyncIterator[N
     app = Starlette(
         routes=[Route("/livez", _livez), Route("/readyz", readyz), Route("/metrics", _metrics)]
     )
-    server = make_server(app, _KEEP_ALIVE_SECONDS, _GRACE_SECONDS, _MAX_CONNECTIONS)
+    server = make_server(
+        app, Admission(_MAX_CONNECTIONS), keep_alive=_KEEP_ALIVE_SECONDS, grace=_GRACE_SECONDS
+    )
     listening = listen(settings.http_host, settings.probes_port)
     task = asyncio.create_task(server.serve([listening]), name="probes")
     try:

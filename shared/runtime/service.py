@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI
 
+from shared.http.admission import Admission
+from shared.http.hosts import AllowedHosts
 from shared.http.server import Server, listen_or_inherit, make_server
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
@@ -47,6 +49,8 @@ async def run_service(
     """
     os.nice(niceness)
     configure_telemetry(name)
+    if settings.allowed_hosts:
+        app.add_middleware(AllowedHosts, names=settings.allowed_hosts)
     measure_requests(app)
     gauges = Gauges(database, components, gauge_queries, system_clock, settings.gauges_seconds)
     stop = stop or asyncio.Event()
@@ -54,8 +58,7 @@ async def run_service(
     components = {**components, "gauges": gauges}
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    connections = connections_within(raise_descriptor_limit())
-    server = make_server(app, settings.http_keep_alive, _GRACE_SECONDS, connections)
+    server = _server(app, settings)
     listening = listen_or_inherit(settings.http_host, settings.http_port, settings.http_fd)
     log.info("listening", extra={"port": listening.getsockname()[1]})
     _collect_garbage_seldom()
@@ -66,6 +69,21 @@ async def run_service(
         await database.close()
         stop_telemetry()
         log.info("stopped")
+
+
+def _server(app: FastAPI, settings: Settings) -> Server:
+    admission = Admission(
+        connections_within(raise_descriptor_limit()),
+        settings.http_connections_per_client,
+        settings.trusted_proxies,
+    )
+    return make_server(
+        app,
+        admission,
+        keep_alive=settings.http_keep_alive,
+        grace=_GRACE_SECONDS,
+        proxies=settings.trusted_proxies,
+    )
 
 
 async def _run_until(

@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 
 from shared.events.validation import first_problem_in, plain_reason
-from shared.http.network import Network, parse_networks
+from shared.http.network import Network, parse_hosts, parse_networks
 from shared.runtime.secret_values import SecretKey, WebhookSecrets
 from shared.runtime.variables import SecretFileError, value_of
 
@@ -87,6 +87,22 @@ class Settings(BaseSettings):
         le=3600,
         description="seconds that an idle connection is kept: longer than a load balancer keeps it",
     )
+    http_connections_per_client: int = Field(
+        default=1000,
+        ge=1,
+        description="connections from one address (IPv6: one /64 network) that is no trusted proxy",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(), description="networks of proxies whose X-Forwarded-For and -Proto are believed"
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="names that a request's Host may be, with commas; none: any"
+    )
+    streams_per_client: int = Field(
+        default=50,
+        ge=1,
+        description="open pages of the console from one address (IPv6: one /64 network)",
+    )
     policy_dir: Path = Field(default=Path("policy"), description="folder of the policy files")
     public_url: str = Field(
         default="http://127.0.0.1:8082", description="base of the links in pages"
@@ -137,7 +153,12 @@ class Settings(BaseSettings):
         """Arguments, then the environment but for what Kubernetes puts there."""
         return init_settings, _Environment(settings_cls)
 
-    @field_validator("allowed_networks", mode="before")
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        return parse_hosts(value) if isinstance(value, str) else value
+
+    @field_validator("allowed_networks", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         return parse_networks(value) if isinstance(value, str) else value

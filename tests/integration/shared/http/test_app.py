@@ -1,5 +1,6 @@
 """Paths and bodies as clients send them: one route for a path, plain words for what is wrong."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -70,6 +71,27 @@ async def test_metrics_know_the_route_by_one_name() -> None:
     assert any('"/v1/signals"' in line and line.endswith(" 2.0") for line in counts), counts
     assert any('"/v1/incidents/{reference}/acknowledge"' in line for line in counts), counts
     assert not any('/"' in line for line in counts), counts
+
+
+async def test_the_openapi_document_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, made = make_app(), [0]
+    whole = app.openapi
+
+    def counted() -> dict[str, Any]:
+        made[0] += 1
+        return whole()
+
+    monkeypatch.setattr(app, "openapi", counted)
+    async with served(app) as base, aiohttp.ClientSession() as http:
+        documents = await asyncio.gather(*(get_json(http, base) for _ in range(64)))
+    assert documents == [whole()] * 64
+    assert made == [1]
+
+
+async def get_json(http: aiohttp.ClientSession, base: str) -> Any:
+    async with http.get(f"{base}/openapi.json") as answer:
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        return await answer.json()
 
 
 class Order(BaseModel):

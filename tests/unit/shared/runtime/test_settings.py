@@ -38,6 +38,8 @@ def test_networks_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> Non
         ("TOCSIN_HTTP_PORT", "70000"),
         ("TOCSIN_ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("TOCSIN_HTTP_KEEP_ALIVE", "0"),
+        ("TOCSIN_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TOCSIN_ALLOWED_HOSTS", "https://tocsin.example.com"),
     ],
 )
 def test_a_wrong_setting_is_named(
