@@ -8,16 +8,18 @@ from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 from aiohttp import web
+from starlette.requests import Request
+from starlette.responses import Response
 
 from deploy.canary.client import Client
 from deploy.canary.metrics import record
 from deploy.canary.receiver import MAX_BYTES, PageReceiver
 from deploy.canary.round import Canary, Report
 from deploy.canary.settings import CanarySettings
+from shared.http.problems import JsonResponse
 from shared.http.server import listen_or_inherit
+from shared.runtime.probes import serve_probes
 from shared.telemetry import configure_telemetry, stop_telemetry
-from shared.telemetry.export import collect
-from shared.telemetry.exposition import expose
 
 log = logging.getLogger(__name__)
 _MAX_REQUEST_SECONDS = 10.0
@@ -31,8 +33,10 @@ async def run_once(settings: CanarySettings, patience: float) -> Report:
 
 
 async def run_every(settings: CanarySettings, seconds: float, patience: float) -> None:
-    """Run a round every `seconds` until SIGTERM or SIGINT. A round that is late delays the next."""
-    async with _listening(settings, patience) as canary:
+    """Run a round every `seconds` until SIGTERM or SIGINT. A round that is late delays the next.
+    OSError when one of its ports is taken.
+    """
+    async with serve_probes(settings, _ready), _listening(settings, patience) as canary:
         rounds = asyncio.create_task(_run_rounds(canary, seconds))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, rounds.cancel)
@@ -91,27 +95,16 @@ async def _listening(settings: CanarySettings, patience: float) -> AsyncIterator
 
 
 def _app(receiver: PageReceiver) -> web.Application:
-    """POST to any path is a page. It is ready once it listens: restarting it after a failed round
-    would not help.
-    """
+    """POST to any path is a page."""
     app = web.Application(client_max_size=MAX_BYTES)
 
     async def receive(request: web.Request) -> web.Response:
         return web.Response(status=receiver.receive(request.headers, await request.read()))
 
-    app.router.add_get("/livez", _ready)
-    app.router.add_get("/readyz", _ready)
-    app.router.add_get("/metrics", _metrics)
     app.router.add_post("/{path:.*}", receive)
     return app
 
 
-async def _ready(_: web.Request) -> web.Response:
-    return web.json_response({"ready": True})
-
-
-async def _metrics(request: web.Request) -> web.Response:
-    if (data := collect()) is None:
-        raise web.HTTPNotFound
-    body, content_type = expose(data, request.headers.get("accept", ""))
-    return web.Response(body=body, headers={"Content-Type": content_type})
+async def _ready(_: Request) -> Response:
+    """It is ready once it listens: restarting it after a failed round would not help."""
+    return JsonResponse({"ready": True})

@@ -65,10 +65,7 @@ def canary(
             return
         report = asyncio.run(run_once(settings, patience.total_seconds()))
     except OSError as error:
-        where = f"{settings.http_host}:{settings.receiver_port}"
-        raise refused(
-            f"cannot listen on {where} ({error.strerror}); is another canary running?"
-        ) from None
+        raise refused(f"{error.strerror}; is another canary running?") from None
     Console().print(_table(report))
     if report.reason:
         raise refused(report.reason)

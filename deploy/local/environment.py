@@ -11,7 +11,7 @@ from deploy.local.ports import url
 from deploy.local.postgres import Postgres, lasting_home
 from deploy.local.server import Server
 from deploy.local.services import installed_services
-from deploy.local.state import Secrets, State
+from deploy.local.state import Secrets, State, probes_of
 from deploy.local.supervisor import Part
 
 
@@ -45,7 +45,10 @@ def build(state: State, secrets: Secrets, jars: Sequence[Path] = ()) -> Stack:
     commands |= {name: ["shared.runtime.cli", name, "serve"] for name in installed_services()}
     commands["canary"] = ["shared.runtime.cli", "canary"]
     servers = [
-        Server(name, arguments, state.ports[name], inherited, LOGS / f"{name}.log")
+        Server(
+            *(name, arguments, state.ports[name], inherited, LOGS / f"{name}.log"),
+            probes_port=state.ports.get(probes_of(name)),
+        )
         for name, arguments in commands.items()
     ]
     return Stack(kafka, postgres, servers, variables)
@@ -60,6 +63,7 @@ def _variables(
         "TOCSIN_POSTGRES_ADMIN": postgres.dsn(),
         "TOCSIN_INSTANCE": "local",
         "TOCSIN_HTTP_HOST": "127.0.0.1",
+        "TOCSIN_ALLOWED_HOSTS": "127.0.0.1,localhost",
         "TOCSIN_POLICY_DIR": str(POLICY),
         "TOCSIN_PUBLIC_URL": url(ports["escalation"]),
         "TOCSIN_ESCALATION_URL": url(ports["escalation"]),

@@ -19,16 +19,24 @@ class Server:
     """`python -m <module and arguments>`, with its listening socket in TOCSIN_HTTP_FD.
 
     This process owns the socket from the first start until `stop`, so requests queue in it while
-    the child restarts.
+    the child restarts. The child opens `probes_port` itself, unless it has its probes on `port`.
     """
 
     stop_signal = signal.SIGTERM
 
     def __init__(
-        self, name: str, arguments: Sequence[str], port: int, env: Mapping[str, str], log: Path
+        self,
+        name: str,
+        arguments: Sequence[str],
+        port: int,
+        env: Mapping[str, str],
+        log: Path,
+        probes_port: int | None = None,
     ) -> None:
         self.name, self.arguments, self.port, self.log = name, arguments, port, log
-        self.env = {**env, "TOCSIN_HTTP_PORT": str(port)}
+        self.probes_port = probes_port or port
+        ports = {"TOCSIN_HTTP_PORT": str(port), "TOCSIN_PROBES_PORT": str(self.probes_port)}
+        self.env = {**env, **ports}
         self.process: subprocess.Popen[bytes] | None = None
         self._listening: socket.socket | None = None
 
@@ -59,7 +67,7 @@ class Server:
     def problem(self) -> str | None:
         """Why it cannot work now, or None."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.probes_port}/readyz", timeout=5):
                 return None
         except urllib.error.HTTPError as error:
             return f"not ready: {error.read(500).decode(errors='replace')}"

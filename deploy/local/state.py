@@ -22,8 +22,15 @@ class AlreadyUp(Exception):
 
 
 def port_names() -> list[str]:
-    """What needs a port: the servers, the services and the canary."""
-    return ["kafka", "kafka_controller", "inbox", "inbox_smtp", *installed_services(), "canary"]
+    """What needs a port: the servers, the services and the canary, and the probes of these."""
+    services = [*installed_services(), "canary"]
+    servers = ["kafka", "kafka_controller", "inbox", "inbox_smtp"]
+    return [*servers, *services, *map(probes_of, services)]
+
+
+def probes_of(service: str) -> str:
+    """The name of the port of a service's probes and metrics."""
+    return f"{service}_probes"
 
 
 class ProcessRecord(BaseModel):

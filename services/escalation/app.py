@@ -29,7 +29,8 @@ from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
 from shared.runtime.clock import Clock
 from shared.runtime.service import Component, run_service
-from shared.runtime.settings import Settings, SettingsError
+from shared.runtime.settings import Settings, SettingsError, variable_of
+from shared.runtime.variables import SecretFileError, value_of
 from shared.telemetry import know_values
 
 NAME = "escalation"
@@ -38,7 +39,7 @@ _LINGER_SECONDS = 0.1  # no page waits for these facts
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM. Raises SettingsError or InvalidPolicy when it cannot start."""
-    links = Links(settings.required("secret_key"), settings.public_url)
+    links = Links(settings.secret_keys(), settings.public_url)
     token = settings.required("api_token")
     channels = ChannelRegistry.load()
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
@@ -116,14 +117,16 @@ def open_channels(
 def _settings_of(kind: type[BaseModel], settings: Settings) -> BaseModel:
     """The variables of a channel: those that every service knows, and those of its own."""
     values = {}
-    for name in kind.model_fields:
-        if name in Settings.model_fields:
-            values[name] = getattr(settings, name)
-        elif (value := os.environ.get(f"TOCSIN_{name.upper()}")) is not None:
-            values[name] = value
     try:
+        for name in kind.model_fields:
+            if name in Settings.model_fields:
+                values[name] = getattr(settings, name)
+            elif (value := value_of(os.environ, variable_of(name))) is not None:
+                values[name] = value
         return kind.model_validate(values)
+    except SecretFileError as error:
+        raise SettingsError(str(error)) from None
     except ValidationError as error:
         problem = first_problem_in(error)
-        variable = f"TOCSIN_{problem['loc'][0]}".upper()
+        variable = variable_of(str(problem["loc"][0]))
         raise SettingsError(f"{variable}: {plain_reason(problem)}") from None

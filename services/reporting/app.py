@@ -51,7 +51,7 @@ async def run(settings: Settings) -> None:
     database = Database(dsn, application=f"tocsin-{NAME}")
     clock = database.clock
     wake = Wake(dsn, NAME)
-    live = Live(wake.subscribe(CHANNEL), stop)
+    live = Live(wake.subscribe(CHANNEL), stop, settings.streams_per_client)
     handlers = Handlers(clock)
     consumption = Consumption(
         database,

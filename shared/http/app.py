@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -43,6 +45,7 @@ def create_app(title: str, max_body: int | None = _MAX_BODY) -> FastAPI:
         version="1",
         redoc_url=None,
         docs_url=None,
+        openapi_url=None,  # `_description` serves it
         responses={"default": PROBLEM},
         # A redirect would name the scheme and host of this side of a proxy, and a client that
         # follows it would send its key there.
@@ -58,10 +61,24 @@ def create_app(title: str, max_body: int | None = _MAX_BODY) -> FastAPI:
         handlers[kind] = _unavailable
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)
+    app.add_route("/openapi.json", _description(app), include_in_schema=False)
     if max_body is not None:
         app.add_middleware(BoundedBodies, limit=max_body)
     app.add_middleware(_OnePathEach)
     return app
+
+
+def _description(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
+    """Answers with the OpenAPI document, which is made once: it takes as long as many requests."""
+
+    @cache
+    def document() -> bytes:
+        return orjson.dumps(app.openapi())
+
+    async def describe(_: Request) -> Response:
+        return Response(document(), media_type="application/json")
+
+    return describe
 
 
 class _OnePathEach:

@@ -1,7 +1,8 @@
 """HTTP/1.1 from anybody: uvicorn's protocol, with bounds on how large the head of a request is, how
-long it takes, and how many connections there are.
+long a client may take to send and to receive, and how many connections there are.
 """
 
+import sys
 from asyncio import TimerHandle, Transport
 from typing import Any
 
@@ -9,10 +10,13 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from shared.http.admission import Admission
+from shared.http.network import unmapped
 from shared.http.problems import problem_body
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
+LINGER_SECONDS = 5.0
 
 _OF_AN_UPGRADE = (b"upgrade", b"http2-settings")
 
@@ -20,20 +24,27 @@ _OF_AN_UPGRADE = (b"upgrade", b"http2-settings")
 class BoundedHttp(HttpToolsProtocol):
     """Answers with problem+json, and closes, where uvicorn would wait or read without end.
 
+    One timer runs at any time: for the head of the first request, for the head of one that has
+    begun, for the rest of a body whose request is answered already. uvicorn's own, for an idle
+    connection, runs until the next head has begun, whatever else is received.
+
     A request to upgrade (`Upgrade: h2c`, which some clients send with every first request) is
     served as HTTP/1.1, as RFC 9110 7.8 permits.
     """
 
-    def __init__(self, *arguments: Any, max_connections: int | None = None, **options: Any) -> None:
+    def __init__(self, *arguments: Any, admission: Admission | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._max_connections = max_connections
+        self._admission = admission or Admission(sys.maxsize)
         self._head_bytes = 0
         self._too_slow: TimerHandle | None = None
+        self._linger: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Wait for a request, but not for ever."""
         super().connection_made(transport)
-        if self._max_connections is not None and len(self.connections) > self._max_connections:
+        if self.client:
+            self.client = (unmapped(self.client[0]), self.client[1])
+        if not self._admission.admit(self, self.client[0] if self.client else None):
             self._refuse(
                 503,
                 "Too many connections",
@@ -46,6 +57,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The head of a request begins."""
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self._head_bytes = 0
         if self._too_slow is None:
             self._await_head()
@@ -59,16 +71,35 @@ class BoundedHttp(HttpToolsProtocol):
         if self._upgrades():
             return  # it comes again, without the upgrade
         self._stop_waiting()
+        self._unset_keepalive_if_required()  # an answer to an earlier request has set it meanwhile
+        self._admission.works(self)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The body is whole."""
         if not self._upgrades():
+            self.cycle.more_body = False
+            self._stop_lingering()
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is given. What still comes of the request is read for a while, so that its
+        sender sees the answer, and not for ever.
+        """
+        super().on_response_complete()
+        if not self.cycle.response_complete:
+            return  # the next request came before
+        self._admission.waits(self)
+        if self.cycle.more_body:
+            self._linger = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def give_way(self) -> None:
+        """Close, since somebody else needs the place."""
+        self._admission.leave(self)
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Parse; refuse a head that is still not whole, and too large."""
-        self._unset_keepalive_if_required()
         self._parse(data)
         if self._too_slow is None:
             return
@@ -81,6 +112,9 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stop_waiting()
+        self._stop_lingering()
+        self._unset_keepalive_if_required()
+        self._admission.leave(self)
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -124,6 +158,11 @@ class BoundedHttp(HttpToolsProtocol):
         if self._too_slow is not None:
             self._too_slow.cancel()
             self._too_slow = None
+
+    def _stop_lingering(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
 
     def _give_up(self) -> None:
         self._refuse(408, "Too slow", f"headers: send them within {HEAD_SECONDS:.0f} seconds")

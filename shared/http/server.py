@@ -3,11 +3,19 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
+
+from shared.http.admission import Admission
+from shared.http.network import Network
+from shared.http.protocol import BoundedHttp
 
 _BACKLOG = 2048
+_UNREAD_MS = 60_000
 _POLL_SECONDS = 0.01
 _POLLS = 300  # a caller on a busy machine may take a second from connecting to sending
 
@@ -22,12 +30,14 @@ def listen(host: str, port: int) -> socket.socket:
         # asyncio sets TCP_NODELAY on sockets it makes itself only; without it small answers wait
         # for the peer's ACK.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _drop_who_reads_nothing(listening)
         listening.bind((host, port))
         listening.listen(_BACKLOG)
         listening.setblocking(False)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        reason = f"cannot listen on {host}:{port} ({error.strerror})"
+        raise OSError(error.errno, reason) from None
     return listening
 
 
@@ -42,8 +52,17 @@ def inherit(descriptor: int) -> socket.socket:
     """The listening socket that this process inherited by its descriptor."""
     listening = socket.socket(fileno=descriptor)
     listening.set_inheritable(False)
+    _drop_who_reads_nothing(listening)
     listening.setblocking(False)
     return listening
+
+
+def _drop_who_reads_nothing(listening: socket.socket) -> None:
+    """The system closes connections whose other side takes nothing of what it is sent for a minute:
+    it has vanished, or keeps the answer from being sent.
+    """
+    if option := getattr(socket, "TCP_USER_TIMEOUT", None):  # Linux
+        listening.setsockopt(socket.IPPROTO_TCP, option, _UNREAD_MS)
 
 
 class Server(uvicorn.Server):
@@ -66,3 +85,32 @@ class Server(uvicorn.Server):
             if all(getattr(one, "cycle", one) for one in self.server_state.connections):
                 break
         await super().shutdown(sockets)
+
+
+def make_server(
+    app: ASGIApp,
+    admission: Admission,
+    *,
+    keep_alive: int,
+    grace: int,
+    proxies: Sequence[Network] = (),
+) -> Server:
+    """A server with bounds on what callers send. `keep_alive` is how many seconds an idle
+    connection is kept, `grace` how many a stop waits for requests in progress. Only `proxies` may
+    say whom they forward for (X-Forwarded-For, X-Forwarded-Proto).
+    """
+    protocol: Any = partial(BoundedHttp, admission=admission)
+    return Server(
+        uvicorn.Config(
+            app,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=[str(network) for network in proxies],
+            timeout_keep_alive=keep_alive,
+            timeout_graceful_shutdown=grace,
+        )
+    )

@@ -1,4 +1,5 @@
-"""Secrets in policy files are references only: `${TOCSIN_NAME}`, filled in from the environment.
+"""Secrets in policy files are references only: `${TOCSIN_NAME}`, filled in from the environment or
+from the file that TOCSIN_NAME_FILE names.
 
 A service's findings yield a rule for each value that holds a secret, or may hold one:
 

@@ -2,7 +2,7 @@
 
 Scalars are the text that is in the file (`null`, `~` and nothing are None), so that YAML 1.1's
 guesses (17:30 is 1050, no is False) cannot happen. `${TOCSIN_...}` in a value is taken from the
-environment.
+environment, or from the file that TOCSIN_..._FILE names there.
 """
 
 import re
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+
+from shared.runtime.variables import SecretFileError, is_set, value_of
 
 MAX_BYTES = 1024 * 1024
 _MAX_NODES = 100_000
@@ -135,10 +137,14 @@ class PolicyTree:
                 f"the variable `{name}` is not taken",
                 "only names that begin with TOCSIN_ are",
             )
-        elif name not in self.environment:
+        elif not is_set(self.environment, name):
             self._fault(
                 line,
                 f"the environment variable {name} is not set",
-                "set it, or write the value here",
+                f"set it or {name}_FILE, or write the value here",
             )
-        return self.environment.get(name, "")
+        try:
+            return value_of(self.environment, name) or ""
+        except SecretFileError as error:
+            self._fault(line, str(error))
+            return ""

@@ -5,6 +5,8 @@ import resource
 _RESERVE = 256
 """For pools, Kafka, outgoing requests and files."""
 _LARGEST = 1_000_000
+_MOST_CONNECTIONS = 10_000
+"""More would take more memory than a service is given; more replicas take more connections."""
 
 
 def raise_descriptor_limit() -> int:
@@ -21,7 +23,7 @@ def raise_descriptor_limit() -> int:
 
 
 def connections_within(descriptors: int) -> int:
-    """How many HTTP connections leave enough descriptors for everything else. Where there are few,
-    a quarter of them is reserved.
+    """How many HTTP connections to take, so that enough descriptors are left for everything else.
+    Where there are few, a quarter of them is reserved.
     """
-    return descriptors - min(_RESERVE, descriptors // 4)
+    return min(descriptors - min(_RESERVE, descriptors // 4), _MOST_CONNECTIONS)

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 
 from shared.http.problems import JsonResponse
 from shared.postgres.database import Database
 from shared.postgres.errors import MISCONFIGURED
 from shared.postgres.ping import ping
+from shared.runtime.probes import Readiness
 
 _PATIENCE_SECONDS = 2
 _LATE_ONLY = frozenset({"relay", "wake", "clock"})
@@ -35,20 +37,17 @@ class Degraded(Protocol):
         """What it is kept from, and why."""
 
 
-def add_health(app: FastAPI, database: Database, components: Mapping[str, Component]) -> None:
-    """`/livez` depends on nothing; `/readyz` asks Postgres and every component.
+def readiness(
+    database: Database, components: Mapping[str, Component], stop: asyncio.Event
+) -> Readiness:
+    """Asks Postgres and every component; nothing is ready once `stop` is set.
 
     Problems of the relay and of notifications are listed as `degraded`: the outbox keeps what they
     are late with, so the service can go on taking requests. So are a machine's clock that is wrong,
     since decisions go by the database's, and what a component calls degraded itself.
     """
 
-    @app.get("/livez", include_in_schema=False)
-    async def livez() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> JsonResponse:
+    async def readyz(_: Request) -> Response:
         trouble = {
             name: found for name, component in components.items() if (found := component.problems())
         }
@@ -57,6 +56,8 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
         for name, component in components.items():
             if isinstance(component, Degraded) and (found := component.degraded()):
                 degraded[name] = found
+        if stop.is_set():
+            problems["service"] = ["is stopping"]
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await ping(database)
@@ -68,3 +69,5 @@ def add_health(app: FastAPI, database: Database, components: Mapping[str, Compon
             {"ready": not problems, "problems": problems, "degraded": degraded},
             503 if problems else 200,
         )
+
+    return readyz

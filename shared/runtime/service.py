@@ -8,23 +8,22 @@ import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 
-from shared.http.protocol import BoundedHttp
-from shared.http.server import Server, listen_or_inherit
+from shared.http.admission import Admission
+from shared.http.hosts import AllowedHosts
+from shared.http.server import Server, listen_or_inherit, make_server
 from shared.postgres.database import Database
 from shared.postgres.relay import relay_role
 from shared.postgres.watches import ClockWatch, LeaderWatch
 from shared.runtime.descriptors import connections_within, raise_descriptor_limit
 from shared.runtime.gauges import GaugeQuery, Gauges
-from shared.runtime.health import Component, add_health
+from shared.runtime.health import Component, readiness
+from shared.runtime.probes import serve_probes
 from shared.runtime.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
-from shared.telemetry.requests import add_metrics
+from shared.telemetry.requests import measure_requests
 
 __all__ = ["Component", "run_service"]
 
@@ -52,19 +51,22 @@ async def run_service(
     os.nice(niceness)
     configure_telemetry(name)
     components = {**components, **_watches(name, database)}
-    add_health(app, database, components)
-    add_metrics(app)
+    if settings.allowed_hosts:
+        app.add_middleware(AllowedHosts, names=settings.allowed_hosts)
+    measure_requests(app)
     gauges = Gauges(database, components, gauge_queries, database.clock, settings.gauges_seconds)
-    components = {**components, "gauges": gauges}
     stop = stop or asyncio.Event()
+    readyz = readiness(database, components, stop)
+    components = {**components, "gauges": gauges}
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    server = _server(app, settings, raise_descriptor_limit())
+    server = _server(app, settings)
     listening = listen_or_inherit(settings.http_host, settings.http_port, settings.http_fd)
     log.info("listening", extra={"port": listening.getsockname()[1]})
     _collect_garbage_seldom()
     try:
-        await _run_until(stop, server, listening, components)
+        async with serve_probes(settings, readyz):
+            await _run_until(stop, server, listening, components)
     finally:
         await database.close()
         stop_telemetry()
@@ -73,6 +75,21 @@ async def run_service(
 
 def _watches(name: str, database: Database) -> Mapping[str, Component]:
     return {"clock": ClockWatch(database), "leadership": LeaderWatch(database, relay_role(name))}
+
+
+def _server(app: FastAPI, settings: Settings) -> Server:
+    admission = Admission(
+        connections_within(raise_descriptor_limit()),
+        settings.http_connections_per_client,
+        settings.trusted_proxies,
+    )
+    return make_server(
+        app,
+        admission,
+        keep_alive=settings.http_keep_alive,
+        grace=_GRACE_SECONDS,
+        proxies=settings.trusted_proxies,
+    )
 
 
 async def _run_until(
@@ -99,23 +116,6 @@ async def _run_until(
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-
-
-def _server(app: FastAPI, settings: Settings, descriptors: int) -> Server:
-    protocol: Any = partial(BoundedHttp, max_connections=connections_within(descriptors))
-    return Server(
-        uvicorn.Config(
-            app,
-            http=protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            timeout_keep_alive=settings.http_keep_alive,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-    )
 
 
 def _collect_garbage_seldom() -> None:

@@ -1,11 +1,13 @@
-"""Settings come from the environment, prefix TOCSIN_. Secrets are wrapped, so that no log or
-traceback shows them.
+"""Settings come from the environment, prefix TOCSIN_; a secret may be in the file that its
+TOCSIN_..._FILE names. Secrets are wrapped, so that no log or traceback shows them.
 """
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -17,23 +19,37 @@ from pydantic_settings import (
 )
 
 from shared.events.validation import first_problem_in, plain_reason
-from shared.http.network import Network, parse_networks
+from shared.http.network import Network, parse_hosts, parse_networks
 from shared.kafka.settings import KafkaSettings
 from shared.runtime.secret_values import SecretKey, WebhookSecrets
+from shared.runtime.variables import SecretFileError, value_of
 
 _INJECTED = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 S = TypeVar("S", bound="Settings")
 
 
 class _Environment(EnvSettingsSource):
-    """Ignores `TOCSIN_..._PORT=tcp://10.0.0.1:80`, which Kubernetes sets in every pod for a Service
-    named tocsin-...
+    """Takes secrets from files, too. Ignores `TOCSIN_..._PORT=tcp://10.0.0.1:80`, which Kubernetes
+    sets in every pod for a Service named tocsin-...
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         value, key, is_complex = super().get_field_value(field, field_name)
+        # Where the file is a setting of its own, it is read whenever the secret is needed.
+        own_file = f"{field_name}_file" in self.settings_cls.model_fields
+        if _is_secret(field.annotation) and not own_file:
+            value = value_of(os.environ, variable_of(field_name))
         injected = isinstance(value, str) and _INJECTED.fullmatch(value)
         return (None if injected else value), key, is_complex
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
+
+
+def variable_of(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"TOCSIN_{setting.upper()}"
 
 
 class Settings(KafkaSettings):
@@ -58,11 +74,33 @@ class Settings(KafkaSettings):
     http_fd: int | None = Field(
         default=None, ge=3, description="an open listening socket to serve on, in place of both"
     )
+    probes_port: int = Field(
+        default=8090,
+        ge=0,
+        le=65535,
+        description="where /livez, /readyz and /metrics are served, on TOCSIN_HTTP_HOST",
+    )
     http_keep_alive: int = Field(
         default=75,
         ge=1,
         le=3600,
         description="seconds that an idle connection is kept: longer than a load balancer keeps it",
+    )
+    http_connections_per_client: int = Field(
+        default=1000,
+        ge=1,
+        description="connections from one address (IPv6: one /64 network) that is no trusted proxy",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(), description="networks of proxies whose X-Forwarded-For and -Proto are believed"
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="names that a request's Host may be, with commas; none: any"
+    )
+    streams_per_client: int = Field(
+        default=50,
+        ge=1,
+        description="open pages of the console from one address (IPv6: one /64 network)",
     )
     policy_dir: Path = Field(default=Path("policy"), description="folder of the policy files")
     public_url: str = Field(
@@ -80,6 +118,9 @@ class Settings(KafkaSettings):
     )
     secret_key: SecretKey | None = Field(
         default=None, description="signs the links in pages; 32 random bytes or more"
+    )
+    secret_key_previous: SecretKey | None = Field(
+        default=None, description="a second key whose links are good, during a rotation"
     )
     api_token: SecretStr | None = Field(
         default=None, description="bearer token of the escalation API"
@@ -111,7 +152,12 @@ class Settings(KafkaSettings):
         """Arguments, then the environment but for what Kubernetes puts there."""
         return init_settings, _Environment(settings_cls)
 
-    @field_validator("allowed_networks", mode="before")
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        return parse_hosts(value) if isinstance(value, str) else value
+
+    @field_validator("allowed_networks", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         return parse_networks(value) if isinstance(value, str) else value
@@ -124,12 +170,17 @@ class Settings(KafkaSettings):
         """The DSN for migrations. Raises SettingsError when it is not set."""
         return self.required("postgres_admin")
 
+    def secret_keys(self) -> list[str]:
+        """The key that signs, and another that is good. Raises SettingsError if there is none."""
+        previous = self.secret_key_previous
+        return [self.required("secret_key"), *([previous.get_secret_value()] if previous else [])]
+
     def required(self, name: str) -> str:
         """A secret that this process cannot do without. Raises SettingsError when it is not set."""
         secret: SecretStr | None = getattr(self, name)
         if secret is None or not secret.get_secret_value():
             field = type(self).model_fields[name]
-            raise SettingsError(f"TOCSIN_{name.upper()} is not set ({field.description})")
+            raise SettingsError(f"{variable_of(name)} is not set ({field.description})")
         return secret.get_secret_value()
 
 
@@ -152,6 +203,10 @@ def read_settings(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         problem = first_problem_in(error)
-        name = "_".join(("TOCSIN", *map(str, problem["loc"]))).upper()
+        variable = variable_of("_".join(map(str, problem["loc"])))
         reason = plain_reason(problem)  # what several settings have wrong together names them
-        raise SettingsError(f"{name}: {reason}" if problem["loc"] else reason) from None
+        raise SettingsError(f"{variable}: {reason}" if problem["loc"] else reason) from None
+    except pydantic_settings.SettingsError as error:
+        if isinstance(error.__cause__, SecretFileError):
+            raise SettingsError(str(error.__cause__)) from None
+        raise

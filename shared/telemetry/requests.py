@@ -1,35 +1,22 @@
-"""The HTTP side of metrics: `/metrics`, and how long requests take."""
+"""How long HTTP requests take."""
 
 from http import HTTPMethod
 from time import perf_counter
 
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.telemetry.export import collect
-from shared.telemetry.exposition import expose
 from shared.telemetry.metrics import REQUESTS
 from shared.telemetry.recording import measure_immediately
 
 _KNOWN = frozenset(HTTPMethod)
 
 
-def add_metrics(app: FastAPI) -> None:
-    """Measure every request, and serve `/metrics` (404 when metrics are not exposed)."""
-    app.add_route("/metrics", _metrics, include_in_schema=False)
+def measure_requests(app: FastAPI) -> None:
+    """Measure every request to the routes that the application has now."""
     app.add_middleware(
         _Measured, paths=frozenset(path for route in app.routes if (path := _path(route)))
     )
-
-
-async def _metrics(request: Request) -> Response:
-    data = collect()
-    if data is None:
-        return Response(status_code=404)
-    body, content_type = expose(data, request.headers.get("accept", ""))
-    return Response(body, media_type=content_type)
 
 
 class _Measured:

@@ -72,6 +72,8 @@ async def test_exactly_the_declared_telemetry_is_exported(
             await eventually(
                 "reporting drops levels that it cannot read", lambda: dropped(telemetry)
             )
+        async with tocsin.http.get(tocsin.url("triage", "/openapi.json")) as answer:
+            assert answer.status == 200  # it has no other requests to measure
         (tmp_path / "policy" / "teams.yaml").write_text("users: [")
         await eventually("escalation reports the refused file", lambda: refused(telemetry))
         await eventually("everything declared has arrived", lambda: complete(telemetry))
@@ -192,7 +194,7 @@ async def scraped_whole(tocsin: Running, service: str) -> list[Family]:
     """What Prometheus scrapes, once every declared family is there."""
 
     async def scrape() -> list[Family] | None:
-        url = tocsin.url(service, "/metrics")
+        url = tocsin.probe(service, "/metrics")
         async with tocsin.http.get(url, headers=_OPENMETRICS) as answer:
             text = await answer.text()
         families = list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]

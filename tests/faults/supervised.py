@@ -73,7 +73,10 @@ class Supervised:
 
     def add_replica(self, service: str, instance: str, **environment: str) -> Server:
         """One more process of a service, not started yet."""
-        port = self.tocsin.ports[service] if instance == "first" else ports.choose(1)[0]
+        port, probes_port = ports.choose(2)
+        if instance == "first":
+            port = self.tocsin.ports[service]
+            self.tocsin.probe_ports[service] = probes_port
         name = service if instance == "first" else f"{service} {instance}"
         own = {"TOCSIN_INSTANCE": f"{service}-{instance}", **environment}
         return Server(
@@ -82,6 +85,7 @@ class Supervised:
             port,
             self.tocsin.environment | own,
             self.folder / f"{name}.log",
+            probes_port,
         )
 
     def pid(self, name: str) -> int:

@@ -157,7 +157,7 @@ async def fill_and_free(tocsin: Running, disk: Disk, storm: Storm, *, breaks: bo
         await exhaust_the_log(disk)
     await eventually("intake refuses", lambda: refused(tocsin, disk, storm))
     for service in SERVICES:
-        async with tocsin.http.get(tocsin.url(service, "/livez")) as answer:
+        async with tocsin.http.get(tocsin.probe(service, "/livez")) as answer:
             assert answer.status == 200
     disk.free()
     await eventually("the server is back", disk.answers)

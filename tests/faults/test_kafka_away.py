@@ -24,7 +24,7 @@ async def test_intake_is_not_ready_when_it_cannot_follow_a_log(
 
         async def refused() -> Truth:
             try:
-                async with tocsin.http.get(tocsin.url("intake", "/readyz")) as answer:
+                async with tocsin.http.get(tocsin.probe("intake", "/readyz")) as answer:
                     text = await answer.text()
                     return Truth(answer.status == 503 and f"{SIGNALS}/0" in text, text)
             except aiohttp.ClientError as error:

@@ -69,7 +69,7 @@ class Client:
                 headers=headers | {"Content-Type": "application/cloudevents+json"},
             )
         else:
-            path = "/v1/incidents" if self.service == "reporting" else "/livez"
+            path = "/v1/incidents" if self.service == "reporting" else "/openapi.json"
             request = session.get(tocsin.url(self.service, path))
         async with request as answer:
             text = await answer.text()

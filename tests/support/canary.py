@@ -34,6 +34,7 @@ class Flock:
 
     def __init__(self, *names: str) -> None:
         self.ports = {name: free_port() for name in names}
+        self.probes = {name: free_port() for name in names}
 
     @property
     def receivers(self) -> dict[str, str]:
@@ -48,6 +49,7 @@ class Flock:
             "TOCSIN_CANARY_NAME": name,
             "TOCSIN_CANARY_SERVICE": name,
             "TOCSIN_HTTP_PORT": str(self.ports[name]),
+            "TOCSIN_PROBES_PORT": str(self.probes[name]),
             "COLUMNS": "200",
             **more,
         }
@@ -75,8 +77,8 @@ class Flock:
 
     @asynccontextmanager
     async def on_schedule(self, tocsin: Running, name: str, every: str) -> AsyncIterator[str]:
-        """The address of a canary that runs rounds inside the block. It must stop cleanly on
-        SIGTERM.
+        """The address of the probes and metrics of a canary that runs rounds inside the block. It
+        must stop cleanly on SIGTERM.
         """
         log = (tocsin.logs / f"{name}.log").open("ab")
         process = await asyncio.create_subprocess_exec(
@@ -95,7 +97,7 @@ class Flock:
             stderr=log,
         )
         try:
-            yield f"http://127.0.0.1:{self.ports[name]}"
+            yield f"http://127.0.0.1:{self.probes[name]}"
             process.terminate()
             async with asyncio.timeout(20):
                 assert await process.wait() == 0, "it stops cleanly on SIGTERM"

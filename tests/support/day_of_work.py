@@ -217,7 +217,7 @@ async def _escalation_works(system: Tocsin, records: Sequence[Record]) -> list[R
         database,
         system.clock,
         teams,
-        Links(KEY, "http://links"),
+        Links([KEY], "http://links"),
         {},
         Wake(database.dsn, "escalation"),
     )
@@ -297,7 +297,7 @@ async def _reporting_works(system: Tocsin, by_topic: Mapping[str, Sequence[Recor
         assert topic in PROJECTED
         for _ in ("first", "again"):
             await system.consume("reporting", topic, handlers.record_and_project, records)
-    app = build_app(database, system.clock, Live(asyncio.Event(), asyncio.Event()), None)
+    app = build_app(database, system.clock, Live(asyncio.Event(), asyncio.Event(), 9), None)
     async with served(app) as address, aiohttp.ClientSession(address) as session:
         for task, path in _list_pages(
             orjson.loads(by_topic[intake.TOPIC][0].value or b"")["subject"]

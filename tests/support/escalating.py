@@ -418,7 +418,7 @@ async def world(
     policy = teams_of(teams.format(url=url))
     wake = Wake(dsn, "escalation")
     try:
-        yield World(database, clock, policy, Links(KEY, "http://links"), transports, wake)
+        yield World(database, clock, policy, Links([KEY], "http://links"), transports, wake)
     finally:
         for transport in transports.values():
             await transport.close()

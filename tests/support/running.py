@@ -111,17 +111,26 @@ class Running:
     http: aiohttp.ClientSession
     version: Version = THIS
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    probe_ports: dict[str, int] = field(default_factory=dict)
 
     def url(self, service: str, path: str = "") -> str:
         """Address of a service."""
         return f"http://127.0.0.1:{self.ports[service]}{path}"
 
+    def probe(self, service: str, path: str) -> str:
+        """Address of a service's probes and metrics."""
+        return f"http://127.0.0.1:{self.probe_ports[service]}{path}"
+
     async def start(self, service: str, replica: int = 0) -> str:
         """Start a process; `ready` waits for what is returned: its name here."""
         instance = f"{service}-{replica}"
         name = instance if replica else service
-        port = self.ports.setdefault(name, free_port())
-        own = {"TOCSIN_HTTP_PORT": str(port), "TOCSIN_INSTANCE": instance}
+        port, probes = choose(2)
+        own = {
+            "TOCSIN_HTTP_PORT": str(self.ports.setdefault(name, port)),
+            "TOCSIN_PROBES_PORT": str(self.probe_ports.setdefault(name, probes)),
+            "TOCSIN_INSTANCE": instance,
+        }
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = await asyncio.create_subprocess_exec(
                 self.version.tocsin,
@@ -147,8 +156,17 @@ class Running:
     async def _is_ready(self, service: str) -> Truth:
         log = self.logs / f"{service}.log"
         assert self.processes[service].returncode is None, log.read_text()[-4000:]
+        found = await self._asked(self.probe(service, "/readyz"))
+        # Commits from before the probes had a port of their own.
+        return (
+            found
+            or (self.version != THIS and await self._asked(self.url(service, "/readyz")))
+            or found
+        )
+
+    async def _asked(self, url: str) -> Truth:
         try:
-            async with self.http.get(self.url(service, "/readyz")) as answer:
+            async with self.http.get(url) as answer:
                 return Truth(answer.status == 200, await answer.text())
         except aiohttp.ClientError as error:
             return Truth(False, repr(error))
@@ -213,6 +231,7 @@ async def running(
     folder: Path,
     policy: Mapping[str, str],
     version: Version = THIS,
+    /,
     **environment: str,
 ) -> AsyncIterator[Running]:
     """All four services, ready, with these policy files (name to text) and extra environment."""
@@ -230,6 +249,7 @@ async def prepared(
     folder: Path,
     policy: Mapping[str, str],
     version: Version = THIS,
+    /,
     **environment: str,
 ) -> AsyncIterator[Running]:
     """The same with no process started yet; it needs neither Kafka nor topics."""

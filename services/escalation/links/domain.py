@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import get_args
@@ -35,12 +36,13 @@ class Link:
 
 
 class Links:
-    """Makes and reads tokens with TOCSIN_SECRET_KEY, and nothing else: no table, so a restore
-    revives none.
+    """Makes and reads tokens with keys, and nothing else: no table, so a restore revives none.
+
+    The first key signs; what any of them has signed is read. At least one is needed.
     """
 
-    def __init__(self, key: str, base: str) -> None:
-        self._key = key.encode()
+    def __init__(self, keys: Sequence[str], base: str) -> None:
+        self._keys = [key.encode() for key in keys]
         self._base = base.rstrip("/")
 
     def url(self, incident_id: UUID, user: str, action: Action, now: datetime) -> str:
@@ -52,7 +54,7 @@ class Links:
         payload = orjson.dumps(
             [link.incident_id.hex, link.user, link.action, int(link.expires.timestamp())]
         )
-        return f"{_encode(payload)}.{_encode(self._sign(payload))}"
+        return f"{_encode(payload)}.{_encode(_sign(self._keys[0], payload))}"
 
     def read(self, token: str, now: datetime) -> Link:
         """The link of a token. Raises BadLink."""
@@ -71,12 +73,13 @@ class Links:
             decoded, signed = _decode(payload), _decode(signature)
         except (binascii.Error, ValueError):
             decoded, signed = b"", b""
-        if not hmac.compare_digest(signed, self._sign(decoded)):
+        if not any(hmac.compare_digest(signed, _sign(key, decoded)) for key in self._keys):
             raise BadLink("This link is not valid. Was it copied whole?")
         return decoded
 
-    def _sign(self, payload: bytes) -> bytes:
-        return hmac.new(self._key, _PURPOSE + payload, hashlib.sha256).digest()
+
+def _sign(key: bytes, payload: bytes) -> bytes:
+    return hmac.new(key, _PURPOSE + payload, hashlib.sha256).digest()
 
 
 def _encode(value: bytes) -> str:

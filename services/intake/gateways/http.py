@@ -2,10 +2,12 @@
 or down.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
@@ -22,9 +24,13 @@ from shared.runtime.clock import Clock
 from shared.telemetry import span
 from shared.telemetry.attributes import METHOD, ROUTE
 
-Submit = Callable[[Sequence[Signal]], Awaitable[Mapping[Identity, Taken]]]
-"""Stores signals; returns the decision about each after the commit."""
+Submit = Callable[[str, Sequence[Signal]], Awaitable[Mapping[Identity, Taken]]]
+"""Stores the signals of an integration; returns the decision about each after the commit."""
 
+Lanes = WeakValueDictionary[str, asyncio.Lock]
+"""Held by an integration while a large body of its is read."""
+
+_LARGE = 256 * 1024
 _COMPONENT = "#/components/schemas/{model}"
 
 
@@ -33,16 +39,17 @@ def make_router(
 ) -> APIRouter:
     """One route for each gateway."""
     router = APIRouter()
+    lanes: Lanes = WeakValueDictionary()
     for gateway in gateways:
         # Plain routes: FastAPI's own would spend more on validation than the rest of a request
         # takes.
-        endpoint = partial(_serve, gateway, keys, submit, clock)
+        endpoint = partial(_serve, gateway, keys, submit, clock, lanes)
         router.add_route(gateway.path, endpoint, methods=["POST"])
     return router
 
 
 async def _serve(
-    gateway: Gateway, keys: KeyRing, submit: Submit, clock: Clock, request: Request
+    gateway: Gateway, keys: KeyRing, submit: Submit, clock: Clock, lanes: Lanes, request: Request
 ) -> Response:
     authentication = gateway.authentication
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -58,9 +65,20 @@ async def _serve(
     attributes = {METHOD: "POST", ROUTE: gateway.path}
     with span(spans.RECEIVE, trace_in_headers(headers), attributes) as trace:
         sent = Submission(integration, content_type, headers, body, clock(), trace)
-        signals = gateway.read(sent)
-        taken = await _store(submit, signals)
+        signals = await _read(gateway, sent, lanes)
+        taken = await _store(submit, integration, signals)
     return JsonResponse(gateway.answer.render(signals, taken), gateway.answer.status)
+
+
+async def _read(gateway: Gateway, sent: Submission, lanes: Lanes) -> list[Signal]:
+    """The signals of a request. To read a large body takes as long as hundreds of small ones: a
+    thread does that, and only one for each integration, so that others are served meanwhile.
+    """
+    if len(sent.body) <= _LARGE:
+        return gateway.read(sent)
+    lane = lanes.setdefault(sent.integration, asyncio.Lock())
+    async with lane:
+        return await asyncio.to_thread(gateway.read, sent)
 
 
 async def _integration(keys: KeyRing, key: str | None, authentication: Authentication) -> str:
@@ -70,9 +88,11 @@ async def _integration(keys: KeyRing, key: str | None, authentication: Authentic
     return name
 
 
-async def _store(submit: Submit, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
+async def _store(
+    submit: Submit, integration: str, signals: Sequence[Signal]
+) -> Mapping[Identity, Taken]:
     try:
-        return await submit(signals)
+        return await submit(integration, signals)
     except Overloaded:
         # 503, not 429: Alertmanager and Grafana give up for good on any 4xx.
         raise Problem(

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
-from fastapi.responses import HTMLResponse, Response, StreamingResponse
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, Response
 
 from services.reporting.console.live import Live
 from services.reporting.console.pages import Pages
@@ -52,12 +52,8 @@ def make_router(
     _add_incident(router, pages, load, traces)
 
     @router.get("/events")
-    async def events() -> Response:
-        if live.full:
-            detail = "every stream is taken; try again later"
-            raise Problem(503, "Too many readers", detail, {"Retry-After": "30"})
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(live.stream(), media_type="text/event-stream", headers=headers)
+    async def events(request: Request) -> Response:
+        return live.open(request.client.host if request.client else "")
 
     return router
 

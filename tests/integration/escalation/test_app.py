@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from deploy.local.ports import choose
 from shared.events import commands, escalation, triage
 from shared.events.cloudevents import CloudEvent, to_structured
 from shared.events.facts import event_message, new_event
@@ -46,6 +47,7 @@ class Installation:
     environment: dict[str, str]
     log: Path
     base: str
+    probes: str
     client: aiohttp.ClientSession
     producer: AIOKafkaProducer
     consumer: AIOKafkaConsumer
@@ -78,7 +80,7 @@ class Installation:
     async def _ready(self, process: Process) -> bool:
         assert process.returncode is None, self.log.read_text()[-3000:]
         try:
-            async with self.client.get(f"{self.base}/readyz") as answer:
+            async with self.client.get(f"{self.probes}/readyz") as answer:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
@@ -110,7 +112,7 @@ async def service(
 ) -> AsyncIterator[Installation]:
     await apply_topics(kafka, topic_prefix, TOPICS)
     (tmp_path / "teams.yaml").write_text(TEAMS.format(url="${TOCSIN_TEST_RECEIVER}"))
-    port = free_port()
+    port, probes_port = choose(2)
     own = {
         "TOCSIN_KAFKA": kafka,
         "TOCSIN_TOPIC_PREFIX": topic_prefix,
@@ -118,6 +120,7 @@ async def service(
         "TOCSIN_POSTGRES": runtime_dsn(database, "{service}"),
         "TOCSIN_POLICY_DIR": str(tmp_path),
         "TOCSIN_HTTP_PORT": str(port),
+        "TOCSIN_PROBES_PORT": str(probes_port),
         "TOCSIN_SECRET_KEY": "a key of thirty-two bytes or more for tests",
         "TOCSIN_API_TOKEN": TOKEN,
         "TOCSIN_WEBHOOK_SECRET": SECRET,
@@ -147,6 +150,7 @@ async def service(
             inherited | own,
             tmp_path / "log",
             base,
+            f"http://127.0.0.1:{probes_port}",
             client,
             producer,
             consumer,

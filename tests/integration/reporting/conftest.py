@@ -20,7 +20,7 @@ async def reader(reporting: Database) -> AsyncIterator[ApiReader]:
     """Reporting's API, at a time of the test's choosing."""
     async with aiohttp.ClientSession() as session:
         asking = ApiReader(session)
-        live = Live(asyncio.Event(), asyncio.Event())
+        live = Live(asyncio.Event(), asyncio.Event(), 9)
         app = build_app(reporting, lambda: asking.now, live, "http://traces/trace/{trace_id}")
         async with served(app) as asking.address:
             yield asking

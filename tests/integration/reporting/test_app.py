@@ -122,7 +122,7 @@ async def _is(service: Running, outage: Outage, status: str) -> bool:
 async def base(database: str) -> AsyncIterator[str]:
     own = Database(runtime_dsn(database, "reporting"))
     async with served(
-        build_app(own, system_clock, Live(asyncio.Event(), asyncio.Event()), None)
+        build_app(own, system_clock, Live(asyncio.Event(), asyncio.Event(), 9), None)
     ) as address:
         yield address
     await own.close()

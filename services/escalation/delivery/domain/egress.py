@@ -3,7 +3,7 @@
 import socket
 import unicodedata
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +12,25 @@ from shared.http.network import Network
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 _NAT64 = IPv6Network("64:ff9b::/96")
-_IPV4_COMPATIBLE = IPv6Network("::/96")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""All that is assigned of public IPv6: loopback, link-local, unique and site-local addresses,
+multicast, NAT64 for local use and every old way to write an IPv4 address lie outside."""
+_SPECIAL = tuple(
+    map(
+        ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+            *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+            *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+            # Protocol assignments with Teredo, documentation, 6to4: no receiver of pages is there,
+            # and tunnels lead to the IPv4 address that they hold.
+            *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+        ),
+    )
+)
+"""What is not public in IPv4 and in 2000::/3, by IANA's registries of special-purpose addresses;
+Python's own tables differ from release to release."""
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 _DOTS = str.maketrans("。｡", "..")  # separators of labels that NFKC does not turn into a dot
 
 
@@ -24,11 +42,21 @@ class EgressRefused(OSError):
 
 
 def permitted(address: str, allowed: Sequence[Network]) -> bool:
-    """Whether a connection to this IP address may be made. An IPv6 form of an IPv4 address counts
-    as the latter.
+    """Whether a connection to this IP address may be made: it is public, or in an allowed network.
+    An IPv4 address that is written as IPv6 (mapped, or translated by NAT64) counts as IPv4.
     """
     ip = _reached(ip_address(address.partition("%")[0]))
-    return any(ip in network for network in allowed) or (ip.is_global and not ip.is_multicast)
+    return any(ip in network for network in allowed) or is_public(ip)
+
+
+def is_public(ip: IPv4Address | IPv6Address) -> bool:
+    """Whether the Internet routes to this address, and through it to no private one."""
+    if any(ip in network for network in _SPECIAL):
+        return False
+    if isinstance(ip, IPv4Address):
+        return True
+    tunnel = int(ip) >> 32 & 0xFFFF_FFFF in _ISATAP  # of one site, to the IPv4 address at the end
+    return ip in _GLOBAL_UNICAST and (not tunnel or is_public(_last_ipv4(ip)))
 
 
 def host_permitted(host: str, allowed: Sequence[Network]) -> bool:
@@ -79,9 +107,11 @@ def guarded_socket(allowed: Sequence[Network]) -> Callable[[AddressInfo], socket
 
 
 def _reached(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 one stands for (mapped, translated, tunnelled), or itself."""
-    if isinstance(ip, IPv4Address):
-        return ip
-    if ip in _NAT64 or (ip in _IPV4_COMPATIBLE and int(ip) > 0xFFFF):
-        return IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else ip)
+    """The IPv4 address that an IPv6 one stands for, or itself."""
+    if isinstance(ip, IPv6Address) and (ip.ipv4_mapped or ip in _NAT64):
+        return _last_ipv4(ip)
+    return ip
+
+
+def _last_ipv4(ip: IPv6Address) -> IPv4Address:
+    return IPv4Address(int(ip) & 0xFFFF_FFFF)

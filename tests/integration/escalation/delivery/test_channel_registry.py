@@ -127,6 +127,18 @@ def test_a_wrong_setting_of_a_channel_is_named(
         open_channels(ChannelRegistry.load(), load_settings(), system_clock)
 
 
+def test_a_setting_of_a_channel_can_come_from_a_file(
+    pigeon: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "loft").write_text("east\n")
+    monkeypatch.setenv("TOCSIN_PIGEON_LOFT_FILE", str(tmp_path / "loft"))
+    opened: Any = open_channels(ChannelRegistry.load(), load_settings(), system_clock)
+    assert opened["pigeon"].loft == "east"
+    (tmp_path / "loft").unlink()
+    with pytest.raises(SettingsError, match=r"TOCSIN_PIGEON_LOFT_FILE: .* cannot be read"):
+        open_channels(ChannelRegistry.load(), load_settings(), system_clock)
+
+
 def test_channels_of_this_package_are_found() -> None:
     assert {channel.name for channel in ChannelRegistry.load()} >= {"email", "webhook"}
 

@@ -331,3 +331,27 @@ class TestAnAlertmanagerGroup:
         status, answer = await post(http, f"{base}/v1/alertmanager", large)
         assert (status, answer) == (200, {"accepted": 7_000})
         assert await self.firing(world) == [("open", 7_000)]
+
+
+async def test_a_large_request_of_one_key_does_not_hold_up_another_key(
+    world: World, base: str, http: aiohttp.ClientSession
+) -> None:
+    async with world.database.transaction() as connection:
+        other = await create_key(connection, "other", None, NOON)
+    size = 3000
+    body = orjson.dumps(
+        [alert(f"large {n}", f"k{n}", labels={"a": "b" * 100}) for n in range(size)]
+    )
+    large = asyncio.create_task(post(http, f"{base}/v1/signals", body, **BATCH))
+    answered = 0
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {other}"}) as small:
+        while not large.done():
+            event = alert(f"small {answered}", f"other {answered}")
+            status, _ = await post(small, f"{base}/v1/signals", event, **STRUCTURED)
+            assert status == 202
+            answered += 1
+    status, answer = await large
+    assert (status, answer["accepted"]) == (202, size)
+    assert {one["decision"] for one in answer["signals"]} == {"opened"}
+    assert answered > 5  # before the large one; without turns it is one or two
+    assert await world.rows("SELECT count(*) FROM incidents") == [{"count": size + answered}]

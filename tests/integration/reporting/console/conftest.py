@@ -19,7 +19,7 @@ async def console(reporting: Database) -> AsyncIterator[str]:
     """The address of a console that hears of commits as it does in service."""
     stop = asyncio.Event()
     wake = Wake(reporting.dsn, "reporting")
-    live = Live(wake.subscribe(CHANNEL), stop, max_readers=2)
+    live = Live(wake.subscribe(CHANNEL), stop, max_of_client=2, max_readers=3)
     tasks = [asyncio.create_task(component.run()) for component in (wake, live)]
     async with served(
         build_app(reporting, system_clock, live, "http://traces/{trace_id}")

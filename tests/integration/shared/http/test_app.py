@@ -1,5 +1,6 @@
 """Paths and bodies as clients send them: one route for a path, plain words for what is wrong."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,9 @@ from pydantic import BaseModel, Field
 from shared.http.app import create_app
 from shared.http.problems import JsonResponse
 from shared.telemetry import configure_telemetry, stop_telemetry
-from shared.telemetry.requests import add_metrics
+from shared.telemetry.export import collect
+from shared.telemetry.exposition import expose
+from shared.telemetry.requests import measure_requests
 from tests.support.http import served
 
 
@@ -54,19 +57,41 @@ async def test_metrics_know_the_route_by_one_name() -> None:
     app = make_app()
     configure_telemetry("reporting")
     try:
-        add_metrics(app)
+        measure_requests(app)
         async with served(app) as base, aiohttp.ClientSession() as http:
             for path in ("/v1/signals/", "/v1/signals", "/v1/incidents/7/acknowledge/"):
                 async with http.post(base + path) as answer:
                     assert answer.status == 200
-            async with http.get(base + "/metrics") as answer:
-                exposed = await answer.text()
+            data = collect()
+            assert data
+            exposed = expose(data, "")[0].decode()
     finally:
         stop_telemetry()
     counts = [line for line in exposed.splitlines() if "http_server" in line and "_count" in line]
     assert any('"/v1/signals"' in line and line.endswith(" 2.0") for line in counts), counts
     assert any('"/v1/incidents/{reference}/acknowledge"' in line for line in counts), counts
     assert not any('/"' in line for line in counts), counts
+
+
+async def test_the_openapi_document_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, made = make_app(), [0]
+    whole = app.openapi
+
+    def counted() -> dict[str, Any]:
+        made[0] += 1
+        return whole()
+
+    monkeypatch.setattr(app, "openapi", counted)
+    async with served(app) as base, aiohttp.ClientSession() as http:
+        documents = await asyncio.gather(*(get_json(http, base) for _ in range(64)))
+    assert documents == [whole()] * 64
+    assert made == [1]
+
+
+async def get_json(http: aiohttp.ClientSession, base: str) -> Any:
+    async with http.get(f"{base}/openapi.json") as answer:
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        return await answer.json()
 
 
 class Order(BaseModel):

@@ -3,12 +3,14 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from fastapi import Request
 
-from shared.http.app import create_app
+from shared.http import protocol
+from shared.http.app import JsonResponse, create_app
 from tests.support.http import served
 
 UPGRADE = (
@@ -40,6 +42,10 @@ async def base() -> AsyncIterator[str]:
     async def echo(request: Request) -> dict[str, str]:
         body = (await request.body()).decode()
         return {"said": f"{request.method} {body}", "plain": request.headers.get("x-plain", "")}
+
+    @app.post("/unread")
+    async def unread() -> JsonResponse:
+        return JsonResponse({"said": "too large"}, 413)
 
     async with served(app) as base:
         yield base
@@ -91,6 +97,44 @@ async def test_what_follows_on_the_connection_is_served_too(base: str) -> None:
     answer = await talk(base, [head("GET") + b"\r\n" + post + head("POST") + CHUNKED + plain])
     assert answer.count(b"HTTP/1.1 200 ") == 4
     assert answer.count(b'"POST {\\"a\\": 12}"') == 3
+
+
+UNREAD = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+
+
+async def test_who_has_an_answer_and_goes_on_sending_slowly_is_disconnected(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
+    async with asyncio.timeout(20):
+        writer.write(UNREAD)
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 413 ")
+        sent = 0
+        with suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"x")
+                await writer.drain()
+                sent += 1
+                await asyncio.sleep(0.02)
+    assert 0 < sent < 999
+    writer.close()
+
+
+async def test_who_sends_the_rest_soon_is_served_on(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
+    async with asyncio.timeout(20):
+        for _ in range(3):
+            writer.write(UNREAD)
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 413 ")
+            writer.write(b"x" * 1000)
+            await asyncio.sleep(0.3)  # the time of an earlier rest does not count for a later one
+        writer.write(head("POST", "") + LENGTH)
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0, HTTP/2.0", "foo/2"])

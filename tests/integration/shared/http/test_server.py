@@ -3,12 +3,17 @@ its socket.
 """
 
 import asyncio
-from collections.abc import Callable
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+import pytest
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 
+from shared.http import server
 from shared.http.server import Server, inherit, listen
 from tests.support.running import eventually
 
@@ -55,3 +60,31 @@ async def test_who_has_connected_is_heard_and_who_connects_later_is_heard_by_the
     await serving
     for open_one in (early, late, kept):
         open_one.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is an option of Linux")
+async def test_who_reads_nothing_of_an_answer_is_disconnected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_UNREAD_MS", 500)
+    app = FastAPI()
+
+    @app.get("/")
+    async def flood() -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x" * 65536
+                await asyncio.sleep(0)
+
+        return StreamingResponse(parts())
+
+    listening = listen("127.0.0.1", 0)
+    serving = Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+    task = asyncio.create_task(serving.serve([listening]))
+    with socket.create_connection(listening.getsockname()) as deaf:
+        deaf.sendall(REQUEST)
+        connections = serving.server_state.connections
+        await eventually("it is accepted", partial(seen, lambda: bool(connections)))
+        await eventually("it is given up", partial(seen, lambda: not connections))
+    serving.should_exit = True
+    await task

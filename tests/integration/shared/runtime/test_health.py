@@ -1,11 +1,14 @@
 """What /readyz says about a database that cannot be used."""
 
+import asyncio
+
 import aiohttp
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from shared.postgres.database import Database
-from shared.runtime.health import add_health
+from shared.runtime.health import readiness
 from tests.support.http import served
 from tests.support.running import free_port
 
@@ -21,9 +24,9 @@ from tests.support.running import free_port
 async def test_readiness_names_what_to_correct(
     http: aiohttp.ClientSession, query: str, said: str
 ) -> None:
-    app = FastAPI()
     database = Database(f"postgresql://tocsin_intake:secret@127.0.0.1:{free_port()}/x?{query}")
-    add_health(app, database, {})
+    readyz = readiness(database, {}, asyncio.Event())
+    app = Starlette(routes=[Route("/readyz", readyz)])
     async with served(app) as url, http.get(f"{url}/readyz") as answer:
         text = await answer.text()
         assert answer.status == 503

@@ -178,6 +178,11 @@ def test_what_would_reach_nobody_is_refused_with_a_hint(
         "0xa9fea9fe",
         "0251.0376.0251.0376",
         "localhost",
+        "192.0.0.170",
+        "[64:ff9b:1::a00:1]",
+        "[::ffff:0:10.0.0.1]",
+        "[fec0::1]",
+        "[2002:a00:1::1]",
     ],
 )
 def test_a_webhook_in_a_private_network_is_refused_unless_the_environment_permits_it(

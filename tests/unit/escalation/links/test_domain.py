@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from services.escalation.links.domain import LIFETIME, BadLink, Link, Links
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LINKS = Links("a key of thirty-two bytes or more for tests", "https://tocsin.example/")
+KEY = "a key of thirty-two bytes or more for tests"
+NEXT_KEY = "another key of thirty-two bytes or more"
+LINKS = Links([KEY], "https://tocsin.example/")
 INCIDENT = UUID("018f0000-0000-7000-8000-000000000001")
 
 
@@ -31,7 +33,19 @@ def test_a_link_lives_seven_days() -> None:
 
 def test_a_link_of_another_installation_is_refused() -> None:
     with pytest.raises(BadLink, match="not valid"):
-        Links("another key of thirty-two bytes or more", "").read(token(), NOW)
+        Links([NEXT_KEY], "").read(token(), NOW)
+
+
+def test_during_a_rotation_links_of_both_keys_are_good_on_every_replica() -> None:
+    old, new = [Links([KEY, NEXT_KEY], ""), Links([NEXT_KEY, KEY], "")]
+    link = Link(INCIDENT, "ana", "acknowledge", NOW + LIFETIME)
+    for signing in (LINKS, old, new):
+        for reading in (old, new):
+            assert reading.read(signing.token(link), NOW) == link
+    with pytest.raises(BadLink, match="not valid"):  # the new key signs
+        LINKS.read(new.token(link), NOW)
+    with pytest.raises(BadLink, match="not valid"):  # the previous key is retired
+        Links([NEXT_KEY], "").read(old.token(link), NOW)
 
 
 def test_what_a_link_says_cannot_be_changed() -> None:

@@ -71,7 +71,8 @@ def stored() -> list[Signal]:
 
 @pytest.fixture
 async def base(stored: list[Signal]) -> AsyncIterator[str]:
-    async def submit(signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
+    async def submit(integration: str, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
+        assert integration == "tests"
         stored.extend(signals)
         return {one.identity: Taken(Decision.OPENED, one.subject) for one in signals}
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from textwrap import dedent
 from typing import Literal
 
@@ -200,11 +201,22 @@ def test_a_value_can_come_from_the_environment_and_is_not_kept_in_the_text() -> 
     assert "north" not in policy.text
 
 
+def test_a_value_can_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "tower").write_text("north\n")
+    text = "bells: {first: {tone: low, note: 'at ${TOCSIN_TOWER}/x'}}"
+    policy = read(text, TOCSIN_TOWER_FILE=str(tmp_path / "tower"))
+    assert policy.content.bells["first"].note == "at north/x"
+    assert errors_of(text, TOCSIN_TOWER_FILE="/missing") == [
+        "bells.yaml:1: TOCSIN_TOWER_FILE: the file /missing cannot be read "
+        "(No such file or directory)"
+    ]
+
+
 def test_an_unset_or_foreign_variable_is_an_error_with_its_line_that_shows_no_value() -> None:
     text = "bells:\n  first:\n    tone: low\n    note: ${TOCSIN_TOWER}\n    wait: ${HOME}\n"
     assert errors_of(text, HOME="/root") == [
         "bells.yaml:4: the environment variable TOCSIN_TOWER is not set; "
-        "set it, or write the value here",
+        "set it or TOCSIN_TOWER_FILE, or write the value here",
         "bells.yaml:5: the variable `HOME` is not taken; only names that begin with TOCSIN_ are",
     ]
     assert not any(

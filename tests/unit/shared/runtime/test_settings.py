@@ -2,11 +2,19 @@
 
 import base64
 from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.canary.settings import CanarySettings
-from shared.runtime.settings import Settings, SettingsError, load_settings, read_settings
+from shared.runtime.settings import (
+    Settings,
+    SettingsError,
+    load_settings,
+    read_settings,
+    variable_of,
+)
 
 
 def whsec(secret: bytes) -> str:
@@ -30,6 +38,8 @@ def test_networks_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> Non
         ("TOCSIN_HTTP_PORT", "70000"),
         ("TOCSIN_ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("TOCSIN_HTTP_KEEP_ALIVE", "0"),
+        ("TOCSIN_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TOCSIN_ALLOWED_HOSTS", "https://tocsin.example.com"),
     ],
 )
 def test_a_wrong_setting_is_named(
@@ -107,6 +117,44 @@ def test_a_weak_secret_is_refused_by_name_with_the_way_to_make_one(
         assert reason in said
         assert "openssl rand -base64 32" in said
         assert value.strip() in ("", "whsec_") or value not in said
+
+
+SECRETS = {
+    "postgres": "postgresql://tocsin_{service}:hunter2@db/tocsin",
+    "postgres_admin": "postgresql://admin:hunter2@db/tocsin",
+    "secret_key": "hunter2" * 5,
+    "secret_key_previous": "hunter2" * 6,
+    "api_token": "hunter2",
+    "webhook_secret": whsec(b"hunter2" * 5),
+    "smtp": "smtp://tocsin:hunter2@mail.example:587",
+    "canary_key": "hunter2",
+}
+
+
+def secrets_of(settings: Any) -> set[str]:
+    """The names of the settings that are hidden."""
+    hidden = {name for name, value in settings if "hunter2" not in repr(value)}
+    return {name for name in hidden if hasattr(getattr(settings, name), "get_secret_value")}
+
+
+def test_every_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, secret in SECRETS.items():
+        monkeypatch.delenv(variable_of(name), raising=False)
+        (tmp_path / name).write_text(f"{secret}\n")
+        monkeypatch.setenv(f"{variable_of(name)}_FILE", str(tmp_path / name))
+    settings = read_settings(CanarySettings)
+    assert {name: settings.required(name) for name in SECRETS} == SECRETS
+    assert secrets_of(settings) == SECRETS.keys()  # a new one belongs into this test
+    (tmp_path / "smtp").write_text("")
+    with pytest.raises(SettingsError, match=r"^TOCSIN_SMTP_FILE: the file .* is empty$"):
+        load_settings()
+
+
+def test_what_is_no_secret_is_not_taken_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TOCSIN_KAFKA_FILE", str(tmp_path / "missing"))
+    assert load_settings().kafka == "localhost:9092"
 
 
 @pytest.mark.parametrize("size", [24, 32, 64])

@@ -91,7 +91,7 @@ async def console(
         outage.acknowledged(0.5),
     )
     traces = TraceBackend(backend.url, timeout_seconds=patience, max_bytes=1024 * 1024)
-    live = Live(asyncio.Event(), asyncio.Event())
+    live = Live(asyncio.Event(), asyncio.Event(), 9)
     async with served(
         build_app(reporting, system_clock, live, "http://traces/{trace_id}", traces)
     ) as address:
@@ -321,7 +321,7 @@ async def test_a_backend_that_is_down_and_none_at_all(
     reporting: Database, feed: Feed, http: aiohttp.ClientSession
 ) -> None:
     await feed.events(Outage().reported())
-    live = Live(asyncio.Event(), asyncio.Event())
+    live = Live(asyncio.Event(), asyncio.Event(), 9)
     down = TraceBackend(f"http://someone:password@127.0.0.1:{free_port()}")
     for traces, status, words in (
         (down, 200, "The trace backend cannot be reached."),

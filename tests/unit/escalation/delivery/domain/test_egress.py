@@ -1,9 +1,11 @@
 """Where a page may not go, in every way of writing it."""
 
 import socket
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.escalation.delivery.domain.egress import (
     EgressRefused,
@@ -12,37 +14,78 @@ from services.escalation.delivery.domain.egress import (
     host_permitted,
     permitted,
 )
+from shared.http.network import Network
 
-PRIVATE = [
-    "127.0.0.1",
-    "169.254.169.254",
-    "10.1.2.3",
-    "172.16.0.1",
-    "192.168.1.1",
-    "100.64.0.1",
-    "0.0.0.0",  # noqa: S104
-    "224.0.0.1",
-    "255.255.255.255",
-    "::",
-    "::1",
-    "fe80::1%eth0",
-    "fd00::1",
-    "ff02::1",
-    "::ffff:169.254.169.254",
-    "::ffff:7f00:1",
-    "::127.0.0.1",
-    "64:ff9b::10.0.0.1",
-    "2002:7f00:1::1",
+SPECIAL_IPV4 = [
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+    *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+    *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
 ]
+SPECIAL_IPV6 = [
+    *("::1/128", "::/128", "::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "100::/64"),
+    *("100:0:0:1::/64", "2001::/32", "2001:2::/48", "2001:10::/28", "2001:20::/28"),
+    *("2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10"),
+    *("fec0::/10", "ff00::/8", "4000::/3"),
+]
+EMBEDDED = ["::ffff:0:0/96", "64:ff9b::/96"]
+"""An IPv4 address at the end of these is what is reached."""
+TUNNELS = {
+    "IPv4-compatible": "::{v4}",
+    "IPv4-translated": "::ffff:0:{v4}",
+    "NAT64 for local use": "64:ff9b:1::{v4}",
+    "6to4": "2002:{hex}::1",
+    "ISATAP": "2606:4700::5efe:{v4}",
+    "ISATAP, globally unique": "2606:4700::200:5efe:{v4}",
+}
+IPV4_NETWORKS = st.sampled_from([ip_network(text) for text in SPECIAL_IPV4])
 
 
-@pytest.mark.parametrize("address", PRIVATE)
-def test_a_private_address_is_refused_in_every_form(address: str) -> None:
+def inside(network: Network, at: float) -> int:
+    """An address of a network, as a number."""
+    return int(network.network_address) + int((network.num_addresses - 1) * at)
+
+
+def within(network: IPv4Network, at: float) -> IPv4Address:
+    return IPv4Address(inside(network, at))
+
+
+@pytest.mark.parametrize("text", [*SPECIAL_IPV4, *SPECIAL_IPV6])
+@pytest.mark.parametrize("at", [0, 0.3, 1])
+def test_no_special_purpose_address_is_permitted(text: str, at: float) -> None:
+    network = ip_network(text)
+    address = str(type(network.network_address)(inside(network, at)))
     assert not permitted(address, [])
+    assert not permitted(f"{address}%eth0", [])
+    assert check_url(f"http://{f'[{address}]' if ':' in address else address}/", [])
+
+
+@given(network=IPV4_NETWORKS, at=st.floats(0, 1), outer=st.sampled_from(EMBEDDED))
+def test_no_ipv6_form_reaches_a_special_ipv4_address(
+    network: IPv4Network, at: float, outer: str
+) -> None:
+    address = str(ip_network(outer)[int(within(network, at))])
+    assert not permitted(address, [])
+    assert permitted(address, [network])  # it counts as the IPv4 address
+
+
+@given(network=IPV4_NETWORKS, at=st.floats(0, 1), form=st.sampled_from(list(TUNNELS.values())))
+def test_no_tunnel_leads_to_a_special_ipv4_address(
+    network: IPv4Network, at: float, form: str
+) -> None:
+    v4 = within(network, at)
+    number = f"{int(v4):08x}"
+    assert not permitted(form.format(v4=v4, hex=f"{number[:4]}:{number[4:]}"), [])
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+    "address",
+    [
+        *("1.1.1.1", "8.8.8.8", "11.0.0.0", "9.255.255.255", "100.128.0.0", "172.32.0.0"),
+        *("192.0.1.0", "192.31.196.1", "192.169.0.0", "198.20.0.0", "223.255.255.255"),
+        *("2606:4700::1111", "2001:200::", "2001:4860:4860::8888", "2003::", "3ffe:ffff::1"),
+        *("2620:4f:8000::1", "2a00:1450::", "2606:4700::5efe:8.8.8.8"),
+        *("::ffff:8.8.8.8", "64:ff9b::8.8.8.8"),
+    ],
 )
 def test_a_public_address_is_permitted(address: str) -> None:
     assert permitted(address, [])
@@ -63,6 +106,10 @@ PRIVATE_HOSTS = [
     "[::1]",
     "[::ffff:10.0.0.1]",
     "[::ffff:169.254.169.254]",
+    "[::ffff:0:169.254.169.254]",
+    "[64:ff9b:1::a9fe:a9fe]",
+    "[fec0::1]",
+    "192.0.0.170",
     "localhost",
     "LOCALHOST",
     "localhost.",

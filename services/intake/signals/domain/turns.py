@@ -1,0 +1,135 @@
+"""Whose signals are committed next: integrations take turns, and a large request is divided."""
+
+from asyncio import Future
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.intake.signals.domain.signal import Identity, Signal, Taken
+
+MAX_BATCH = 1_000
+TURN = 250
+"""Signals of one request in a batch, and of one integration where others wait, too."""
+
+Answer = Future[Mapping[Identity, Taken]]
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """Signals that are answered together. `begun` of them are in a batch that is or was
+    committed.
+    """
+
+    signals: Sequence[Signal]
+    answer: Answer
+    begun: int = 0
+    taken: dict[Identity, Taken] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        """How many are in no batch yet."""
+        return len(self.signals) - self.begun
+
+    def fail(self, error: Exception) -> None:
+        """Answer with an error, unless it is answered, or its caller has hung up."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+@dataclass(eq=False, slots=True)
+class Part:
+    """Signals of a request that are committed together."""
+
+    request: Request
+    signals: Sequence[Signal]
+
+    def commit(self, taken: Mapping[Identity, Taken]) -> None:
+        """They are committed, with these decisions; with its last part the request is answered."""
+        request = self.request
+        if request.answer.done():
+            return
+        if len(self.signals) == len(request.signals):
+            request.answer.set_result(taken)
+            return
+        for signal in self.signals:  # one that was in an earlier part, too, has its first decision
+            request.taken.setdefault(signal.identity, taken[signal.identity])
+        if not request.left:
+            request.answer.set_result(request.taken)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Requests of one integration, in their order, with `size` signals that are in no batch yet."""
+
+    size: int = 0
+    requests: deque[Request] = field(default_factory=deque)
+
+    def next_turn(self, room: int) -> list[Part]:
+        """Whole requests, and the next part of one that is too large for a turn."""
+        parts: list[Part] = []
+        while self.requests and room:
+            request = self.requests[0]
+            if request.answer.done():  # it failed in part, or its caller has hung up
+                self.size -= request.left
+                self.requests.popleft()
+            elif parts and request.left > room:
+                break
+            else:
+                parts.append(self._next_part(request, min(room, TURN)))
+                room -= len(parts[-1].signals)
+                if request.left:
+                    break
+        return parts
+
+    def _next_part(self, request: Request, room: int) -> Part:
+        signals = request.signals[request.begun : request.begun + room]
+        request.begun += len(signals)
+        self.size -= len(signals)
+        if not request.left:
+            self.requests.popleft()
+        return Part(request, signals)
+
+
+class Turns:
+    """Requests that wait, by integration."""
+
+    def __init__(self) -> None:
+        self._queues: OrderedDict[str, _Queue] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def __iter__(self) -> Iterator[Request]:
+        for queue in self._queues.values():
+            yield from queue.requests
+
+    def add(self, integration: str, request: Request) -> None:
+        """It waits behind the others of its integration."""
+        queue = self._queues.setdefault(integration, _Queue())
+        queue.requests.append(request)
+        queue.size += request.left
+
+    def size(self) -> int:
+        """How many signals wait."""
+        return sum(queue.size for queue in self._queues.values())
+
+    def size_of(self, integration: str) -> int:
+        """How many signals of an integration wait."""
+        queue = self._queues.get(integration)
+        return queue.size if queue else 0
+
+    def next_batch(self) -> list[Part]:
+        """One turn of each integration, as far as there is room; alone, it has all the room."""
+        turn = MAX_BATCH if len(self._queues) == 1 else TURN
+        batch: list[Part] = []
+        room = MAX_BATCH
+        for _ in range(len(self._queues)):
+            if not room:
+                break
+            integration, queue = self._queues.popitem(last=False)
+            parts = queue.next_turn(min(turn, room))
+            if queue.requests:
+                self._queues[integration] = queue  # behind the others
+            batch += parts
+            room -= sum(len(part.signals) for part in parts)
+        return batch
