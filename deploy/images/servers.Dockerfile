@@ -10,6 +10,7 @@ COPY --from=jars . /opt/kafka/libs
 COPY deploy/local/kafka-log4j2.properties /opt/kafka/log4j2.properties
 COPY deploy/images/start-kafka /usr/local/bin/
 ENV CLUSTER_ID=5L6g3nShT-eMCtK--X86sw
+RUN install -d -o 10001 -g 10001 /var/lib/kafka/data /mnt/shared/config
 USER 10001:10001
 EXPOSE 9092
 ENTRYPOINT ["start-kafka"]
@@ -19,7 +20,8 @@ FROM ${POSTGRES} AS postgres
 COPY deploy/images/start-postgres /usr/local/bin/
 RUN echo 'tocsin:x:10001:10001::/tmp:/usr/sbin/nologin' >>/etc/passwd && \
     install -d -o 10001 -g 10001 /var/lib/postgresql/data
-ENV PGDATA=/var/lib/postgresql/data/pgdata POSTGRES_HOST_AUTH_METHOD=scram-sha-256
+ENV PATH=/usr/lib/postgresql/17/bin:/usr/local/bin:/usr/bin:/bin \
+    PGDATA=/var/lib/postgresql/data/pgdata POSTGRES_HOST_AUTH_METHOD=scram-sha-256
 USER 10001:10001
 STOPSIGNAL SIGINT
 EXPOSE 5432
