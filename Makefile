@@ -6,7 +6,7 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench faults contracts images lint format lock
+.PHONY: help up down demo test bench faults contracts images licences audit lint format lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ contracts: $(VENV)/.dev ## Write docs/contracts and docs/telemetry.md from the c
 
 images: $(VENV)/.supply-chain ## Build an image for each service with buildah (ARGS="--debian --save dist", ARGS=--help)
 	@$(BIN)/python -m deploy.images.build $(ARGS)
+
+licences: $(VENV)/.dev ## List the licences of all dependencies in docs/licences.md, and check them
+	@$(BIN)/python -m deploy.supply_chain.licences
+
+audit: $(VENV)/.supply-chain ## Look all dependencies up among known vulnerabilities
+	@$(BIN)/python -m deploy.supply_chain.audit
 
 lint: $(VENV)/.dev ## Check style, types and the import contracts
 	$(BIN)/ruff check .
