@@ -37,7 +37,9 @@ def main(
         Path | None,
         typer.Option("--save", help="Also write each image and its SBOM to this folder."),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Use nothing of earlier builds.")] = False,
+    twice: Annotated[
+        bool, typer.Option("--twice", help="Build again from nothing; fail if the digest differs.")
+    ] = False,
 ) -> None:
     """Build tocsin-intake, -triage, -escalation, -reporting and -canary; print their digests. The
     same commit on the same base gives the same digests.
@@ -50,7 +52,7 @@ def main(
     try:
         buildah.require()
         for name in wanted:
-            _build(name, debian, base, fresh)
+            _build(name, _server(name) if name in SERVERS else _service(debian, base), twice)
             if folder:
                 _save(f"tocsin-{name}", folder)
     except buildah.NoBuildah as error:
@@ -59,19 +61,28 @@ def main(
         sys.exit(f"images: `{' '.join(map(str, error.cmd[:2]))}` failed")
 
 
-def _build(name: str, debian: bool, base: str | None, fresh: bool) -> None:
+def _build(name: str, recipe: buildah.Recipe, twice: bool) -> None:
     image = f"tocsin-{name}:{version('tocsin')}"
-    if name in SERVERS:
-        arguments = _bases(("BASE", "tocsin-base"), ("POSTGRES", "tocsin-base-postgres"))
-        contexts = _kafka() if name == "kafka" else {}
-        buildah.build(FOLDER / "servers.Dockerfile", name, image, arguments, contexts, fresh=fresh)
-    else:
-        bases = _bases(("BASE", "tocsin-base"), ("BUILDER", "tocsin-builder")) if debian else {}
-        arguments = {"VERSION": version("tocsin"), "REVISION": _revision()} | bases
-        arguments |= {"BASE": base} if base else {}
-        buildah.build(FOLDER / "Dockerfile", name, image, arguments, {}, fresh=fresh)
+    buildah.build(recipe, name, image)
     digest, size = buildah.described(image)
     typer.echo(f"{image:24} {size:>7}  {digest}")
+    if twice:
+        buildah.build(recipe, name, f"{image}-again", fresh=True)
+        if (again := buildah.described(f"{image}-again")[0]) != digest:
+            sys.exit(f"images: {image} differs when it is built again: {again}")
+
+
+def _service(debian: bool, base: str | None) -> buildah.Recipe:
+    bases = _bases(("BASE", "tocsin-base"), ("BUILDER", "tocsin-builder")) if debian else {}
+    bases |= {"BASE": base} if base else {}
+    arguments = bases | {"VERSION": version("tocsin"), "REVISION": _revision()}
+    return buildah.Recipe(FOLDER / "Dockerfile", arguments, {})
+
+
+def _server(name: str) -> buildah.Recipe:
+    arguments = _bases(("BASE", "tocsin-base"), ("POSTGRES", "tocsin-base-postgres"))
+    contexts = _kafka() if name == "kafka" else {}
+    return buildah.Recipe(FOLDER / "servers.Dockerfile", arguments, contexts)
 
 
 def _bases(*wanted: tuple[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.paths import CHECKOUT
@@ -23,27 +24,27 @@ def require() -> None:
         raise NoBuildah("buildah is missing; install it (Debian: buildah)")
 
 
-def build(
-    dockerfile: Path,
-    target: str,
-    image: str,
-    arguments: Mapping[str, str],
-    contexts: Mapping[str, Path],
-    *,
-    fresh: bool,
-) -> None:
-    """Build one target and name it. `contexts` are folders that the file copies from by name.
-    `fresh` uses no layer of an earlier build.
-    """
-    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    options += [f"--build-context={name}={folder}" for name, folder in contexts.items()]
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a build needs. `contexts` are folders that the file copies from by name."""
+
+    dockerfile: Path
+    arguments: Mapping[str, str]
+    contexts: Mapping[str, Path]
+
+
+def build(recipe: Recipe, target: str, image: str, *, fresh: bool = False) -> None:
+    """Build one target and name it. `fresh` uses no layer of an earlier build."""
+    options = [f"--build-arg={name}={value}" for name, value in recipe.arguments.items()]
+    options += [f"--build-context={name}={folder}" for name, folder in recipe.contexts.items()]
     if authorities := os.environ.get("SSL_CERT_FILE"):
         options.append(f"--secret=id=ca,src={authorities}")
+    file = recipe.dockerfile
     _buildah(
         "build",
         # Times differ from build to build. A container of its own would need rights that CI lacks.
         *("--timestamp=0", "--isolation=chroot", "--no-cache" if fresh else "--layers"),
-        *("--quiet", f"--file={dockerfile}", f"--ignorefile={dockerfile}.dockerignore"),
+        *("--quiet", f"--file={file}", f"--ignorefile={file}.dockerignore"),
         *(*options, f"--target={target}", f"--tag={LOCAL}/{image}", str(CHECKOUT)),
     )
 
