@@ -6,7 +6,7 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench faults contracts images licences audit lint format lock
+.PHONY: help up down demo test bench faults contracts images containers licences audit lint format lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,13 @@ contracts: $(VENV)/.dev ## Write docs/contracts and docs/telemetry.md from the c
 
 images: $(VENV)/.supply-chain ## Build an image for each service with buildah (ARGS="--debian --save dist", ARGS=--help)
 	@$(BIN)/python -m deploy.images.build $(ARGS)
+
+# Images of this Debian's packages; so it needs no image registry, but root, buildah, mmdebstrap, docker.io and skopeo.
+containers: $(VENV)/.supply-chain ## Build the images and run the tests of containers in a Docker daemon of their own
+	@$(BIN)/python -m deploy.images.build --debian
+	@$(BIN)/python -m deploy.images.build --debian kafka postgres
+	@TOCSIN_TEST_KAFKA_IMAGE=tocsin-kafka TOCSIN_TEST_POSTGRES_IMAGE=tocsin-postgres TOCSIN_TEST_IMAGES=tocsin-{} \
+	  deploy/images/with-docker $(BIN)/python -m pytest --stack=containers $(ARGS)
 
 licences: $(VENV)/.dev ## List the licences of all dependencies in docs/licences.md, and check them
 	@$(BIN)/python -m deploy.supply_chain.licences
