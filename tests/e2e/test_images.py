@@ -68,6 +68,21 @@ def test_an_image_has_the_commands_of_its_service_alone(started: Any, name: str)
     assert listed & {*IMAGES, "incidents", "audit", *groups, "up"} == {name, *own, *groups}
 
 
+def test_bytecode_is_never_compared_with_the_time_of_its_source(started: Any) -> None:
+    """Else a start on a read-only file system compiles everything again."""
+    program = (
+        "import sys, shared.runtime.cli, services.intake.app;"
+        "caches = [getattr(it, '__cached__', None) for it in list(sys.modules.values())];"
+        "read = [open(cache, 'rb').read(8)[4] for cache in caches if cache];"
+        "print(len(read), set(read))"
+    )
+    container = started("intake", "-c", program, entrypoint="python")
+    assert container.wait()["StatusCode"] == 0, container.logs()
+    count, _, flags = container.logs().decode().strip().partition(" ")
+    assert int(count) > 1000
+    assert flags == "{1}"  # PEP 552: by a hash that is not checked
+
+
 def test_a_service_that_is_process_1_ends_by_sigterm(started: Any) -> None:
     container = started("intake", environment={"TOCSIN_KAFKA": "127.0.0.1:1"})
     stack.until(lambda: b'"listening"' in container.logs())
