@@ -43,8 +43,9 @@ def build(recipe: Recipe, target: str, image: str, *, fresh: bool = False) -> No
     _buildah(
         "build",
         # Times differ from build to build. A container of its own would need rights that CI lacks.
-        *("--timestamp=0", "--isolation=chroot", "--no-cache" if fresh else "--layers"),
+        *("--timestamp=0", "--isolation=chroot", "--layers"),
         *("--quiet", f"--file={file}", f"--ignorefile={file}.dockerignore"),
+        *(["--no-cache"] if fresh else []),
         *(*options, f"--target={target}", f"--tag={LOCAL}/{image}", str(CHECKOUT)),
     )
 
