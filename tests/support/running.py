@@ -213,6 +213,7 @@ async def running(
     folder: Path,
     policy: Mapping[str, str],
     version: Version = THIS,
+    /,
     **environment: str,
 ) -> AsyncIterator[Running]:
     """All four services, ready, with these policy files (name to text) and extra environment."""
@@ -230,6 +231,7 @@ async def prepared(
     folder: Path,
     policy: Mapping[str, str],
     version: Version = THIS,
+    /,
     **environment: str,
 ) -> AsyncIterator[Running]:
     """The same with no process started yet; it needs neither Kafka nor topics."""

@@ -42,7 +42,7 @@ def test_every_image_is_built_once_from_its_target() -> None:
 
 def dockerfile() -> str:
     """The file that the images are built from."""
-    (path,) = {it["build"]["dockerfile"] for it in OURS.values() if "build" in it}
+    (path,) = {str(it["build"]["dockerfile"]) for it in OURS.values() if "build" in it}
     return (CHECKOUT / path).read_text()
 
 
