@@ -42,9 +42,8 @@ def test_every_image_is_built_once_from_its_target() -> None:
 
 def dockerfile() -> str:
     """The file that the images are built from."""
-    (path,) = {it["build"]["dockerfile"] for it in OURS.values() if "build" in it}
-    text: str = (CHECKOUT / path).read_text()
-    return text
+    (path,) = {str(it["build"]["dockerfile"]) for it in OURS.values() if "build" in it}
+    return (CHECKOUT / path).read_text()
 
 
 @pytest.mark.parametrize("service", OURS)
