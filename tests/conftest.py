@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.support import stack
+from tests.support.secured_kafka import SecuredKafka, secured_kafka
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +14,13 @@ def kafka() -> Iterator[str]:
     """Bootstrap address (host:port) of the run's broker."""
     with stack.kafka_server() as bootstrap:
         yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def secured() -> Iterator[SecuredKafka]:
+    """The run's broker with TLS, SASL and an authorizer. Every test has its own topic prefix."""
+    with secured_kafka() as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

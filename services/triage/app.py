@@ -9,7 +9,6 @@ from shared.kafka.redrive import with_redrive
 from shared.policy.watch import PolicyWatch
 from shared.postgres.database import Database
 from shared.postgres.relay import Relay
-from shared.runtime.clock import system_clock
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
@@ -18,8 +17,8 @@ NAME = "triage"
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM. Raises InvalidPolicy when there is no good catalogue."""
-    clock = system_clock
     database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    clock = database.clock
     catalogue = PolicyWatch(settings.policy_dir / FILE, read_catalogue, database)
     await catalogue.start()
     handlers = Handlers(lambda: catalogue.current, clock)
@@ -33,8 +32,12 @@ async def run(settings: Settings) -> None:
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
+            security=settings.kafka_security(NAME),
         ),
-        "relay": Relay(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+        "relay": Relay(
+            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
+            security=settings.kafka_security(NAME),
+        ),
         "policy": catalogue,
     }
     await run_service(NAME, settings, create_app("Tocsin triage"), database, components)

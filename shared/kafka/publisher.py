@@ -17,6 +17,8 @@ from aiokafka.errors import (
 
 from shared.events.message import OutboxMessage
 from shared.events.trace_context import TraceContext, trace_in
+from shared.kafka.partitioner import partition_of
+from shared.kafka.security import PLAINTEXT, Security
 from shared.telemetry import batch_span
 
 TOO_LARGE_ERRORS = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -55,7 +57,13 @@ class Publisher:
     """
 
     def __init__(
-        self, bootstrap: str, client_id: str, topic_prefix: str = "", fence: str | None = None
+        self,
+        bootstrap: str,
+        client_id: str,
+        topic_prefix: str = "",
+        fence: str | None = None,
+        *,
+        security: Security = PLAINTEXT,
     ) -> None:
         self._prefix = topic_prefix
         self._fence = fence
@@ -68,6 +76,8 @@ class Publisher:
             transaction_timeout_ms=_TRANSACTION_MILLISECONDS,
             request_timeout_ms=_REQUEST_MILLISECONDS,
             max_batch_size=_MAX_BATCH_BYTES,
+            partitioner=partition_of,
+            **security.options(),
         )
 
     async def start(self) -> None:

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from shared.events import commands, escalation, intake, rejections, reporting, triage
+from shared.kafka.diagnosis import explained
+from shared.kafka.security import PLAINTEXT, Security
 
 SIGNALS = "tocsin.signals.v1"
 REDRIVE = "tocsin.redrive.v1"
@@ -45,35 +47,41 @@ TOPICS = (
 
 
 async def apply_topics(
-    bootstrap: str, prefix: str = "", topics: Sequence[Topic] = TOPICS, replication: int = -1
+    bootstrap: str,
+    prefix: str = "",
+    topics: Sequence[Topic] = TOPICS,
+    replication: int = -1,
+    *,
+    security: Security = PLAINTEXT,
 ) -> list[str]:
     """Create missing topics, add partitions, set the configuration. Idempotent; returns what it
     did, a line each.
 
     `replication` -1 takes the broker's default. Partitions are never removed. Raises KafkaError.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        names = [prefix + topic.name for topic in topics]
-        present = {
-            topic["topic"]: len(topic["partitions"])
-            for topic in await admin.describe_topics(names)
-            if topic["error_code"] == 0
-        }
-        missing = [topic for topic in topics if prefix + topic.name not in present]
-        done = await _create(admin, prefix, missing, replication)
-        done += await _grow(admin, prefix, topics, present)
-        configurations = [
-            ConfigResource(
-                ConfigResourceType.TOPIC, prefix + topic.name, configs=topic.configuration
-            )
-            for topic in topics
-        ]
-        await admin.alter_configs(configurations)
-        return done
-    finally:
-        await admin.close()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security.options())
+    async with explained(bootstrap, security):
+        try:
+            await admin.start()
+            return await _apply(admin, prefix, topics, replication)
+        finally:
+            await admin.close()
+
+
+async def _apply(
+    admin: AIOKafkaAdminClient, prefix: str, topics: Sequence[Topic], replication: int
+) -> list[str]:
+    names = [prefix + topic.name for topic in topics]
+    present = {
+        topic["topic"]: len(topic["partitions"])
+        for topic in await admin.describe_topics(names)
+        if topic["error_code"] == 0
+    }
+    missing = [topic for topic in topics if prefix + topic.name not in present]
+    done = await _create(admin, prefix, missing, replication)
+    done += await _grow(admin, prefix, topics, present)
+    await _configure(admin, prefix, topics)
+    return done
 
 
 async def _create(
@@ -90,8 +98,8 @@ async def _create(
         ]
     )
     for name, code, *rest in answer.topic_errors:
-        if code and for_code(code) is not TopicAlreadyExistsError:
-            raise for_code(code)(f"{name}: {rest[0] if rest else ''}")
+        if for_code(code) is not TopicAlreadyExistsError:
+            _raise_for(code, name, rest[0] if rest else "")
     return [f"{prefix}{topic.name}: created, {topic.partitions} partitions" for topic in topics]
 
 
@@ -107,3 +115,19 @@ async def _grow(
     if growing:
         await admin.create_partitions(growing)
     return done
+
+
+async def _configure(admin: AIOKafkaAdminClient, prefix: str, topics: Sequence[Topic]) -> None:
+    kind = ConfigResourceType.TOPIC
+    [answer] = await admin.alter_configs(
+        [ConfigResource(kind, prefix + t.name, configs=t.configuration) for t in topics]
+    )
+    for code, message, _, name in answer.resources:
+        _raise_for(code, name, message)
+
+
+def _raise_for(code: int, topic: str, message: str | None) -> None:
+    """Raise what an error code stands for; 0 is none."""
+    if code:
+        error = for_code(code)
+        raise error(topic if error is TopicAuthorizationFailedError else f"{topic}: {message}")

@@ -1,6 +1,6 @@
 """Brings a service's schema up to date: two roles, one schema, one transaction a file.
 
-Needs a direct DSN whose role may create roles and schemas. Roles belong to the whole Postgres
+Needs a DSN whose role may create roles and schemas. Roles belong to the whole Postgres
 cluster, everything else to the database, so services and databases may be migrated at the same
 time.
 """
@@ -14,7 +14,9 @@ from importlib.resources.abc import Traversable
 
 import asyncpg
 
+from shared.postgres.connecting import connect
 from shared.postgres.connection import Connection
+from shared.postgres.pooler import refuse_transaction_pooler
 from shared.runtime.discovery import service_packages
 
 _RUNTIME_SETTINGS = {
@@ -82,7 +84,8 @@ async def migrate(
     Postgres cannot be reached.
     """
     wanted = list_migrations(service) if migrations is None else migrations
-    connection: Connection = await asyncpg.connect(admin_dsn, timeout=10)
+    await refuse_transaction_pooler(admin_dsn)
+    connection: Connection = await connect(admin_dsn, f"tocsin {service} migrate")
     try:
         # Held to the end of the session: of several that start together, one migrates and the
         # others find it done.
@@ -154,8 +157,9 @@ async def _make_roles(connection: Connection, service: str) -> None:
                 await _ensure_settings(
                     connection, runtime_role(service), {"search_path": service, **_RUNTIME_SETTINGS}
                 )
+                right = "SET" if connection.get_server_version() >= (16,) else "MEMBER"
                 if not await connection.fetchval(
-                    "SELECT pg_has_role($1, 'SET')", owner_role(service)
+                    "SELECT pg_has_role($1, $2)", owner_role(service), right
                 ):
                     await connection.execute(f"GRANT {owner_role(service)} TO CURRENT_USER")
                 return

@@ -19,8 +19,12 @@ from typing import Any, TypeVar
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from shared.events.trace_context import trace_in
+from shared.kafka.access.declarations import outbox_fence
 from shared.kafka.dead_letters.writing import count_from, dead_letter
+from shared.kafka.diagnosis import explain
 from shared.kafka.publisher import TOO_LARGE_ERRORS, Publisher, Report, Result
+from shared.kafka.security import PLAINTEXT, Security
+from shared.postgres.clock import ClockUnknown
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.leadership import PING_SECONDS, Leadership, compete
 from shared.postgres.outbox import (
@@ -49,9 +53,13 @@ _STOP_SECONDS = 2
 _OVERDUE = timedelta(seconds=60)
 
 
+def relay_role(service: str) -> str:
+    """What the leader among the replicas of a service leads."""
+    return f"{service} relay"
+
+
 class Relay:
-    """A component. Every replica has one; the one that leads publishes. `dsn` must be direct,
-    without a pooler.
+    """A component. Every replica has one; the one that leads publishes.
 
     `fenced`: publish in Kafka transactions under a transactional id, for compacted topics.
     `linger` (seconds): let rows gather after every publish, where no page waits for them.
@@ -67,17 +75,20 @@ class Relay:
         *,
         fenced: bool = False,
         linger: float = 0.0,
+        security: Security = PLAINTEXT,
     ) -> None:
         self._dsn = dsn
         self._bootstrap = bootstrap
+        self._security = security
         self._service = service
         self._clock = clock
         self._prefix = topic_prefix
-        self._fence = f"{topic_prefix}{service}-outbox-0" if fenced else None
+        self._fence = outbox_fence(topic_prefix, service) if fenced else None
         self._linger = linger
         self._limit = _BATCH
         self._oldest: datetime | None = None
         self._published: Sequence[OutboxRow] = ()
+        self._refusal = ""
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -87,7 +98,7 @@ class Relay:
         while True:
             try:
                 async with compete(
-                    self._dsn, f"{self._service} relay", f"{self._service}.outbox"
+                    self._dsn, relay_role(self._service), f"{self._service}.outbox"
                 ) as leadership:
                     backoff.reset()
                     await self._lead(leadership)
@@ -97,14 +108,22 @@ class Relay:
                 log.warning("the relay has no database", extra={"error": type(error).__qualname__})
             finally:
                 # Of a session that has ended, whoever leads next reads and publishes these again.
-                self._oldest, self._published = None, ()
+                self._oldest, self._published, self._refusal = None, (), ""
             await asyncio.sleep(backoff.seconds())
 
     def problems(self) -> list[str]:
-        """What the leader has not been able to publish for a minute."""
-        if self._oldest is None or (waited := self._clock() - self._oldest) < _OVERDUE:
-            return []
-        return [f"the oldest event has waited {waited.total_seconds():.0f} s to be published"]
+        """Why Kafka refuses the leader, and what it has not been able to publish for a minute."""
+        found = [self._refusal] if self._refusal else []
+        if (waited := self._waited()) >= _OVERDUE:
+            seconds = waited.total_seconds()
+            found.append(f"the oldest event has waited {seconds:.0f} s to be published")
+        return found
+
+    def _waited(self) -> timedelta:
+        try:
+            return self._clock() - self._oldest if self._oldest else timedelta()
+        except ClockUnknown:
+            return timedelta()
 
     async def _lead(self, leadership: Leadership) -> None:
         backoff = Backoff()
@@ -120,9 +139,12 @@ class Relay:
                 continue  # fewer rows at once, by a new producer
             except KafkaError as error:
                 pause = backoff.seconds()
-                log.warning(
-                    "cannot publish, trying again", extra={"error": repr(error), "seconds": pause}
+                reason = await self._during(
+                    leadership, explain(error, self._bootstrap, self._security)
                 )
+                self._refusal = str(reason) if reason and not reason.away else ""
+                said = {"error": str(reason or repr(error)), "seconds": pause}
+                log.warning("cannot publish, trying again", extra=said)
                 await self._during(leadership, asyncio.sleep(pause))
 
     async def _forward(self, leadership: Leadership, publisher: Publisher) -> None:
@@ -136,6 +158,7 @@ class Relay:
                 leadership, publisher.publish([row.message for row in rows])
             )
             await self._settle(leadership, rows, report)
+            self._refusal = ""
         self._oldest, self._limit = None, min(limit * 2, _BATCH)
         if may_have_more(rows, limit):
             return
@@ -204,8 +227,9 @@ class Relay:
     async def _publisher(self, leadership: Leadership) -> AsyncIterator[Publisher]:
         # Starting one with a fence shuts out every other: only who still has its session may.
         self._oldest = await load_oldest_outbox(leadership.connection)
+        client_id = f"tocsin-{self._service}-relay"
         publisher = Publisher(
-            self._bootstrap, f"tocsin-{self._service}-relay", self._prefix, self._fence
+            self._bootstrap, client_id, self._prefix, self._fence, security=self._security
         )
         try:
             await self._during(leadership, publisher.start())

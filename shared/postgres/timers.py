@@ -133,8 +133,8 @@ class Ticker:
 
     async def _tick(self) -> float:
         """Fire one batch; returns the seconds until there is something to do."""
-        now = self._clock()
         async with self._database.transaction() as connection:
+            now = self._clock()
             timers = await claim_timers(connection, now, _BATCH)
             if timers:
                 await isolate(connection, timers, self._fire, self._dead_letter)

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from contextlib import suppress
 
-import asyncpg
-
+from shared.postgres.connecting import connect
 from shared.postgres.connection import Connection
 from shared.postgres.errors import UNAVAILABLE
 
 log = logging.getLogger(__name__)
-_PING_SECONDS = 10
+# Together less than 5 s: so late is a notification at most when the connection has died silently.
+_PING_SECONDS = 2
+_COMMAND_SECONDS = 2.5
 _RETRY_SECONDS = 1
 
 
@@ -22,8 +23,8 @@ async def wait_at_most(seconds: float, event: asyncio.Event) -> None:
 
 
 class Wake:
-    """A component that sets events when their channel is notified. Needs a direct DSN: LISTEN does
-    not work through a transaction pooler.
+    """A component that sets events when their channel is notified. LISTEN does not work through
+    a transaction pooler, which a Database refuses.
     """
 
     def __init__(self, dsn: str, service: str) -> None:
@@ -60,11 +61,8 @@ class Wake:
         return [] if self._listening else ["not listening for notifications"]
 
     async def _listen(self) -> None:
-        connection: Connection = await asyncpg.connect(
-            self._dsn,
-            timeout=5,
-            command_timeout=5,
-            server_settings={"application_name": f"{self._service} wake"},
+        connection: Connection = await connect(
+            self._dsn, f"{self._service} wake", command_timeout=_COMMAND_SECONDS
         )
         try:
             lost = asyncio.Event()

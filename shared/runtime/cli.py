@@ -3,6 +3,7 @@ one's commands.
 """
 
 import asyncio
+import logging
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -64,7 +65,12 @@ def topics_apply(
     repeat.
     """
     settings = load_settings()
-    done = asyncio.run(apply_topics(settings.kafka, settings.topic_prefix, replication=replication))
+    security = settings.kafka_security("provisioner")
+    done = asyncio.run(
+        apply_topics(
+            settings.kafka, settings.topic_prefix, replication=replication, security=security
+        )
+    )
     for line in done or ["all topics are as they should be"]:
         typer.echo(line)
 
@@ -121,6 +127,8 @@ def _add_services(services: Mapping[str, str]) -> None:
 
 def main() -> None:
     """Run a command; what a person can correct is said in one line, without a traceback."""
+    # Of its errors the last line of a command says more.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     for entry in installed(ENVIRONMENT):
         entry.load()()
     try:

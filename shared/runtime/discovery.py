@@ -34,6 +34,12 @@ def service_packages() -> dict[str, str]:
     return {entry.name: entry.module for entry in installed(SERVICES)}
 
 
+def missing_services() -> list[str]:
+    """Names of the services that the distribution lists and this image does not have."""
+    listed = {entry.name for entry in entry_points(group=SERVICES)}
+    return sorted(listed - service_packages().keys())
+
+
 def _can_be_imported(module: str) -> bool:
     try:
         return find_spec(module) is not None

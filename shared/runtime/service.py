@@ -15,7 +15,8 @@ from shared.http.admission import Admission
 from shared.http.hosts import AllowedHosts
 from shared.http.server import Server, listen_or_inherit, make_server
 from shared.postgres.database import Database
-from shared.runtime.clock import system_clock
+from shared.postgres.relay import relay_role
+from shared.postgres.watches import ClockWatch, LeaderWatch
 from shared.runtime.descriptors import connections_within, raise_descriptor_limit
 from shared.runtime.gauges import GaugeQuery, Gauges
 from shared.runtime.health import Component, readiness
@@ -49,10 +50,11 @@ async def run_service(
     """
     os.nice(niceness)
     configure_telemetry(name)
+    components = {**components, **_watches(name, database)}
     if settings.allowed_hosts:
         app.add_middleware(AllowedHosts, names=settings.allowed_hosts)
     measure_requests(app)
-    gauges = Gauges(database, components, gauge_queries, system_clock, settings.gauges_seconds)
+    gauges = Gauges(database, components, gauge_queries, database.clock, settings.gauges_seconds)
     stop = stop or asyncio.Event()
     readyz = readiness(database, components, stop)
     components = {**components, "gauges": gauges}
@@ -84,6 +86,10 @@ def _server(app: FastAPI, settings: Settings) -> Server:
         grace=_GRACE_SECONDS,
         proxies=settings.trusted_proxies,
     )
+
+
+def _watches(name: str, database: Database) -> Mapping[str, Component]:
+    return {"clock": ClockWatch(database), "leadership": LeaderWatch(database, relay_role(name))}
 
 
 async def _run_until(

@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from shared.events.validation import first_problem_in, plain_reason
 from shared.http.network import Network, parse_hosts, parse_networks
+from shared.kafka.settings import KafkaSettings
 from shared.runtime.secret_values import SecretKey, WebhookSecrets
 from shared.runtime.variables import SecretFileError, value_of
 
@@ -34,7 +35,8 @@ class _Environment(EnvSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         value, key, is_complex = super().get_field_value(field, field_name)
-        if _is_secret(field.annotation):
+        takes_its_file = f"{field_name}_file" in self.settings_cls.model_fields
+        if _is_secret(field.annotation) and not takes_its_file:
             value = value_of(os.environ, variable_of(field_name))
         injected = isinstance(value, str) and _INJECTED.fullmatch(value)
         return (None if injected else value), key, is_complex
@@ -49,15 +51,11 @@ def variable_of(setting: str) -> str:
     return f"TOCSIN_{setting.upper()}"
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """What every service may need. Durations are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="TOCSIN_", extra="ignore")
 
-    kafka: str = Field(
-        default="localhost:9092", description="bootstrap servers, host:port[,host:port]"
-    )
-    topic_prefix: str = Field(default="", description="put before every topic and consumer group")
     instance: str | None = Field(
         default=None,
         description="name of this replica, unique among live ones; "
@@ -205,7 +203,8 @@ def read_settings(kind: type[S]) -> S:
     except ValidationError as error:
         problem = first_problem_in(error)
         variable = variable_of("_".join(map(str, problem["loc"])))
-        raise SettingsError(f"{variable}: {plain_reason(problem)}") from None
+        reason = plain_reason(problem)  # what several settings have wrong together names them
+        raise SettingsError(f"{variable}: {reason}" if problem["loc"] else reason) from None
     except pydantic_settings.SettingsError as error:
         if isinstance(error.__cause__, SecretFileError):
             raise SettingsError(str(error.__cause__)) from None

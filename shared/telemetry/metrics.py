@@ -92,6 +92,12 @@ PROBLEMS = Metric(
     "what /readyz names, by part of the service",
     (COMPONENT,),
 )
+CLOCK_OFFSET = Metric(
+    "tocsin.clock.offset",
+    "gauge",
+    "s",
+    "how far this machine's clock is ahead of the database's, by which leases and timers go",
+)
 GAUGE_FAILURES = Metric(
     "tocsin.gauges.failures",
     "counter",
@@ -144,6 +150,7 @@ SERVICE_METRICS = (
     OUTBOX_AGE,
     TIMERS_LATE,
     PROBLEMS,
+    CLOCK_OFFSET,
     GAUGE_FAILURES,
     PROCESSED,
     PROCESSING,

@@ -2,7 +2,6 @@
 committed, or never.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -41,8 +40,8 @@ def measure(
 ) -> None:
     """Add to a counter, or record in a histogram, where `trace` becomes the exemplar of its bucket.
 
-    Nothing happens while metrics are off. The counts of a transaction are added up first; a
-    histogram costs some 10 us for each value.
+    Nothing happens while metrics are off. A count is an addition; a histogram costs some 10 us for
+    each value.
     """
     if len(values) != len(metric.attributes):
         raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes")
@@ -67,14 +66,8 @@ def measured_on_success() -> Iterator[None]:
         yield
     finally:
         _pending.reset(token)
-    counted: defaultdict[tuple[Metric, Values], float] = defaultdict(float)
-    for metric, amount, values, trace in entries:
-        if metric.instrument == "counter":
-            counted[metric, values] += amount
-        else:
-            _write((metric, amount, values, trace))
-    for (metric, values), total in counted.items():
-        _write((metric, total, values, None))
+    for entry in entries:
+        _write(entry)
 
 
 @contextmanager
@@ -95,7 +88,7 @@ def set_levels(metrics: Iterable[Metric], found: Iterable[Level]) -> None:
     fresh: dict[Metric, dict[Values, float]] = {metric: {} for metric in metrics}
     for level in found:
         fresh[level.metric][level.values] = level.value
-    CURRENT.levels.update(fresh)  # whole dictionaries: other threads read them
+    CURRENT.series.update(fresh)  # whole dictionaries: other threads read them
 
 
 def level_metrics() -> list[Metric]:
@@ -121,7 +114,7 @@ def know_values(attribute: Attribute, values: Iterable[str]) -> None:
 def drop_instruments() -> None:
     """Record nothing from here on."""
     CURRENT.instruments = {}
-    CURRENT.levels.clear()
+    CURRENT.series.clear()
     CURRENT.known_values.clear()
 
 
@@ -138,14 +131,12 @@ def _instrument(meter: Meter, metric: Metric) -> Any:
     name, unit, meaning = metric.name, metric.unit, metric.meaning
 
     def read(_: CallbackOptions) -> list[Observation]:
-        known = CURRENT.levels.get(metric, {})
+        known = CURRENT.series.get(metric, {}).copy()  # at once: others count meanwhile
         return [
             Observation(value, _named(metric, values), _NOWHERE) for values, value in known.items()
         ]
 
     match metric.instrument:
-        case "counter":
-            return meter.create_counter(name, unit, meaning).add
         case "histogram":
             return meter.create_histogram(
                 name, unit, meaning, explicit_bucket_boundaries_advisory=metric.buckets
@@ -154,15 +145,21 @@ def _instrument(meter: Meter, metric: Metric) -> Any:
             return meter.create_observable_gauge(name, [read], unit, meaning)
         case "updowncounter":
             return meter.create_observable_up_down_counter(name, [read], unit, meaning)
-        case "observable counter":
+        case "counter" | "observable counter":
             return meter.create_observable_counter(name, [read], unit, meaning)
 
 
 def _write(entry: _Entry) -> None:
     metric, amount, values, trace = entry
-    if instrument := CURRENT.instruments.get(metric):
-        # Never the surrounding context, which is not set by Tocsin.
-        instrument(amount, _named(metric, values), exemplar_context(trace) or _NOWHERE)
+    instrument = CURRENT.instruments.get(metric)
+    if instrument is None:
+        return
+    if metric.instrument == "counter":
+        series = CURRENT.series.setdefault(metric, {})
+        series[values] = series.get(values, 0) + amount
+        return
+    # Never the surrounding context, which is not set by Tocsin.
+    instrument(amount, _named(metric, values), exemplar_context(trace) or _NOWHERE)
 
 
 @lru_cache(maxsize=4096)

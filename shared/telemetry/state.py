@@ -17,7 +17,8 @@ Values: TypeAlias = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Telemetry:
-    """Everything is off until `configure_telemetry`. `known_values` are values of attributes that
+    """Everything is off until `configure_telemetry`. `series` has the numbers of counters and
+    levels, which are read when metrics are collected. `known_values` are values of attributes that
     only the running process knows, by attribute.
     """
 
@@ -25,7 +26,7 @@ class Telemetry:
     meter_provider: MeterProvider | None = None
     scraped: InMemoryMetricReader | None = None
     instruments: Mapping[Metric, Any] = field(default_factory=dict)
-    levels: dict[Metric, dict[Values, float]] = field(default_factory=dict)
+    series: dict[Metric, dict[Values, float]] = field(default_factory=dict)
     known_values: dict[Attribute, tuple[str, ...]] = field(default_factory=dict)
 
 

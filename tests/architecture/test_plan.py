@@ -21,8 +21,8 @@ from tests.architecture.tree import (
     sources,
 )
 
-REQUIRED_MODULES = {"__init__", "app", "handlers", "cli"}
-DECLARATIONS = {"metrics", "spans"}
+REQUIRED_MODULES = {"__init__", "app", "handlers", "cli", "topics"}
+DECLARATIONS = {"metrics", "spans", "topics"}
 
 every_service = pytest.mark.parametrize("service", services())
 every_capability = pytest.mark.parametrize(("service", "capability"), all_capabilities())

@@ -71,19 +71,19 @@ class Supervised:
         await self._do(self._supervisor.stop)
         self._thread.shutdown()
 
-    def add_replica(self, service: str, instance: str) -> Server:
+    def add_replica(self, service: str, instance: str, **environment: str) -> Server:
         """One more process of a service, not started yet."""
         port, probes_port = ports.choose(2)
         if instance == "first":
             port = self.tocsin.ports[service]
             self.tocsin.probe_ports[service] = probes_port
         name = service if instance == "first" else f"{service} {instance}"
-        environment = self.tocsin.environment | {"TOCSIN_INSTANCE": f"{service}-{instance}"}
+        own = {"TOCSIN_INSTANCE": f"{service}-{instance}", **environment}
         return Server(
             name,
             ["shared.runtime.cli", service, "serve"],
             port,
-            environment,
+            self.tocsin.environment | own,
             self.folder / f"{name}.log",
             probes_port,
         )

@@ -33,8 +33,8 @@ from services.intake.signals.domain import read_signal
 from services.reporting.app import build_app
 from services.reporting.audit.verifier import Verifier
 from services.reporting.console.live import Live
-from services.reporting.handlers import PROJECTED
 from services.reporting.handlers import Handlers as ReportingHandlers
+from services.reporting.topics import PROJECTED
 from services.triage.catalogue.policy import read_catalogue
 from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import escalation, intake, triage

@@ -5,7 +5,8 @@ offsets in one transaction.
 from collections import Counter
 from collections.abc import Sequence
 
-from services.reporting.handlers import PROJECTED, Handlers
+from services.reporting.handlers import Handlers
+from services.reporting.topics import PROJECTED
 from shared.events.facts import Event, event_message
 from shared.kafka.consumption.offsets import (
     StoredOffset,

@@ -98,11 +98,12 @@ class Sender:
         `sending` rows: their leases end and they are sent again, under the same key.
         """
         self._wake.clear()
-        now = self._clock()
-        # Also when the clock has jumped: what this sender has done must not be claimed again.
-        record = self._record_now or self._stopping or now > self._record_after
-        results, self._record_now = self._results.copy() if record else [], False
+        record = self._record_now or self._stopping
         try:
+            now = self._clock()
+            # Also when the clock has jumped: what this sender has done must not be claimed again.
+            record |= now > self._record_after
+            results, self._record_now = self._results.copy() if record else [], False
             claims = await self._record_and_claim(results, now)
             del self._results[: len(results)]
             if not self._results:

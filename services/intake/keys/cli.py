@@ -12,7 +12,6 @@ from services.intake.keys import store
 from services.intake.keys.domain import StoredKey
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
-from shared.runtime.clock import system_clock
 from shared.runtime.commands import refused
 from shared.runtime.printing import print_view
 
@@ -52,7 +51,7 @@ def _create(database: Database, name: str, lifetime: timedelta | None) -> None:
     try:
         key = _run(
             database,
-            lambda connection: store.create_key(connection, name, lifetime, system_clock()),
+            lambda connection: store.create_key(connection, name, lifetime, database.clock()),
         )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="NAME") from None

@@ -20,6 +20,8 @@ from shared.kafka.consumption.partition import Partition, PartitionBatch, Phase
 from shared.kafka.consumption.records import read_record
 from shared.kafka.consumption.supervisor import OffsetSupervisor
 from shared.kafka.dead_letters.writing import count_from
+from shared.kafka.diagnosis import refusal
+from shared.kafka.security import PLAINTEXT, Security
 from shared.postgres.database import Database
 from shared.telemetry import Level
 from shared.telemetry.metrics import LAG, STOPPED
@@ -30,11 +32,20 @@ _COMMIT_EVERY_SECONDS = 0.2
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     """Follows one Kafka consumer. `consumer` returns it, or None before it exists."""
 
-    def __init__(self, database: Database, consumer: Callable[[], Any], topic_prefix: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        consumer: Callable[[], Any],
+        topic_prefix: str,
+        security: Security = PLAINTEXT,
+    ) -> None:
         self._database = database
         self._consumer = consumer
         self._prefix = topic_prefix
+        self._security = security
         self.failure = ""  # of the last batch
+        self.unchecked: Exception | None = None
+        """Why the logs could not be compared with the rows when that was last tried."""
         self.broken = asyncio.Event()
         self._joined = False
         self._partitions: dict[tuple[str, int], Partition] = {}
@@ -74,6 +85,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             list(self._partitions.values()),
             self._wake,
             self.commit_offsets,
+            self.note_check,
         )
         self._supervising = asyncio.create_task(supervisor.run(), name="offset supervisor")
 
@@ -117,6 +129,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             partition.reload(self._consumer())
             self.check_logs()
 
+    def note_check(self, error: Exception | None) -> None:
+        """The logs were compared with the rows, or could not be."""
+        self.unchecked = error
+
     def check_logs(self) -> None:
         """Have the supervisor compare logs and rows now."""
         self._wake.set()
@@ -124,6 +140,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def replace_consumer(self) -> None:
         """The consumer is broken: build another."""
         self.broken.set()
+
+    def refusal(self, error: Exception) -> str:
+        """What Kafka refuses, in words; "" if the error is of another kind."""
+        return refusal(error, self._security)
 
     def unreadable(self, handle: KafkaTopicPartition, offset: int, error: Exception) -> None:
         """Stop where no record can be read. Kafka hands out whole batches, so one record alone

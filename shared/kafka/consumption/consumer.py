@@ -40,6 +40,9 @@ class Owner(Protocol):
     def replace_consumer(self) -> None:
         """Build another consumer."""
 
+    def refusal(self, error: Exception) -> str:
+        """What Kafka refuses, in words; "" if the error is of another kind."""
+
     def unreadable(self, handle: KafkaTopicPartition, offset: int, error: Exception) -> None:
         """No record can be read at this offset."""
 
@@ -75,7 +78,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         return polled
 
     async def _failed_poll(self, error: KafkaError) -> None:
-        self.trouble, self._failures = type(error).__qualname__, self._failures + 1
+        self.trouble = self._owner.refusal(error) or type(error).__qualname__
+        self._failures += 1
         log.warning("a poll failed", extra={"error": self.trouble})
         self._owner.rewind_all()
         if isinstance(error, OffsetOutOfRangeError):

@@ -16,9 +16,12 @@ from shared.kafka.consumption.consumer import Consumer
 from shared.kafka.consumption.header_names import tolerate_header_names
 from shared.kafka.consumption.polled import PolledBatch
 from shared.kafka.consumption.worker import Worker
+from shared.kafka.diagnosis import explain
 from shared.kafka.handler import Decider, Handler
+from shared.kafka.security import PLAINTEXT, Security
 from shared.postgres.database import Database
 from shared.postgres.isolation import never_poison
+from shared.postgres.wake import wait_at_most
 from shared.runtime.backoff import Backoff
 from shared.runtime.clock import Clock
 from shared.telemetry import Level
@@ -37,6 +40,7 @@ _METADATA_SECONDS = 30.0
 _HEARTBEAT_MILLISECONDS = 1000
 _GRACE_SECONDS = 8
 _RECONNECT_SECONDS = 1.0
+_WATCH_SECONDS = 2.0
 
 
 class Consumption:
@@ -51,7 +55,7 @@ class Consumption:
     batches. `instance_id`, unique among live processes and the same after a restart, lets a killed
     process have its partitions back at once instead of after the session time-out of 10 s. Without
     `kafka_required` the service has work that goes on while Kafka is away: then only what is
-    stopped counts as a problem.
+    stopped counts as a problem, and what keeps it from Kafka is told as degraded.
     """
 
     def __init__(
@@ -67,9 +71,11 @@ class Consumption:
         linger: float = 0.0,
         instance_id: str | None = None,
         kafka_required: bool = True,
+        security: Security = PLAINTEXT,
     ) -> None:
         self._database = database
         self._bootstrap = bootstrap
+        self._security = security
         self._group = topic_prefix + group
         self._topics = [topic_prefix + topic for topic in handlers]
         self._prefix = topic_prefix
@@ -79,6 +85,7 @@ class Consumption:
         self._worker = Worker(database, handlers, group, clock, deciders)
         self._assignment: Assignment | None = None
         self._unconnected = "not connected to Kafka yet"
+        self._cut_off = ""  # since it was connected
         self._backoff = Backoff()
 
     async def run(self) -> None:
@@ -90,25 +97,48 @@ class Consumption:
                 # FastStream has no public way to say which class reads.
                 builder = cast("partial[Any]", await broker.connect())
                 broker.config.broker_config.builder = partial(
-                    Consumer, self._assignment, **builder.keywords
+                    Consumer, self._assignment, **builder.keywords | self._security.options()
                 )
                 await broker.start()
                 self._unconnected = ""
-                await self._assignment.broken.wait()
+                await self._watch(self._assignment)
             except (KafkaError, OSError) as error:
-                self._unconnected = f"not connected to Kafka ({type(error).__qualname__})"
-                log.warning("cannot start consuming", extra={"error": type(error).__qualname__})
+                found = await explain(error, self._bootstrap, self._security)
+                reason = str(found or type(error).__qualname__)
+                self._unconnected = f"not connected to Kafka ({reason})"
+                log.warning("cannot start consuming", extra={"error": reason})
             finally:
+                self._cut_off = ""
                 await self._assignment.close()
                 with suppress(KafkaError, OSError):
                     await broker.stop()
                 self._assignment.on_partitions_revoked(set())
             await asyncio.sleep(_RECONNECT_SECONDS)
 
+    async def _watch(self, assignment: Assignment) -> None:
+        """Say what keeps the consumer from Kafka, until it has to be replaced. aiokafka itself
+        fails no poll then, and connects again for ever.
+        """
+        while not assignment.broken.is_set():
+            error = assignment.unchecked
+            access = self._bootstrap, self._security
+            reason = await explain(error, *access) if error else None
+            self._cut_off = str(reason or "")
+            await wait_at_most(_WATCH_SECONDS, assignment.broken)
+
     def problems(self) -> list[str]:
         """Why this service does not consume, or not all of it; empty when it does."""
         if not self._kafka_required:
             return self._assignment.stopped() if self._assignment else []
+        return self._all_problems()
+
+    def degraded(self) -> list[str]:
+        """What keeps it from Kafka, where the service goes on without."""
+        cut_off = [self._cut_off] if self._cut_off else []
+        problems = self.problems()
+        return cut_off + [reason for reason in self._all_problems() if reason not in problems]
+
+    def _all_problems(self) -> list[str]:
         if self._unconnected or self._assignment is None:
             return [self._unconnected]
         return self._assignment.problems()
@@ -126,7 +156,9 @@ class Consumption:
 
     def _build(self) -> tuple[KafkaBroker, Assignment]:
         broker = self._make_broker()
-        assignment = Assignment(self._database, lambda: subscriber.consumer, self._prefix)
+        assignment = Assignment(
+            self._database, lambda: subscriber.consumer, self._prefix, self._security
+        )
         subscriber = broker.subscriber(
             *self._topics,
             batch=True,

@@ -35,7 +35,8 @@ class OffsetSupervisor:
     early.
 
     `commit_offsets` commits to Kafka where rows stand. Everybody commits through it, so that
-    nothing older is committed after something newer.
+    nothing older is committed after something newer. `note_check` is told of each check, and of
+    the error if it failed.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class OffsetSupervisor:
         partitions: Sequence[Partition],
         wake: asyncio.Event,
         commit_offsets: Callable[[Mapping[TopicPartition, int]], Awaitable[None]],
+        note_check: Callable[[Exception | None], None],
     ) -> None:
         self._database = database
         self._consumer = consumer
         self._partitions = partitions
         self._wake = wake
         self._commit_offsets = commit_offsets
+        self._note_check = note_check
 
     async def run(self) -> None:
         """Load what is to be loaded; otherwise, now and then, check that all logs are whole."""
@@ -65,6 +68,7 @@ class OffsetSupervisor:
                 self._failed(error)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
+                self._note_check(None)
                 await wait_at_most(_CHECK_EVERY_SECONDS, self._wake)
                 self._wake.clear()
 
@@ -72,6 +76,7 @@ class OffsetSupervisor:
         return [partition for partition in self._partitions if partition.phase is phase]
 
     def _failed(self, error: Exception) -> None:
+        self._note_check(error)
         for partition in self._in(Phase.LOADING):
             partition.problem = f"its offset cannot be loaded ({type(error).__qualname__})"
         expected = isinstance(error, (KafkaError, *UNAVAILABLE))
@@ -205,7 +210,8 @@ class OffsetSupervisor:
         try:
             async with asyncio.timeout(_TOGETHER_SECONDS):
                 together = await self._bounds([partition.handle for partition in partitions])
-        except (KafkaError, TimeoutError):
+        except (KafkaError, TimeoutError) as error:
+            self._note_check(error)
             together = {}
 
         async def one(partition: Partition) -> None:

@@ -23,6 +23,7 @@ from shared.runtime.settings import Settings, load_settings
 from shared.runtime.terminal import plain
 
 _MAX_SHOWN_BYTES = 10_000
+_ROLE = "operator"
 _COLUMNS = ("id", "last failed", "service", "origin", "redrive", "reason")
 
 app = typer.Typer(
@@ -113,13 +114,23 @@ def redrive(
     waiting = [one for one in ready.values() if not one.redriven]
     if waiting:
         with _progress("redriven") as advance:
-            asyncio.run(redrive_records(settings.kafka, settings.topic_prefix, waiting, advance))
+            asyncio.run(
+                redrive_records(
+                    *(settings.kafka, settings.topic_prefix, waiting, advance),
+                    security=settings.kafka_security(_ROLE),
+                )
+            )
     typer.echo(f"{len(waiting)} redriven, {len(ready) - len(waiting)} skipped")
 
 
 def _load(settings: Settings) -> list[DeadLetter]:
     with _progress("read") as advance:
-        return asyncio.run(read_dead_letters(settings.kafka, settings.topic_prefix, advance))
+        return asyncio.run(
+            read_dead_letters(
+                *(settings.kafka, settings.topic_prefix, advance),
+                security=settings.kafka_security(_ROLE),
+            )
+        )
 
 
 def _find(dead_letters: Sequence[DeadLetter], letter_id: str) -> DeadLetter:

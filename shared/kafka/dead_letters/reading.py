@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from shared.events.cloudevents import Malformed, from_structured, load_json
 from shared.events.rejections import DEAD_LETTERS, MessageDeadLettered
 from shared.kafka.consumption.records import read_record
+from shared.kafka.diagnosis import explained
 from shared.kafka.record import Record
 from shared.kafka.redrive import HEADER, Address, address_of
+from shared.kafka.security import PLAINTEXT, Security
 from shared.kafka.topics import REDRIVE
 
 Advance = Callable[[], None]
@@ -52,13 +54,15 @@ class DeadLetter:
         return None
 
 
-async def read_dead_letters(bootstrap: str, prefix: str, advance: Advance) -> list[DeadLetter]:
+async def read_dead_letters(
+    bootstrap: str, prefix: str, advance: Advance, *, security: Security = PLAINTEXT
+) -> list[DeadLetter]:
     """All dead letters that Kafka holds, oldest first, one for each thing however often it failed.
     Raises KafkaError.
     """
     latest: dict[Any, DeadLetter] = {}
     redriven: set[str] = set()
-    async for record in _read(bootstrap, prefix):
+    async for record in _read(bootstrap, prefix, security):
         advance()
         if address := address_of(record):
             redriven.add(address.letter)
@@ -72,17 +76,26 @@ async def read_dead_letters(bootstrap: str, prefix: str, advance: Advance) -> li
 
 
 async def redrive_records(
-    bootstrap: str, prefix: str, dead_letters: Sequence[DeadLetter], advance: Advance
+    bootstrap: str,
+    prefix: str,
+    dead_letters: Sequence[DeadLetter],
+    advance: Advance,
+    *,
+    security: Security = PLAINTEXT,
 ) -> None:
     """Send the records of dead letters without a refusal to their services, in log order.
 
     One that is sent twice, after a crash in the middle or by two people at once, is a repeat to the
-    service.
+    service. Raises KafkaError.
     """
     in_order = sorted(
         dead_letters, key=lambda one: (one.data.origin, one.data.partition, one.data.offset)
     )
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True) as producer:
+    options = {"bootstrap_servers": bootstrap, **security.options()}
+    async with (
+        explained(bootstrap, security),
+        AIOKafkaProducer(enable_idempotence=True, **options) as producer,
+    ):
         for one in in_order:
             data = one.data
             address = Address(**data.model_dump(), received_at=one.at, letter=one.event_id)
@@ -95,20 +108,23 @@ async def redrive_records(
             advance()
 
 
-async def _read(bootstrap: str, prefix: str) -> AsyncIterator[Record]:
+async def _read(bootstrap: str, prefix: str, security: Security) -> AsyncIterator[Record]:
     topics = prefix + DEAD_LETTERS, prefix + REDRIVE
     # Reporting's dead letters are published in transactions.
     options = {"auto_offset_reset": "earliest", "isolation_level": "read_committed"}
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, **options)
-    try:  # not `async with`, which leaves one open that could not start
-        await consumer.start()
-        ends = await consumer.end_offsets(list(consumer.assignment()))
-        while [handle for handle, end in ends.items() if await consumer.position(handle) < end]:
-            for handle, records in (await consumer.getmany(timeout_ms=500)).items():
-                for record in records:
-                    yield read_record(record, handle.topic.removeprefix(prefix))
-    finally:
-        await consumer.stop()
+    consumer = AIOKafkaConsumer(
+        *topics, bootstrap_servers=bootstrap, **options, **security.options()
+    )
+    async with explained(bootstrap, security):
+        try:  # not `async with`, which leaves one open that could not start
+            await consumer.start()
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+            while [handle for handle, end in ends.items() if await consumer.position(handle) < end]:
+                for handle, records in (await consumer.getmany(timeout_ms=500)).items():
+                    for record in records:
+                        yield read_record(record, handle.topic.removeprefix(prefix))
+        finally:
+            await consumer.stop()
 
 
 def _parse(record: Record) -> DeadLetter | None:

@@ -1,6 +1,6 @@
 """What a page says."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -59,7 +59,8 @@ class Notice:
     def data(self) -> dict[str, Any]:
         """The page as values, for channels that send structured bodies."""
         response = self.incident.response
-        order = {name: value for name, value in asdict(self.order).items() if name not in _NOT_SAID}
+        values = self.order.values()
+        order = {name: value for name, value in values.items() if name not in _NOT_SAID}
         return {
             "incident_id": str(response.incident_id),
             "incident": f"INC-{response.number}",

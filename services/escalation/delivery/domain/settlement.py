@@ -3,7 +3,7 @@ or for the next step.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.escalation.delivery.domain.failure import Failure, next_wait
@@ -122,5 +122,5 @@ def _after_failure(
 
 
 def _page(claim: Claim, possible_duplicate: bool) -> Page:
-    fields = asdict(claim.order)
-    return Page(**fields, attempts=claim.attempts, possible_duplicate=possible_duplicate)
+    values = claim.order.values()
+    return Page(**values, attempts=claim.attempts, possible_duplicate=possible_duplicate)

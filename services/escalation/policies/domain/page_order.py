@@ -3,8 +3,8 @@ one type: a new field is added here, and as a column.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 from uuid import UUID
 
 
@@ -33,6 +33,10 @@ class PageOrder:
     def position(self) -> Position:
         """The step that it belongs to."""
         return Position(self.round, self.step)
+
+    def values(self) -> dict[str, Any]:
+        """The fields by name. Not `asdict`, which copies deeply."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def page_order(

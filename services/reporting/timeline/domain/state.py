@@ -41,8 +41,9 @@ class Update:
 
 def state_in(event: Event) -> ReportedIncident | TriagedIncident | Response | None:
     """The incident's state that the event carries; None if the event is about something else."""
+    stated = vars(event.data)  # asking a model for a field that it has not is slow
     for name in ("incident", "triage", "response"):
-        state = getattr(event.data, name, None)
+        state = stated.get(name)
         if isinstance(state, ReportedIncident | TriagedIncident | Response):
             return state
     return None

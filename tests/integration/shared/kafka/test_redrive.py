@@ -15,8 +15,8 @@ import pytest
 from services.intake.handlers import Handlers
 from services.intake.incidents.policy import IntakePolicy
 from services.reporting.audit.verifier import Verifier
-from services.reporting.handlers import PROJECTED, RECORDED
 from services.reporting.handlers import Handlers as ReportingHandlers
+from services.reporting.topics import PROJECTED, RECORDED
 from services.triage.catalogue.policy import read_catalogue
 from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import intake

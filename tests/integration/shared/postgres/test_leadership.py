@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -16,11 +17,13 @@ from aiokafka.structs import ConsumerRecord
 from shared.events.message import OutboxMessage
 from shared.kafka.topics import Topic, apply_topics
 from shared.postgres.database import Database
+from shared.postgres.leadership import compete
 from shared.postgres.outbox import insert_outbox
 from shared.postgres.relay import Relay
 from shared.runtime.clock import system_clock
 from tests.support.reading import reading
 from tests.support.running import eventually
+from tests.support.stack import runtime_dsn
 
 TOPIC = "tocsin.intake.v1"
 
@@ -273,3 +276,53 @@ async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
         yield connection
     finally:
         await connection.close()
+
+
+async def test_another_services_role_cannot_take_or_keep_the_leadership(
+    intake: Database, database: str
+) -> None:
+    """Any role may hold any advisory lock, and see in pg_locks which ones are held."""
+    async with connected(runtime_dsn(database, "reporting")) as other:
+        for _ in range(2):
+            async with lead(intake) as leader:
+                number = await other.fetchval(
+                    "SELECT (classid::bigint << 32) + objid::bigint FROM pg_locks"
+                    " WHERE locktype = 'advisory' AND granted AND pid = $1",
+                    leader,
+                )
+                assert not await takes(other, number)
+            # Now it is free to take, and so is the lock that leaders held before there was a table.
+            await eventually("the other has it", partial(takes, other, number))
+            await other.execute("SELECT pg_advisory_lock(hashtext('intake relay'))")
+        async with lead(intake):
+            pass
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await other.execute("UPDATE intake.leaders SET lock = 1")
+
+
+@asynccontextmanager
+async def lead(intake: Database) -> AsyncIterator[int]:
+    """Lead within the limit of patience; yields the pid of the session."""
+    async with compete(intake.dsn, "intake relay", "intake.outbox") as leadership:
+        yield await leadership.connection.fetchval("SELECT pg_backend_pid()")
+
+
+async def takes(other: "asyncpg.Connection[asyncpg.Record]", number: int) -> bool:
+    taken: bool = await other.fetchval("SELECT pg_try_advisory_lock($1)", number)
+    return taken
+
+
+async def test_of_many_that_compete_one_leads_at_a_time(intake: Database) -> None:
+    leading, most, led = 0, 0, 0
+
+    async def candidate() -> None:
+        nonlocal leading, most, led
+        async with lead(intake):
+            leading, led = leading + 1, led + 1
+            most = max(most, leading)
+            await asyncio.sleep(0.01)
+            leading -= 1
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(candidate() for _ in range(6)))
+    assert (most, led) == (1, 6)

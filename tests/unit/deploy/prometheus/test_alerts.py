@@ -196,6 +196,7 @@ def levels(late: float, wrong: int) -> None:
         Level(metrics.LAG, 1000 * wrong, ("tocsin.intake.v1", "0")),
         Level(metrics.PROBLEMS, wrong, ("consumption",)),
         *(Level(metrics.PROBLEMS, 1, (part,)) for part in LATE_ONLY),
+        Level(metrics.CLOCK_OFFSET, -late),
         Level(metrics.POLICY_FAULTS, wrong, ("teams.yaml",)),
         Level(canary.LAST_SUCCESS, 1_772_000_000),
     ]
