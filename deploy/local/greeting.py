@@ -7,6 +7,7 @@ from deploy.local.paths import ENVIRONMENT
 from deploy.local.ports import url
 from deploy.local.state import Secrets, State
 
+_KEY_VARIABLE = "$TOCSIN_INTEGRATION_KEY"
 _FIRST_SIGNAL = (
     '{"specversion":"1.0","id":"\'$(date +%s)\'","source":"/first","type":"tocsin.signals.Alert",'
     '"data":{"status":"firing","service":"checkout","severity":"critical",'
@@ -16,9 +17,9 @@ _FIRST_SIGNAL = (
 
 def greet(console: Console, current: State) -> None:
     """Print addresses, the integration key and the first commands. No line is wrapped: all of them
-    are there to be copied.
+    are there to be copied. Only a terminal shows the key: other output may be kept as a log.
     """
-    key = Secrets.load().integration_key or ""
+    key = (Secrets.load().integration_key or "") if console.is_terminal else _KEY_VARIABLE
     console.print("\n[bold green]Tocsin is up.[/]")
     for name, value, remark in _addresses(current, key):
         line = Text.assemble(f"  {name:16} ", value, (f"  ({remark})" if remark else "", "dim"))
@@ -47,7 +48,7 @@ def _addresses(current: State, key: str) -> list[tuple[str, str, str]]:
 def _first_signal(current: State, key: str) -> str:
     return (
         f"curl -X POST {url(current.ports['intake'])}/v1/signals "
-        f"-H 'Authorization: Bearer {key}' "
+        f'-H "Authorization: Bearer {key}" '
         f"-H 'Content-Type: application/cloudevents+json' -d '{_FIRST_SIGNAL}'"
     )
 

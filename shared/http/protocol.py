@@ -24,9 +24,9 @@ _OF_AN_UPGRADE = (b"upgrade", b"http2-settings")
 class BoundedHttp(HttpToolsProtocol):
     """Answers with problem+json, and closes, where uvicorn would wait or read without end.
 
-    One timer runs at any time: for the head of the first request, for the head of one that has
-    begun, for the rest of a body whose request is answered already. uvicorn's own, for an idle
-    connection, runs until the next head has begun, whatever else is received.
+    A timer runs for the head of the first request, for that of a later one once it has begun, and
+    for the rest of a body whose request is answered already. uvicorn's own, for an idle connection,
+    runs until the next head has begun, whatever else is received.
 
     A request to upgrade (`Upgrade: h2c`, which some clients send with every first request) is
     served as HTTP/1.1, as RFC 9110 7.8 permits.

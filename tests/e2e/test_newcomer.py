@@ -3,6 +3,7 @@
 One stack serves all tests; each starts it first if necessary.
 """
 
+import json
 import os
 import re
 import signal
@@ -51,10 +52,8 @@ def test_the_demo_starts_its_own_stack_and_prints_its_timeline(machine: Stack) -
 
 def test_a_newcomer_gets_a_page_and_keeps_it_when_the_supervisor_is_killed(machine: Stack) -> None:
     output = machine.tocsin("up", "--detach")
-    assert all(
-        machine.variables[name] in output
-        for name in ("TOCSIN_CONSOLE_URL", "TOCSIN_INTEGRATION_KEY")
-    )
+    assert machine.variables["TOCSIN_CONSOLE_URL"] in output
+    assert "Bearer $TOCSIN_INTEGRATION_KEY" in output  # only a terminal shows it
     assert "not" not in machine.tocsin("status")
 
     machine.send_first_signal()
@@ -124,3 +123,14 @@ def test_down_stops_all_of_it(stack: Stack) -> None:
     pids = stack.pids
     assert "stopped" in stack.tocsin("down")
     assert not any(birth(pid) for pid in pids.values())
+
+
+def test_no_log_of_the_stack_holds_a_secret_or_a_link(stack: Stack) -> None:
+    secrets = json.loads((stack.folder / "secrets.json").read_text())
+    logs = [*stack.folder.glob("logs/*.log"), stack.folder / "supervisor.log"]
+    assert {log.stem for log in logs} >= {"supervisor", "kafka", "postgres", "escalation", "canary"}
+    for log in logs:
+        text = log.read_text(errors="replace")
+        assert text or log.stem in ("inbox", "supervisor")
+        assert [name for name, secret in secrets.items() if secret in text] == [], log.name
+        assert f"{stack.variables['TOCSIN_PUBLIC_URL']}/a/" not in text, log.name

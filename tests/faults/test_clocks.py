@@ -63,7 +63,9 @@ async def test_a_replica_half_an_hour_ahead_pages_nobody_twice_or_early(world: W
             for one in ahead:
                 await stack.start(one)
                 await stack.ready(one.name)
-            await eventually("clocks said to be wrong", lambda: says_so(world, ahead[0].port))
+            await eventually(
+                "clocks said to be wrong", lambda: says_so(world, ahead[0].probes_port)
+            )
             await eventually("pages of second steps", enough)
         waited = [row[0] for row in await admin.fetch(_SECOND_STEPS)]
     finally:
