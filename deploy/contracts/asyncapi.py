@@ -22,6 +22,7 @@ _KEYS = {
     "tocsin.commands.v1": "the incident's id",
     "tocsin.rejections.v1": "the rejection's id",
     "tocsin.dead-letters.v1": "the dead letter's id",
+    "tocsin.operations.v1": "the id of the run",
 }
 _NOTES = {
     "tocsin.redrive.v1": "Unchanged records of other topics, redriven by operators to the service "

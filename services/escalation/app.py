@@ -17,6 +17,8 @@ from services.escalation.links.domain import Links
 from services.escalation.metrics import PAGE_METHOD
 from services.escalation.policies.policy import FILE, read_teams
 from services.escalation.response import http as api
+from services.escalation.retention.policy import periods
+from services.escalation.retention.store import AGING
 from shared.events import commands, triage
 from shared.events.validation import first_problem_in, plain_reason
 from shared.http.app import create_app
@@ -28,6 +30,7 @@ from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
 from shared.runtime.clock import Clock
+from shared.runtime.retention import start_retention
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings, SettingsError, variable_of
 from shared.runtime.variables import SecretFileError, value_of
@@ -62,7 +65,6 @@ async def run(settings: Settings) -> None:
         clock,
         timedelta(seconds=settings.webhook_timeout),
     )
-    deliveries = wake.subscribe("deliveries")
     app = create_app("Tocsin escalation")
     app.include_router(api.make_router(database, handlers.respond, token))
     app.include_router(links_page.make_router(database, handlers.respond, clock, links))
@@ -70,9 +72,12 @@ async def run(settings: Settings) -> None:
         "consumption": _consumption(database, handlers, settings, clock),
         "relay": _relay(database, settings, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
-        "sender": Sender(database, attempts, lambda: teams.current, clock, deliveries),
+        "sender": Sender(
+            database, attempts, lambda: teams.current, clock, wake.subscribe("deliveries")
+        ),
         "policy": teams,
         "wake": wake,
+        **await start_retention(NAME, settings, database, clock, AGING, periods),
     }
     await run_service(NAME, settings, app, database, components, gauge_queries=[poll])
 

@@ -1,7 +1,7 @@
 """Topics of escalation."""
 
-from shared.events import commands, escalation, rejections, triage
+from shared.events import commands, escalation, operations, rejections, triage
 from shared.kafka.topics import REDRIVE
 
 TOPICS_IN = (triage.TOPIC, commands.TOPIC, REDRIVE)
-TOPICS_OUT = (escalation.TOPIC, rejections.DEAD_LETTERS)
+TOPICS_OUT = (escalation.TOPIC, rejections.DEAD_LETTERS, operations.TOPIC)

@@ -11,10 +11,10 @@ from services.intake.gateways.http import Submit, describe, make_router
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
 from services.intake.incidents.policy import FILE, read_intake_policy
-from services.intake.incidents.store import delete_early_resolutions
 from services.intake.keys.key_ring import KeyRing
+from services.intake.retention.policy import periods
+from services.intake.retention.store import AGING
 from services.intake.signals.group_commit import GroupCommit
-from services.intake.signals.pruning import Pruning
 from shared.events import escalation
 from shared.http.app import create_app
 from shared.kafka.consumption import Consumption
@@ -26,6 +26,7 @@ from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
 from shared.runtime.clock import Clock
+from shared.runtime.retention import start_retention
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
@@ -65,12 +66,7 @@ async def run(settings: Settings) -> None:
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
         "wake": wake,
-        "pruning": Pruning(
-            database,
-            lambda: policy.current.content.duplicate_window,
-            delete_early_resolutions,
-            clock,
-        ),
+        **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
     }
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 

@@ -11,6 +11,8 @@ from services.reporting.console.http import make_router as console_router
 from services.reporting.console.live import Live
 from services.reporting.figures.http import make_router as figures_router
 from services.reporting.handlers import Handlers
+from services.reporting.retention.policy import periods
+from services.reporting.retention.store import AGING
 from services.reporting.timeline.http import make_router as incidents_router
 from services.reporting.timeline.store.incidents import CHANNEL
 from services.reporting.topics import FENCED, PROJECTED, RECORDED
@@ -22,6 +24,7 @@ from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.wake import Wake
 from shared.runtime.clock import Clock
+from shared.runtime.retention import start_retention
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
@@ -81,5 +84,6 @@ async def run(settings: Settings) -> None:
         "relay": relay,
         "wake": wake,
         "live": live,
+        **await start_retention(NAME, settings, database, clock, AGING, periods),
     }
     await run_service(NAME, settings, app, database, components, stop, niceness=_NICENESS)

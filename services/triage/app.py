@@ -2,6 +2,8 @@
 
 from services.triage.catalogue.policy import FILE, read_catalogue
 from services.triage.handlers import Handlers
+from services.triage.retention.policy import periods
+from services.triage.retention.store import AGING
 from shared.events import intake
 from shared.http.app import create_app
 from shared.kafka.consumption import Consumption
@@ -9,6 +11,7 @@ from shared.kafka.redrive import with_redrive
 from shared.policy.watch import PolicyWatch
 from shared.postgres.database import Database
 from shared.postgres.relay import Relay
+from shared.runtime.retention import start_retention
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
 
@@ -39,5 +42,6 @@ async def run(settings: Settings) -> None:
             security=settings.kafka_security(NAME),
         ),
         "policy": catalogue,
+        **await start_retention(NAME, settings, database, clock, AGING, periods),
     }
     await run_service(NAME, settings, create_app("Tocsin triage"), database, components)

@@ -1,7 +1,7 @@
 """Topics of triage."""
 
-from shared.events import intake, rejections, triage
+from shared.events import intake, operations, rejections, triage
 from shared.kafka.topics import REDRIVE
 
 TOPICS_IN = (intake.TOPIC, REDRIVE)
-TOPICS_OUT = (triage.TOPIC, rejections.DEAD_LETTERS)
+TOPICS_OUT = (triage.TOPIC, rejections.DEAD_LETTERS, operations.TOPIC)

@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
-from shared.events import commands, escalation, intake, rejections, reporting, triage
+from shared.events import commands, escalation, intake, operations, rejections, reporting, triage
 from shared.kafka.diagnosis import explained
 from shared.kafka.security import PLAINTEXT, Security
 
@@ -42,6 +42,7 @@ TOPICS = (
     Topic(reporting.TOPIC, retention=None),
     Topic(rejections.REJECTIONS, partitions=1),
     Topic(rejections.DEAD_LETTERS, partitions=1),
+    Topic(operations.TOPIC, partitions=1),
     Topic(REDRIVE, partitions=1),
 )
 

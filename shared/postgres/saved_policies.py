@@ -21,3 +21,9 @@ async def load_saved_policy(connection: Connection, name: str) -> str | None:
     """Its text, if one was saved."""
     text: str | None = await connection.fetchval("SELECT text FROM policies WHERE name = $1", name)
     return text
+
+
+async def load_saved_policies(connection: Connection) -> dict[str, bytes]:
+    """The texts of all files that are in force, by name."""
+    rows = await connection.fetch("SELECT name, text FROM policies")
+    return {row["name"]: row["text"].encode() for row in rows}

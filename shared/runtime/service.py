@@ -17,9 +17,11 @@ from shared.http.server import Server, listen_or_inherit, make_server
 from shared.postgres.database import Database
 from shared.postgres.relay import relay_role
 from shared.postgres.watches import ClockWatch, LeaderWatch
+from shared.runtime.clock import system_clock
 from shared.runtime.descriptors import connections_within, raise_descriptor_limit
 from shared.runtime.gauges import GaugeQuery, Gauges
 from shared.runtime.health import Component, readiness
+from shared.runtime.presence import Presence
 from shared.runtime.probes import serve_probes
 from shared.runtime.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
@@ -55,9 +57,10 @@ async def run_service(
         app.add_middleware(AllowedHosts, names=settings.allowed_hosts)
     measure_requests(app)
     gauges = Gauges(database, components, gauge_queries, database.clock, settings.gauges_seconds)
+    presence = Presence(database, components, settings.instance, system_clock)
     stop = stop or asyncio.Event()
     readyz = readiness(database, components, stop)
-    components = {**components, "gauges": gauges}
+    components = {**components, "gauges": gauges, "presence": presence}
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     server = _server(app, settings)

@@ -54,3 +54,4 @@ ORIGIN = Attribute(
 )
 COMPONENT = Attribute("tocsin.component", "part of the service, as /readyz names it")
 POLICY = Attribute("tocsin.policy", "policy file")
+KIND = Attribute("tocsin.kind", "kind of rows that age, as in retention.yaml")

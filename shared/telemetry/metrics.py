@@ -9,6 +9,7 @@ from shared.telemetry.attributes import (
     COMPONENT,
     CPU_MODE,
     ERROR,
+    KIND,
     METHOD,
     OPERATION,
     ORIGIN,
@@ -142,6 +143,20 @@ CPU = Metric(
 MEMORY = Metric(
     "process.memory.usage", "updowncounter", "By", "resident memory of the process (on Linux)"
 )
+RETENTION_DELETED = Metric(
+    "tocsin.retention.deleted",
+    "counter",
+    "{row}",
+    "rows that were deleted because they were older than the policy keeps them, with those that "
+    "belonged to them",
+    (KIND,),
+)
+RETENTION_FINISHED = Metric(
+    "tocsin.retention.finished",
+    "gauge",
+    "s",
+    "when the last retention run of the service ended (Unix time); absent before the first",
+)
 SERVICE_METRICS = (
     DEAD_LETTERS,
     LAG,
@@ -157,6 +172,8 @@ SERVICE_METRICS = (
     SENT,
     SENDING,
     REQUESTS,
+    RETENTION_DELETED,
+    RETENTION_FINISHED,
     CPU,
     MEMORY,
 )

@@ -66,6 +66,7 @@ async def test_exactly_the_declared_telemetry_is_exported(
     }
     policy = policy_files(pages.url, *_STEPS, update_interval="0s")
     policy["teams.yaml"] = policy["teams.yaml"].replace("[webhook]", "[webhook, email]")
+    await have_something_to_forget(database)
     async with running(kafka, database, topic_prefix, tmp_path, policy, **environment) as tocsin:
         async with unreadable(database, "reporting.timers"):
             await cause_every_outcome(tocsin, publisher, pages, mails[0], database)
@@ -151,6 +152,17 @@ async def cause_every_outcome(
     await tocsin.signals(fault("net end", "net", status="resolved"))
     for id in ids:
         await resolved(tocsin, id)
+
+
+async def have_something_to_forget(database: str) -> None:
+    """Retention of every service is due, and there is an old signal."""
+    connection = await asyncpg.connect(database)
+    for service in SERVICES:
+        await connection.execute(f"UPDATE {service}.retention SET due_at = now()")
+    await connection.execute(
+        "INSERT INTO intake.signals VALUES ('old', 'old', now() - interval '8 days', 'opened')"
+    )
+    await connection.close()
 
 
 def other(kind: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from importlib import import_module
 from itertools import product
 from typing import Any
 from urllib.parse import urlencode
@@ -23,12 +24,10 @@ from services.escalation.delivery.recorder import Recorder
 from services.escalation.links.domain import Links
 from services.escalation.response import store as escalation_store
 from services.intake.handlers import TOPIC_INTEGRATION, Handlers
-from services.intake.incidents import store as intake_store
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys import store as intake_keys
 from services.intake.keys.key_ring import KeyRing
 from services.intake.keys.store import create_key
-from services.intake.signals import store as intake_signals
 from services.intake.signals.domain import read_signal
 from services.reporting.app import build_app
 from services.reporting.audit.verifier import Verifier
@@ -48,8 +47,10 @@ from shared.kafka.consumption.worker import Worker
 from shared.kafka.handler import Decider, Handler
 from shared.kafka.record import Record
 from shared.kafka.topics import SIGNALS
-from shared.postgres import outbox, timers
+from shared.policy.retention import make_plan
+from shared.postgres import aging, outbox, timers
 from shared.postgres.connection import Connection
+from shared.postgres.retention import retention_applied
 from shared.postgres.wake import Wake
 from tests.support import many_rows
 from tests.support.escalating import KEY, TEAMS, JumpingClock, World
@@ -142,6 +143,7 @@ async def run_all_sql(system: Tocsin) -> None:
     )
     await _reporting_works(system, records)
     for service in many_rows.SERVICES:
+        await _retention_works(system, service)
         await _relay_works(system, service)
 
 
@@ -173,11 +175,6 @@ async def _intake_works(system: Tocsin) -> list[Record]:
     published = await system.take_outbox(intake.TOPIC)
     system.clock.jump(hours=2)
     await _timers_work(system, "intake", handlers.fire)
-    with system.plans.during("intake forgets"):
-        async with database.connection() as connection:
-            for days in (8, 7, 6):
-                await intake_signals.delete_old_signals(connection, now - timedelta(days=days))
-            await intake_store.delete_early_resolutions(connection, now - timedelta(days=8))
     with system.plans.during("intake's keys"):
         async with database.transaction() as connection:
             key = await create_key(connection, "tests", None, now)
@@ -339,6 +336,26 @@ async def _relay_works(system: Tocsin, service: str) -> None:
             await outbox.delete_outbox(connection, rest)
             await outbox.insert_outbox(connection, [first.message], system.clock())
             await _repeated_batch(connection, TopicPartition("tests", 0))
+
+
+async def _retention_works(system: Tocsin, service: str) -> None:
+    """The first blocks of every table that ages: what is there is a year old."""
+    entry = f"services.{service}.retention"
+    texts = {"retention.yaml": b"", "intake.yaml": b""}
+    plan = make_plan(texts, import_module(f"{entry}.policy").periods)
+    now = system.clock()
+    older_than = {kind: now - kept for kind, kept in plan.periods.items()}
+    run = aging.Run(now, plan.version, older_than, {})
+    with system.plans.during("retention"):
+        async with system.databases[service].transaction() as connection:
+            schedule = await aging.lock_schedule(connection)
+            assert schedule == await aging.load_schedule(connection)
+            for kind in import_module(f"{entry}.store").AGING:
+                run.block = 0
+                await aging.delete_aged(connection, kind, run)
+            await aging.save_run(connection, run)
+            message = retention_applied(service, run, now)
+            await aging.end_run(connection, message, now + timedelta(days=1), now)
 
 
 async def _repeated_batch(connection: Connection, tp: TopicPartition) -> None:

@@ -265,13 +265,6 @@ async def load_early_resolutions(connection: Connection, ids: Collection[UUID]) 
     return {row["incident_id"] for row in rows}
 
 
-async def delete_early_resolutions(connection: Connection, before: datetime) -> None:
-    """Forget early resolutions noted before the given instant: what they are about has been read
-    again since.
-    """
-    await connection.execute("DELETE FROM resolved_ahead WHERE noted_at < $1", before)
-
-
 async def end_expired_alerts(
     connection: Connection, incident_ids: Collection[UUID], before: datetime
 ) -> dict[UUID, tuple[int, datetime | None]]:

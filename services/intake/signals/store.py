@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.intake.signals.domain import Signal, Taken
-from shared.postgres.connection import Connection
 from shared.postgres.writes import Write
 
 
@@ -32,19 +31,3 @@ def signals_write(decided: Sequence[tuple[Signal, Taken]], now: datetime) -> Wri
         ),
         expected=len(decided),
     )
-
-
-async def delete_old_signals(connection: Connection, before: datetime, limit: int = 10_000) -> int:
-    """Forget at most `limit` signals received before the given instant; returns how many."""
-    # In pieces: a backlog that takes longer than a statement may would never become smaller.
-    done = await connection.execute(
-        """
-        DELETE FROM signals
-        WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM signals WHERE received_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
-        ))
-        """,
-        before,
-        limit,
-    )
-    return int(done.split()[1])

@@ -25,7 +25,7 @@ from services.reporting.timeline.store import changes, entries, incidents, lists
 from services.triage.priority import store as triage_store
 from services.triage.requests import store as requests_store
 from shared.kafka.consumption import offsets
-from shared.postgres import outbox, timers
+from shared.postgres import aging, outbox, timers
 from shared.runtime.clock import system_clock
 from tests.support import many_rows, stack
 from tests.support.day_of_work import run_all_sql, tocsin
@@ -43,7 +43,7 @@ from tests.support.stack import runtime_dsn
 MAX_ROWS_READ = 2 * BIG
 """Rows that a statement may read. Reading a partial index of 10,000 rows as a whole is fine."""
 MORE_ROWS_READ = {
-    "intake forgets": many_rows.FEW,  # 10,000 rows, by a BRIN index, every ten minutes
+    "retention": 2 * many_rows.FEW,  # 2 MiB of a table once a day, and all timers
     "figures": many_rows.ROWS // 8,  # covers the incidents of 30 days
     "board": many_rows.ROWS // 8,  # has the figures, and counts open incidents
     "verify": many_rows.ROWS,  # reads the whole log, page by page
@@ -63,6 +63,7 @@ STORES = (
     incidents,
     lists,
     requests,
+    aging,
     outbox,
     timers,
     offsets,

@@ -1,0 +1,1 @@
+"""How long escalation keeps responses that have ended."""

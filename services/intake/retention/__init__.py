@@ -1,0 +1,1 @@
+"""How long intake keeps what is over."""

@@ -1,0 +1,1 @@
+"""How long reporting keeps incidents and their timelines."""

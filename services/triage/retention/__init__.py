@@ -1,0 +1,1 @@
+"""How long triage keeps its decisions."""
