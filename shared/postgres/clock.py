@@ -7,9 +7,10 @@ the database's clock a timer of this machine runs on, which no step of its clock
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 
 # Where there is one that goes on while the machine is suspended, that.
-_TIMER = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_timer = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class ClockUnknown(ConnectionError):
@@ -21,7 +22,7 @@ class DatabaseClock:
     two numbers: by how much is moved into that range, so that a slow answer adds no error.
     """
 
-    def __init__(self, timer: Callable[[], float] = lambda: time.clock_gettime(_TIMER)) -> None:
+    def __init__(self, timer: Callable[[], float] = _timer) -> None:
         self._timer = timer
         self._ahead: float | None = None
 

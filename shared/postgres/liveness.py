@@ -50,8 +50,8 @@ class Liveness:
         try:
             async with asyncio.timeout(_ASKING_SECONDS):
                 working = await self._list_working([one.backend for one in silent])
-        except asyncpg.PostgresError:
-            return []  # it refuses a new connection, so it is there
+        except (asyncpg.PostgresError, FileNotFoundError, PermissionError):
+            return []  # it refuses a new connection, so it is there; or a file of the DSN is not
         except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             working = set()
         # An answer may be on its way.

@@ -64,7 +64,8 @@ class Settings(KafkaSettings):
     )
     postgres: SecretStr = Field(
         default=SecretStr("postgresql://tocsin_{service}@localhost/tocsin"),
-        description="DSN of the runtime role; {service} is replaced by the service's name",
+        description="DSN of the runtime role; {service} is replaced by the service's name, "
+        "password_file=PATH in its query names a file with the password",
     )
     postgres_admin: SecretStr | None = Field(
         default=None, description="DSN for `migrate`: may create roles and schemas"

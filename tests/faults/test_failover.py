@@ -21,7 +21,7 @@ from tests.support.evidence import checking
 from tests.support.networked import primary_server, standby_server
 from tests.support.running import SERVICES, Receiver, Truth, eventually, running
 
-_BEFORE, _AFTER = 60, 120
+_BEFORE, _AFTER = 60, 60
 
 
 async def test_a_standby_that_takes_over_loses_and_doubles_nothing(

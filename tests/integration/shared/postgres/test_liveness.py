@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from shared.postgres import liveness
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.wake import Wake
@@ -14,6 +15,13 @@ from tests.support.stack import runtime_dsn
 
 _LIMIT_SECONDS = 5  # for one request; a busy machine may take twice as long
 _SLOW = 2
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with less patience, where a test is not about how long it takes."""
+    monkeypatch.setattr(liveness, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(liveness, "_ASKING_SECONDS", 0.7)
 
 
 @pytest.fixture
@@ -74,11 +82,13 @@ async def _answers(database: Database) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("_hasty")
 async def test_a_statement_that_is_only_slow_gets_its_answer(door: tuple[Proxy, Database]) -> None:
     _, database = door
-    assert await ask(database, "SELECT 1 FROM pg_sleep(3)") == 1
+    assert await ask(database, "SELECT 1 FROM pg_sleep(1.5)") == 1
 
 
+@pytest.mark.usefixtures("_hasty")
 async def test_a_transaction_on_a_dead_connection_is_rolled_back(
     door: tuple[Proxy, Database], intake: Database
 ) -> None:
