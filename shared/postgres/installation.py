@@ -27,9 +27,8 @@ _ABOVE_ALL = """
 
 async def raise_epoch(connection: Connection) -> int:
     """Start sequences above all handed out before; returns the new epoch. Locks the row."""
-    epoch: int = await connection.fetchval(
-        f"UPDATE installation SET epoch = {_ABOVE_ALL}, raised_at = now() RETURNING epoch"  # noqa: S608
-    )
+    update = f"UPDATE installation SET epoch = {_ABOVE_ALL}, raised_at = now()"  # noqa: S608
+    epoch: int = await connection.fetchval(f"{update} RETURNING epoch")
     return epoch
 
 

@@ -58,11 +58,9 @@ async def run_service(
     measure_requests(app)
     gauges = Gauges(database, components, gauge_queries, database.clock, settings.gauges_seconds)
     presence = Presence(database, components, settings.instance, system_clock)
-    stop = stop or asyncio.Event()
+    stop = _set_by_signals(stop or asyncio.Event())
     readyz = readiness(database, components, stop)
     components = {**components, "gauges": gauges, "presence": presence}
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     server = _server(app, settings)
     listening = listen_or_inherit(settings.http_host, settings.http_port, settings.http_fd)
     log.info("listening", extra={"port": listening.getsockname()[1]})
@@ -74,6 +72,12 @@ async def run_service(
         await database.close()
         stop_telemetry()
         log.info("stopped")
+
+
+def _set_by_signals(stop: asyncio.Event) -> asyncio.Event:
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    return stop
 
 
 def _watches(name: str, database: Database) -> Mapping[str, Component]:

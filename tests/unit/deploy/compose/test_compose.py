@@ -96,4 +96,4 @@ def test_prometheus_scrapes_every_service_by_the_name_that_rules_use() -> None:
         (target,) = job["static_configs"][0]["targets"]
         host, _, port = target.partition(":")
         assert job["job_name"] == f"tocsin-{host}"
-        assert port == ("8080" if host == "canary" else "8090")
+        assert port == "8090"

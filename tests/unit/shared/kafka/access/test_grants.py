@@ -14,6 +14,7 @@ WRITERS = {
     "tocsin.incidents.v1": {"reporting"},
     "tocsin.rejections.v1": {"intake"},
     "tocsin.dead-letters.v1": {"intake", "triage", "escalation", "reporting"},
+    "tocsin.operations.v1": {"intake", "triage", "escalation", "reporting"},
 }
 READERS = {
     "tocsin.signals.v1": {"intake", "reporting"},
@@ -25,6 +26,7 @@ READERS = {
     "tocsin.incidents.v1": {"reader"},
     "tocsin.rejections.v1": {"reporting", "publisher"},
     "tocsin.dead-letters.v1": {"reporting", "operator"},
+    "tocsin.operations.v1": {"reporting"},
 }
 
 
