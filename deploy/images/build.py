@@ -75,14 +75,15 @@ def _build(name: str, recipe: buildah.Recipe, twice: bool) -> None:
 def _service(debian: bool, base: str | None) -> buildah.Recipe:
     bases = _bases(("BASE", "tocsin-base"), ("BUILDER", "tocsin-builder")) if debian else {}
     bases |= {"BASE": base} if base else {}
-    arguments = bases | {"VERSION": version("tocsin"), "REVISION": _revision()}
-    return buildah.Recipe(FOLDER / "Dockerfile", arguments, {})
+    prefix = "org.opencontainers.image"
+    labels = {f"{prefix}.version": version("tocsin"), f"{prefix}.revision": _revision()}
+    return buildah.Recipe(FOLDER / "Dockerfile", bases, {}, labels)
 
 
 def _server(name: str) -> buildah.Recipe:
     arguments = _bases(("BASE", "tocsin-base"), ("POSTGRES", "tocsin-base-postgres"))
     contexts = _kafka() if name == "kafka" else {}
-    return buildah.Recipe(FOLDER / "servers.Dockerfile", arguments, contexts)
+    return buildah.Recipe(FOLDER / "servers.Dockerfile", arguments, contexts, {})
 
 
 def _bases(*wanted: tuple[str, str]) -> dict[str, str]:

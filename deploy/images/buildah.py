@@ -26,17 +26,21 @@ def require() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a build needs. `contexts` are folders that the file copies from by name."""
+    """What a build needs. `contexts` are folders that the file copies from by name. `labels` are
+    those that change: buildah takes a LABEL from an earlier layer whatever its arguments are now.
+    """
 
     dockerfile: Path
     arguments: Mapping[str, str]
     contexts: Mapping[str, Path]
+    labels: Mapping[str, str]
 
 
 def build(recipe: Recipe, target: str, image: str, *, fresh: bool = False) -> None:
     """Build one target and name it. `fresh` uses no layer of an earlier build."""
     options = [f"--build-arg={name}={value}" for name, value in recipe.arguments.items()]
     options += [f"--build-context={name}={folder}" for name, folder in recipe.contexts.items()]
+    options += [f"--label={name}={value}" for name, value in recipe.labels.items()]
     if authorities := os.environ.get("SSL_CERT_FILE"):
         options.append(f"--secret=id=ca,src={authorities}")
     file = recipe.dockerfile
