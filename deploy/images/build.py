@@ -1,5 +1,6 @@
 """Builds the images: `make images`, `python -m deploy.images.build --help`."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -63,27 +64,32 @@ def main(
 
 def _build(name: str, recipe: buildah.Recipe, twice: bool) -> None:
     image = f"tocsin-{name}:{version('tocsin')}"
-    buildah.build(recipe, name, image)
+    labels = {
+        "org.opencontainers.image.version": version("tocsin"),
+        "org.opencontainers.image.revision": _revision(),
+    }
+    buildah.build(recipe, name, image, labels)
     digest, size = buildah.described(image)
     typer.echo(f"{image:24} {size:>7}  {digest}")
     if twice:
-        buildah.build(recipe, name, f"{image}-again", fresh=True)
+        buildah.build(recipe, name, f"{image}-again", labels, fresh=True)
         if (again := buildah.described(f"{image}-again")[0]) != digest:
             sys.exit(f"images: {image} differs when it is built again: {again}")
 
 
 def _service(debian: bool, base: str | None) -> buildah.Recipe:
+    file = FOLDER / "Dockerfile"
     bases = _bases(("BASE", "tocsin-base"), ("BUILDER", "tocsin-builder")) if debian else {}
     bases |= {"BASE": base} if base else {}
-    prefix = "org.opencontainers.image"
-    labels = {f"{prefix}.version": version("tocsin"), f"{prefix}.revision": _revision()}
-    return buildah.Recipe(FOLDER / "Dockerfile", bases, {}, labels)
+    (default,) = re.findall(r"^ARG BASE=(\S+)$", file.read_text(), re.MULTILINE)
+    return buildah.Recipe(file, bases, {}, bases.get("BASE", default))
 
 
 def _server(name: str) -> buildah.Recipe:
-    arguments = _bases(("BASE", "tocsin-base"), ("POSTGRES", "tocsin-base-postgres"))
+    bases = _bases(("BASE", "tocsin-base"), ("POSTGRES", "tocsin-base-postgres"))
     contexts = _kafka() if name == "kafka" else {}
-    return buildah.Recipe(FOLDER / "servers.Dockerfile", arguments, contexts, {})
+    base = bases["BASE" if name == "kafka" else "POSTGRES"]
+    return buildah.Recipe(FOLDER / "servers.Dockerfile", bases, contexts, base)
 
 
 def _bases(*wanted: tuple[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.local.paths import CHECKOUT
 
@@ -26,32 +27,54 @@ def require() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a build needs. `contexts` are folders that the file copies from by name. `labels` are
-    those that change: buildah takes a LABEL from an earlier layer whatever its arguments are now.
+    """What a build needs. `contexts` are folders that the file copies from by name. `base` is the
+    image that the result stands on.
     """
 
     dockerfile: Path
     arguments: Mapping[str, str]
     contexts: Mapping[str, Path]
-    labels: Mapping[str, str]
+    base: str
 
 
-def build(recipe: Recipe, target: str, image: str, *, fresh: bool = False) -> None:
-    """Build one target and name it. `fresh` uses no layer of an earlier build."""
+def build(
+    recipe: Recipe, target: str, image: str, labels: Mapping[str, str], *, fresh: bool = False
+) -> None:
+    """Build one target with these labels and name it. `fresh` uses no layer of an earlier build."""
     options = [f"--build-arg={name}={value}" for name, value in recipe.arguments.items()]
     options += [f"--build-context={name}={folder}" for name, folder in recipe.contexts.items()]
-    options += [f"--label={name}={value}" for name, value in recipe.labels.items()]
     if authorities := os.environ.get("SSL_CERT_FILE"):
         options.append(f"--secret=id=ca,src={authorities}")
+    if fresh:
+        options.append("--no-cache")
     file = recipe.dockerfile
-    _buildah(
+    layers = _buildah(
         "build",
         # Times differ from build to build. A container of its own would need rights that CI lacks.
         *("--timestamp=0", "--isolation=chroot", "--layers"),
         *("--quiet", f"--file={file}", f"--ignorefile={file}.dockerignore"),
-        *(["--no-cache"] if fresh else []),
-        *(*options, f"--target={target}", f"--tag={LOCAL}/{image}", str(CHECKOUT)),
+        *(*options, f"--target={target}", str(CHECKOUT)),
     )
+    _label(layers, recipe.base, image, labels)
+
+
+def _label(layers: str, base: str, image: str, labels: Mapping[str, str]) -> None:
+    """Commit an image again with labels of its own. `build` would keep those of an earlier commit
+    where it takes layers from there, and the history would name each of its steps by chance.
+    """
+    container = _buildah("from", "--pull-never", "--quiet", layers)
+    annotations = {"name": base, "digest": _inspected(base)["FromImageDigest"]}
+    _buildah(
+        "config",
+        *(f"--label={name}={value}" for name, value in labels.items()),
+        *(
+            f"--annotation=org.opencontainers.image.base.{name}={value}"
+            for name, value in annotations.items()
+        ),
+        container,
+    )
+    options = ("--quiet", "--rm", "--omit-history", "--timestamp=0")
+    _buildah("commit", *options, container, f"{LOCAL}/{image}")
 
 
 def exists(image: str) -> bool:
@@ -63,6 +86,11 @@ def described(image: str) -> tuple[str, str]:
     """Digest of its manifest (`sha256:...`), and its size unpacked (`170 MB`)."""
     (found,) = json.loads(_buildah("images", "--json", f"{LOCAL}/{image}"))
     return found["digest"], found["size"]
+
+
+def _inspected(image: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_buildah("inspect", "--type=image", image))
+    return found
 
 
 def save(image: str, archive: Path) -> None:
