@@ -9,7 +9,7 @@ import yaml
 from promql_parser import parse
 
 from deploy.local.paths import CHECKOUT
-from tests.support.promql import labels_left, unknown
+from tests.support.promql import LABELS, labels_left, selectors, unknown
 
 DASHBOARD = json.loads((CHECKOUT / "deploy/grafana/dashboards/tocsin.json").read_text())
 TARGETS: list[dict[str, Any]] = [
@@ -27,6 +27,14 @@ def test_an_expression_uses_exposed_metrics_only(expression: str) -> None:
 def test_a_legend_uses_labels_that_are_left(index: int) -> None:
     used = set(re.findall(r"\{\{(\w+)\}\}", TARGETS[index]["legendFormat"]))
     assert used <= labels_left(parse(EXPRESSIONS[index]))
+
+
+def test_every_metric_of_ours_is_shown() -> None:
+    shown = {it.name for text in EXPRESSIONS for it in selectors(parse(text))}
+    ours = {re.sub("_(bucket|sum|count)$", "", name) for name in LABELS if "tocsin_" in name}
+    hidden = {"tocsin_gauges_failures_total", "tocsin_outbox_rows", "tocsin_canary_latency_seconds"}
+    hidden |= {"tocsin_policy_loaded_seconds", "tocsin_policy_faults"}
+    assert ours - {re.sub("_(bucket|sum|count)$", "", name or "") for name in shown} == hidden
 
 
 def test_panels_read_the_provisioned_datasource() -> None:
