@@ -12,6 +12,7 @@ from deploy.images import IMAGES
 from deploy.local.jars import KAFKA_VERSION
 from deploy.local.paths import CHECKOUT
 from shared.runtime.discovery import POLICIES, installed
+from shared.runtime.settings import Settings
 from tests.support.promql import SCRAPED
 
 FOLDER = CHECKOUT / "deploy" / "compose"
@@ -42,8 +43,9 @@ def test_every_image_is_built_once_from_its_target() -> None:
 
 def dockerfile() -> str:
     """The file that the images are built from."""
-    (path,) = {str(it["build"]["dockerfile"]) for it in OURS.values() if "build" in it}
-    return (CHECKOUT / path).read_text()
+    (path,) = {it["build"]["dockerfile"] for it in OURS.values() if "build" in it}
+    text: str = (CHECKOUT / path).read_text()
+    return text
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -96,4 +98,4 @@ def test_prometheus_scrapes_every_service_by_the_name_that_rules_use() -> None:
         (target,) = job["static_configs"][0]["targets"]
         host, _, port = target.partition(":")
         assert job["job_name"] == f"tocsin-{host}"
-        assert port == "8090"
+        assert int(port) == Settings.model_fields["probes_port"].default
