@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.support import containers, stack
-from tests.support.secured_kafka import SecuredKafka, secured_kafka
+from tests.support.secured_kafka import SecuredKafka, secured_kafka_server
 from tests.support.version import THIS, Version
 
 IN_CONTAINERS = ("tests/contract/", "tests/e2e/test_story.py", "tests/e2e/test_images.py")
@@ -53,10 +53,10 @@ def kafka(in_containers: bool) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def secured() -> Iterator[SecuredKafka]:
+def broker() -> Iterator[SecuredKafka]:
     """The run's broker with TLS, SASL and an authorizer. Every test has its own topic prefix."""
-    with secured_kafka() as broker:
-        yield broker
+    with secured_kafka_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

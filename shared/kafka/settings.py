@@ -51,18 +51,23 @@ class KafkaSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> "KafkaSettings":
+        """Nobody is to believe that a connection is secured, and it is not."""
+        credentials = self.kafka_password or self.kafka_password_file or self.kafka_token_file
         if self.kafka_security_protocol.startswith("SASL"):
             if self.kafka_sasl_mechanism == "OAUTHBEARER":
                 self._need("TOCSIN_KAFKA_TOKEN_FILE", self.kafka_token_file)
             else:
                 secret = self.kafka_password_file or self.kafka_password
                 self._need("TOCSIN_KAFKA_PASSWORD_FILE (or TOCSIN_KAFKA_PASSWORD)", secret)
-        elif self.kafka_password or self.kafka_password_file or self.kafka_token_file:
-            raise ValueError(
-                "TOCSIN_KAFKA_SECURITY_PROTOCOL: must be SASL_SSL where there are credentials for "
-                f"Kafka, and is {self.kafka_security_protocol}"
-            )
+        elif credentials:
+            raise ValueError(self._wrong_protocol("SASL_SSL where there are credentials for Kafka"))
+        if self.kafka_ca_file and not self.kafka_security_protocol.endswith("SSL"):
+            raise ValueError(self._wrong_protocol("SASL_SSL or SSL where there is a CA file"))
         return self
+
+    def _wrong_protocol(self, expected: str) -> str:
+        found = self.kafka_security_protocol
+        return f"TOCSIN_KAFKA_SECURITY_PROTOCOL: must be {expected}, and is {found}"
 
     def _need(self, setting: str, value: object) -> None:
         if not value:

@@ -158,8 +158,8 @@ class Relay:
                 leadership, publisher.publish([row.message for row in rows])
             )
             await self._settle(leadership, rows, report)
-            self._refusal = ""
-        self._oldest, self._limit = None, min(limit * 2, _BATCH)
+        self._oldest, self._refusal = None, ""
+        self._limit = min(limit * 2, _BATCH)
         if may_have_more(rows, limit):
             return
         await self._gather(leadership, pause_after(len(rows), monotonic() - began, self._linger))

@@ -111,7 +111,7 @@ class SecuredKafka(Kafka):
 
 
 @contextmanager
-def secured_kafka() -> Iterator[SecuredKafka]:
+def secured_kafka_server() -> Iterator[SecuredKafka]:
     """A new broker that is stopped after the block. Its users are those of all roles, and the three
     above.
     """

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from shared.kafka.diagnosis import KafkaRefusal
+from shared.kafka.access.declarations import outbox_fence
+from shared.kafka.diagnosis import KafkaRefusal, explained
+from shared.kafka.publisher import Publisher
 from shared.kafka.security import PLAINTEXT, Security
 from shared.kafka.topics import apply_topics
 from tests.support.certificates import authority
 from tests.support.running import free_port
-from tests.support.secured_kafka import ADMIN, SecuredKafka
+from tests.support.secured_kafka import ADMIN, STRANGER, SecuredKafka
 
 Change = Callable[[Security, SecuredKafka, Path], Security]
 
@@ -91,35 +93,45 @@ async def _refused(bootstrap: str, security: Security) -> KafkaRefusal:
 
 @pytest.mark.parametrize("case", CASES)
 async def test_who_cannot_connect_is_told_the_setting(
-    secured: SecuredKafka, tmp_path: Path, case: str
+    broker: SecuredKafka, tmp_path: Path, case: str
 ) -> None:
     change, reason = CASES[case]
-    security = change(secured.security(ADMIN), secured, tmp_path)
-    refusal = await _refused(secured.secured, security)
-    expected = f"{secured.secured}: {reason.format(folder=tmp_path)}"
+    security = change(broker.security(ADMIN), broker, tmp_path)
+    refusal = await _refused(broker.secured, security)
+    expected = f"{broker.secured}: {reason.format(folder=tmp_path)}"
     assert str(refusal).startswith(expected) or reason in str(refusal), str(refusal)
     assert "password of admin" not in str(refusal)
     assert not refusal.away
 
 
-async def test_a_listener_in_plain_text_and_a_wrong_name_are_told(secured: SecuredKafka) -> None:
-    security = secured.security(ADMIN)
-    plain = await _refused(secured.bootstrap, security)
+async def test_a_listener_in_plain_text_and_a_wrong_name_are_told(broker: SecuredKafka) -> None:
+    security = broker.security(ADMIN)
+    plain = await _refused(broker.bootstrap, security)
     assert "the listener does not speak SASL_SSL" in str(plain)
-    plain = await _refused(secured.bootstrap, replace(security, protocol="SASL_PLAINTEXT"))
+    plain = await _refused(broker.bootstrap, replace(security, protocol="SASL_PLAINTEXT"))
     assert "the listener does not speak SASL_PLAINTEXT" in str(plain)
-    named = await _refused(secured.secured.replace("127.0.0.1", "localhost"), security)
+    named = await _refused(broker.secured.replace("127.0.0.1", "localhost"), security)
     assert "the broker's certificate is for another name" in str(named)
     assert "localhost" in str(named)
     assert "advertised.listeners" in str(named)
 
 
-async def test_a_broker_that_is_away_is_told_as_away(secured: SecuredKafka) -> None:
+async def test_a_fence_without_a_grant_is_told(broker: SecuredKafka, topic_prefix: str) -> None:
+    fence, stranger = outbox_fence(topic_prefix, "reporting"), broker.security(STRANGER)
+    publisher = Publisher(broker.secured, "test", topic_prefix, fence, security=stranger)
+    with pytest.raises(KafkaRefusal) as caught:
+        async with explained(broker.secured, stranger):
+            await publisher.start()
+    await publisher.stop()
+    assert f"User:{STRANGER} has no access to transactional id {fence}: see" in str(caught.value)
+
+
+async def test_a_broker_that_is_away_is_told_as_away(broker: SecuredKafka) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
-    away = await _refused(nowhere, secured.security(ADMIN))
+    away = await _refused(nowhere, broker.security(ADMIN))
     assert away.away
     assert str(away).startswith(f"{nowhere}: no broker answers")
     both = await _refused(
-        f"{nowhere},{secured.secured}", replace(secured.security(ADMIN), password="wrong")
+        f"{nowhere},{broker.secured}", replace(broker.security(ADMIN), password="wrong")
     )
     assert not both.away, "a refusal says more"

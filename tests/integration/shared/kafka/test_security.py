@@ -30,24 +30,24 @@ async def degraded(service: Consumption, words: str) -> bool:
 
 @pytest.mark.parametrize("kind", ["password", "token", "CA"])
 async def test_a_file_that_was_corrected_counts_for_the_next_connection(
-    secured: SecuredKafka, tmp_path: Path, kind: str
+    broker: SecuredKafka, tmp_path: Path, kind: str
 ) -> None:
     file = tmp_path / "file"
-    security = secured.security(STRANGER)
+    security = broker.security(STRANGER)
     security, wrong, right = {
         "password": (replace(security, password=file), "wrong", password_of(STRANGER)),
         "token": (
             replace(security, mechanism="OAUTHBEARER", token_file=file),
-            secured.issuer.token(STRANGER, -60),
-            secured.issuer.token(STRANGER),
+            broker.issuer.token(STRANGER, -60),
+            broker.issuer.token(STRANGER),
         ),
         "CA": (
             replace(security, ca_file=file),
             authority(tmp_path / "other").path.read_text(),
-            secured.ca.path.read_text(),
+            broker.ca.path.read_text(),
         ),
     }[kind]
-    client = AIOKafkaAdminClient(bootstrap_servers=secured.secured, **security.options())
+    client = AIOKafkaAdminClient(bootstrap_servers=broker.secured, **security.options())
     try:
         file.write_text(wrong)
         with pytest.raises(KafkaConnectionError):
@@ -60,27 +60,27 @@ async def test_a_file_that_was_corrected_counts_for_the_next_connection(
 
 
 async def test_a_password_that_is_rotated_stops_neither_reading_nor_publishing(
-    secured: SecuredKafka, topic_prefix: str, diary: Diary, tmp_path: Path
+    broker: SecuredKafka, topic_prefix: str, diary: Diary, tmp_path: Path
 ) -> None:
     """The broker ends connections after a second, so all have to log in again and again."""
     file, topic = tmp_path / "password", topic_prefix + TOPIC
     file.write_text(password_of(ROTATING))
-    security = replace(secured.security(ROTATING, "SCRAM-SHA-256"), password=file)
+    security = replace(broker.security(ROTATING, "SCRAM-SHA-256"), password=file)
     user = f"User:{ROTATING}"
-    await make_topic(secured.bootstrap, topic)
+    await make_topic(broker.bootstrap, topic)
     await allow(
-        secured,
+        broker,
         *(Acl(_TOPIC, topic, _LITERAL, user, operation) for operation in (_READ, _WRITE)),
         Acl(_GROUP, topic_prefix + SERVICE, _LITERAL, user, _READ),
     )
-    publisher = Publisher(secured.secured, "test", topic_prefix, security=security)
-    async with diary.service(secured.secured, topic_prefix, security=security) as service:
+    publisher = Publisher(broker.secured, "test", topic_prefix, security=security)
+    async with diary.service(broker.secured, topic_prefix, security=security) as service:
         await eventually("the publisher starts", lambda: _started(publisher))
         await _published(publisher, b"1")
         await diary.reaches(1)
 
         changed = ROTATING, "the second password", security.mechanism
-        await asyncio.to_thread(secured.set_password, *changed)
+        await asyncio.to_thread(broker.set_password, *changed)
         refused = f"the broker refused the password of {user} (SCRAM-SHA-256)"
         await eventually("the old one is refused", lambda: degraded(service, refused))
         assert service.problems() == []
@@ -107,15 +107,15 @@ async def _is_empty(said: Callable[[], list[str]]) -> bool:
 
 
 async def test_a_service_that_is_refused_says_so_and_goes_on_once_it_is_allowed(
-    secured: SecuredKafka, topic_prefix: str, diary: Diary, tmp_path: Path
+    broker: SecuredKafka, topic_prefix: str, diary: Diary, tmp_path: Path
 ) -> None:
     file, topic, user = tmp_path / "password", topic_prefix + TOPIC, f"User:{STRANGER}"
     file.write_text("wrong")
-    security = replace(secured.security(STRANGER), password=file)
+    security = replace(broker.security(STRANGER), password=file)
     read_topic = Acl(_TOPIC, topic, _LITERAL, user, _READ)
-    await make_topic(secured.bootstrap, topic)
-    await publish(secured.bootstrap, topic, things(3))
-    async with diary.service(secured.secured, topic_prefix, security=security) as service:
+    await make_topic(broker.bootstrap, topic)
+    await publish(broker.bootstrap, topic, things(3))
+    async with diary.service(broker.secured, topic_prefix, security=security) as service:
 
         def says(words: str) -> Callable[[], Awaitable[bool]]:
             return lambda: has_problem(service, words)
@@ -123,17 +123,17 @@ async def test_a_service_that_is_refused_says_so_and_goes_on_once_it_is_allowed(
         await eventually("the password", says(f"refused the password of {user}"))
         file.write_text(password_of(STRANGER))
         await eventually("the topic", says(f"{user} has no access to topic {topic}: see"))
-        await allow(secured, read_topic)
+        await allow(broker, read_topic)
         group = topic_prefix + SERVICE
         await eventually("the group", says(f"{user} has no access to group {group}: see"))
-        await allow(secured, Acl(_GROUP, group, _LITERAL, user, _READ))
+        await allow(broker, Acl(_GROUP, group, _LITERAL, user, _READ))
         await diary.reaches(3)
 
-        async with open_acls(secured.bootstrap, PLAINTEXT) as acls:
+        async with open_acls(broker.bootstrap, PLAINTEXT) as acls:
             await acls.remove([read_topic])
-        await publish(secured.bootstrap, topic, things(3, start=3))
+        await publish(broker.bootstrap, topic, things(3, start=3))
         await eventually("a poll", says(f"polls fail ({user} has no access to topic {topic}"))
-        await allow(secured, read_topic)
+        await allow(broker, read_topic)
         await diary.reaches(6)
         await eventually("no problem", lambda: _is_empty(service.problems))
     assert await diary.wrong(things(6)) == {}

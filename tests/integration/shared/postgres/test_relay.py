@@ -217,29 +217,29 @@ async def test_without_kafka_it_says_so_after_a_minute_and_publishes_when_kafka_
 
 
 async def test_what_kafka_refuses_is_said_at_once_and_holds_up_nothing_else(
-    intake: Database, secured: SecuredKafka, topic_prefix: str
+    intake: Database, broker: SecuredKafka, topic_prefix: str
 ) -> None:
     user, other = STRANGER, topic_prefix + DEAD_LETTERS
     both = [Topic(TOPIC, partitions=1), Topic(DEAD_LETTERS, partitions=1)]
-    await apply_topics(secured.bootstrap, topic_prefix, both)
+    await apply_topics(broker.bootstrap, topic_prefix, both)
     await write(intake, OutboxMessage(DEAD_LETTERS, b"key", b"0"), message(b"1"), message(b"2"))
-    security = secured.security(user)
-    with relaying(intake, secured.secured, topic_prefix, security=security) as relay:
+    security = broker.security(user)
+    with relaying(intake, broker.secured, topic_prefix, security=security) as relay:
 
         async def says(words: str) -> bool:
             return any(words in problem for problem in relay.problems())
 
         nothing = f"User:{user} may not write to any topic"
         await eventually("it may write nothing", lambda: says(nothing))
-        await allow(secured, Acl(2, topic_prefix + TOPIC, 3, f"User:{user}", 4))
-        async with reading(secured.bootstrap, topic_prefix + TOPIC) as reader:
+        await allow(broker, Acl(2, topic_prefix + TOPIC, 3, f"User:{user}", 4))
+        async with reading(broker.bootstrap, topic_prefix + TOPIC) as reader:
             assert await reader.values(b"2") == [b"1", b"2"]
             refused = f"User:{user} has no access to topic {other}: see `tocsin acls list`"
             await eventually("it may not write one topic", lambda: says(refused))
             await write(intake, message(b"3"))
             assert await reader.values(b"3") == [b"1", b"2", b"3"]
-        await allow(secured, Acl(2, other, 3, f"User:{user}", 4))
-        async with reading(secured.bootstrap, other) as reader:
+        await allow(broker, Acl(2, other, 3, f"User:{user}", 4))
+        async with reading(broker.bootstrap, other) as reader:
             assert await reader.values(b"0") == [b"0"]
         await eventually("no problem", lambda: asyncio.sleep(0, not relay.problems()))
 

@@ -67,6 +67,10 @@ def test_a_token_comes_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
             "TOCSIN_KAFKA_SECURITY_PROTOCOL: must be SASL_SSL where there are credentials for "
             "Kafka, and is PLAINTEXT",
         ),
+        (
+            {"ca_file": "/ca.pem"},
+            "TOCSIN_KAFKA_SECURITY_PROTOCOL: must be SASL_SSL or SSL where there is a CA file",
+        ),
         ({"security_protocol": "TLS"}, "TOCSIN_KAFKA_SECURITY_PROTOCOL: must be 'PLAINTEXT'"),
         ({"sasl_mechanism": "PLAIN"}, "TOCSIN_KAFKA_SASL_MECHANISM: must be 'SCRAM-SHA-512'"),
     ],

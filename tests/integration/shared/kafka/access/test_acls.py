@@ -23,13 +23,13 @@ IMPLY_DESCRIBE = {
 
 
 @pytest.fixture
-async def prefix(secured: SecuredKafka, topic_prefix: str) -> str:
+async def prefix(broker: SecuredKafka, topic_prefix: str) -> str:
     """Prefix of topics that exist, with the ACLs of all grants."""
-    await apply_topics(secured.bootstrap, topic_prefix, replication=1)
+    await apply_topics(broker.bootstrap, topic_prefix, replication=1)
     wanted = [
         acl_of(grant, principal_of(f"tocsin-{grant.role}")) for grant in all_grants(topic_prefix)
     ]
-    async with open_acls(secured.bootstrap, PLAINTEXT) as acls:
+    async with open_acls(broker.bootstrap, PLAINTEXT) as acls:
         await acls.add(wanted)
 
         async def in_force() -> bool:
@@ -52,7 +52,7 @@ def _expected(role: str, prefix: str) -> Allowed:
 
 
 async def test_every_principal_may_do_what_is_granted_and_nothing_else(
-    secured: SecuredKafka, prefix: str
+    broker: SecuredKafka, prefix: str
 ) -> None:
     topics = [prefix + topic.name for topic in TOPICS]
     groups = [prefix + service for service in SERVICES]
@@ -61,8 +61,8 @@ async def test_every_principal_may_do_what_is_granted_and_nothing_else(
     allowed: dict[str, Allowed] = {}
     for role in [*SERVICES, *ROLES, ""]:
         user = f"tocsin-{role}" if role else STRANGER
-        security = secured.token_security(user) if role in ROLES else secured.security(user)
-        async with attempts(secured.secured, security) as tried:
+        security = broker.token_security(user) if role in ROLES else broker.security(user)
+        async with attempts(broker.secured, security) as tried:
             await tried.on_topics(topics)
             await tried.on_groups(groups)
             await tried.on_transactional_ids(fences)

@@ -19,15 +19,15 @@ Tocsin = Callable[..., Awaitable[str]]
 
 
 @pytest.fixture
-def tocsin(secured: SecuredKafka, topic_prefix: str) -> Tocsin:
+def tocsin(broker: SecuredKafka, topic_prefix: str) -> Tocsin:
     """Runs `tocsin ...` as a user; returns what it prints, or what it fails with."""
 
     async def run(*words: str, user: str = ADMIN) -> str:
         environment = {
-            "TOCSIN_KAFKA": secured.secured,
+            "TOCSIN_KAFKA": broker.secured,
             "TOCSIN_TOPIC_PREFIX": topic_prefix,
             "TOCSIN_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-            "TOCSIN_KAFKA_CA_FILE": str(secured.ca.path),
+            "TOCSIN_KAFKA_CA_FILE": str(broker.ca.path),
             "TOCSIN_KAFKA_USERNAME": user,
             "TOCSIN_KAFKA_PASSWORD": password_of(user),
         }
@@ -39,7 +39,7 @@ def tocsin(secured: SecuredKafka, topic_prefix: str) -> Tocsin:
 
 
 async def test_apply_adds_what_is_missing_and_names_what_is_not_declared(
-    tocsin: Tocsin, secured: SecuredKafka, topic_prefix: str
+    tocsin: Tocsin, broker: SecuredKafka, topic_prefix: str
 ) -> None:
     commands = topic_prefix + "tocsin.commands.v1"
     first = (await tocsin("acls", "apply", "--also", "publisher=billing")).splitlines()
@@ -50,7 +50,7 @@ async def test_apply_adds_what_is_missing_and_names_what_is_not_declared(
 
     undeclared = Acl(2, commands, 3, "User:old-bot", 4)
     wider = Acl(2, topic_prefix, 4, f"User:{STRANGER}", 2)
-    async with open_acls(secured.bootstrap, PLAINTEXT) as acls:
+    async with open_acls(broker.bootstrap, PLAINTEXT) as acls:
         await acls.add([undeclared, wider])
 
         async def in_force() -> bool:
@@ -65,13 +65,20 @@ async def test_apply_adds_what_is_missing_and_names_what_is_not_declared(
     assert sorted((await tocsin(*again)).splitlines()) == sorted(named)
     named[0] += ", removed"
     assert sorted((await tocsin(*again, "--prune")).splitlines()) == sorted(named)
-    async with open_acls(secured.bootstrap, PLAINTEXT) as acls:
+    async with open_acls(broker.bootstrap, PLAINTEXT) as acls:
         await acls.remove([wider])
 
     async def settled() -> bool:
         return await tocsin(*again) == "all ACLs are as they should be\n"
 
     await eventually("nothing differs", settled)
+
+
+async def test_where_a_service_is_missing_nothing_is_applied(
+    tocsin: Tocsin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.kafka.access.cli.missing_services", lambda: ["triage"])
+    assert "not installed here: triage" in await tocsin("acls", "apply", "--prune")
 
 
 async def test_commands_of_a_stranger_say_what_is_missing(
