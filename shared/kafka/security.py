@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -90,7 +91,18 @@ class _CurrentTrust(ssl.SSLContext):
             context = ssl.create_default_context(cafile=self._ca_file)
         except OSError as error:  # includes SSLError
             raise CredentialsError("CA_FILE", self._ca_file, error) from None
+        context.sslobject_class = _Closing
         return context.wrap_bio(*arguments, **options)
+
+
+class _Closing(ssl.SSLObject):
+    """Says good-bye and does not wait for the answer, as TLS allows. Brokers do not always give
+    one, and a stop would wait for it for 30 s.
+    """
+
+    def unwrap(self) -> None:
+        with suppress(ssl.SSLWantReadError):
+            super().unwrap()
 
 
 class _PasswordFile:

@@ -170,7 +170,7 @@ async def test_a_service_with_an_expired_token_says_so_and_starts_once_it_is_rep
 
         async def refused() -> Truth:
             with suppress(aiohttp.ClientError):
-                async with stack.http.get(stack.url("triage", "/readyz")) as answer:
+                async with stack.http.get(stack.probe("triage", "/readyz")) as answer:
                     said, reason = await answer.text(), "refused the token of User:tocsin-triage"
                     return Truth(answer.status == 503 and reason in said, said)
             return Truth(False, "no answer")

@@ -3,11 +3,15 @@ Kafka lets it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
@@ -16,7 +20,7 @@ from shared.kafka.access.acls import Acl, open_acls
 from shared.kafka.consumption import Consumption
 from shared.kafka.publisher import Publisher, Result
 from shared.kafka.security import PLAINTEXT, Security
-from tests.support.certificates import authority
+from tests.support.certificates import Certificate, authority, self_signed
 from tests.support.consuming import SERVICE, TOPIC, Diary, has_problem, make_topic, publish, things
 from tests.support.running import eventually, free_port
 from tests.support.secured_kafka import ROTATING, STRANGER, SecuredKafka, allow, password_of
@@ -147,6 +151,44 @@ async def test_a_service_that_goes_on_without_kafka_is_told_as_degraded(
         reason = f"not connected to Kafka ({nowhere}: no broker answers"
         await eventually("it says so", lambda: degraded(service, reason))
         assert service.problems() == []
+
+
+@contextmanager
+def silent_peer(certificate: Certificate) -> Iterator[int]:
+    """Port of a TLS server that reads nothing after the handshake, not even a good-bye."""
+    done = threading.Event()
+
+    def serve() -> None:
+        with listener.accept()[0] as raw:
+            tls = certificate.server_context().wrap_socket(raw, server_side=True)
+            done.wait()
+            tls.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_peer_that_does_not_say_good_bye_holds_up_no_stop(
+    tmp_path: Path, run: Callable[..., None]
+) -> None:
+    certificate = self_signed(tmp_path)
+    context = Security("SSL", certificate.path).options()["ssl_context"]
+
+    async def connect_and_close(port: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        async with asyncio.timeout(20):  # the loops themselves would wait for 30 s
+            writer.close()
+            await writer.wait_closed()
+
+    with silent_peer(certificate) as port:
+        run(connect_and_close(port))
 
 
 def test_who_one_is_without_credentials() -> None:
