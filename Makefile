@@ -6,7 +6,7 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench faults contracts lint format lock
+.PHONY: help up down demo test bench faults contracts images containers licences audit lint format lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,22 @@ faults: $(VENV)/.dev ## Inject faults under load and check the invariants (ARGS=
 contracts: $(VENV)/.dev ## Write docs/contracts and docs/telemetry.md from the code (ARGS=--release: for a release)
 	@$(BIN)/python -m deploy.contracts.generate $(ARGS)
 
+images: $(VENV)/.supply-chain ## Build an image for each service with buildah (ARGS="--debian --save dist", ARGS=--help)
+	@$(BIN)/python -m deploy.images.build $(ARGS)
+
+# Images of this Debian's packages; so it needs no image registry, but root, buildah, mmdebstrap, docker.io and skopeo.
+containers: $(VENV)/.supply-chain ## Build the images and run the tests of containers in a Docker daemon of their own
+	@$(BIN)/python -m deploy.images.build --debian
+	@$(BIN)/python -m deploy.images.build --debian kafka postgres
+	@TOCSIN_TEST_KAFKA_IMAGE=tocsin-kafka TOCSIN_TEST_POSTGRES_IMAGE=tocsin-postgres TOCSIN_TEST_IMAGES=tocsin-{} \
+	  deploy/images/with-docker $(BIN)/python -m pytest --stack=containers $(ARGS)
+
+licences: $(VENV)/.dev ## List the licences of all dependencies in docs/licences.md, and check them
+	@$(BIN)/python -m deploy.supply_chain.licences
+
+audit: $(VENV)/.supply-chain ## Look all dependencies up among known vulnerabilities
+	@$(BIN)/python -m deploy.supply_chain.audit
+
 lint: $(VENV)/.dev ## Check style, types and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,6 +63,8 @@ lock: $(VENV)/.dev ## Resolve all dependencies again and write the hashed requir
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements/runtime.txt
 	$(COMPILE) --upgrade pyproject.toml --extra local -c requirements/runtime.txt --output-file requirements/local.txt
 	$(COMPILE) --upgrade pyproject.toml --extra local --extra dev -c requirements/local.txt --output-file requirements/dev.txt
+	$(COMPILE) --upgrade pyproject.toml --extra local --extra dev --extra supply-chain -c requirements/dev.txt --output-file requirements/supply-chain.txt
+	echo hatchling | $(COMPILE) --upgrade -c requirements/local.txt - --output-file requirements/wheel.txt
 	$(BIN)/python -m deploy.local.jars
 
 # Stamp files: an environment that matches its requirement files is not installed again.
@@ -66,4 +84,9 @@ $(VENV)/.local: $(VENV)/.uv requirements/local.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.local requirements/dev.txt
 	@echo "Installing the development tools"
 	@$(INSTALL) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.supply-chain: $(VENV)/.dev requirements/supply-chain.txt
+	@echo "Installing the tools of the supply chain"
+	@$(INSTALL) --require-hashes --requirement requirements/supply-chain.txt
 	@touch $@

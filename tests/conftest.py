@@ -5,14 +5,50 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support import stack
+from tests.support import containers, stack
 from tests.support.secured_kafka import SecuredKafka, secured_kafka
+from tests.support.version import THIS, Version
+
+IN_CONTAINERS = ("tests/contract/", "tests/e2e/test_story.py", "tests/e2e/test_images.py")
+"""The tests that `--stack=containers` runs."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--stack",
+        choices=("local", "containers"),
+        default="local",
+        help="containers: the images of Tocsin, with Kafka and PostgreSQL in containers",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--stack") == "containers":
+        others = [item for item in items if not item.nodeid.startswith(IN_CONTAINERS)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
+def in_containers(request: pytest.FixtureRequest) -> bool:
+    """Whether servers and services run in containers."""
+    return bool(request.config.getoption("--stack") == "containers")
+
+
+@pytest.fixture(scope="session")
+def version(in_containers: bool) -> Iterator[Version]:
+    """The Tocsin under test: this checkout, or its images."""
+    if not in_containers:
+        yield THIS
+        return
+    with containers.containerised() as images:
+        yield images
+
+
+@pytest.fixture(scope="session")
+def kafka(in_containers: bool) -> Iterator[str]:
     """Bootstrap address (host:port) of the run's broker."""
-    with stack.kafka_server() as bootstrap:
+    with containers.kafka_container() if in_containers else stack.kafka_server() as bootstrap:
         yield bootstrap
 
 
@@ -24,9 +60,9 @@ def secured() -> Iterator[SecuredKafka]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres(in_containers: bool) -> Iterator[str]:
     """Admin DSN of the run's server; tests work in `database`."""
-    with stack.postgres_server() as dsn:
+    with containers.postgres_container() if in_containers else stack.postgres_server() as dsn:
         yield dsn
 
 

@@ -13,6 +13,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     ProducerFenced,
     RecordListTooLargeError,
+    TopicAuthorizationFailedError,
 )
 
 from shared.events.message import OutboxMessage
@@ -123,7 +124,12 @@ class Publisher:
         """Every message's result, and the error of those that the broker refused."""
         results = [Result.NOT_SENT] * len(messages)
         sending: dict[int, asyncio.Future[Any]] = {}
+        errors: dict[int, BaseException] = {}
+        refused: dict[str, KafkaError] = {}
         for number, message in enumerate(messages):
+            if message.topic in refused:
+                errors[number] = refused[message.topic]
+                continue
             headers = [(name, value.encode()) for name, value in message.headers.items()]
             try:
                 sending[number] = await self._producer.send(
@@ -131,8 +137,9 @@ class Publisher:
                 )
             except MessageSizeTooLargeError:  # found before it was queued: the others go on
                 results[number] = Result.TOO_LARGE
+            except TopicAuthorizationFailedError as error:  # so was this
+                errors[number] = refused[message.topic] = error
         answers = await asyncio.gather(*sending.values(), return_exceptions=True)
-        errors: dict[int, BaseException] = {}
         for number, answer in zip(sending, answers, strict=True):
             if isinstance(answer, BaseException):
                 errors[number] = answer

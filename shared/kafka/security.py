@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ class Security:
     ca_file: Path | None = None
     mechanism: Mechanism = "SCRAM-SHA-512"
     username: str = ""
-    password: str | Path = ""
+    password: str | Path = field(default="", repr=False)
     token_file: Path | None = None
 
     def options(self) -> dict[str, Any]:

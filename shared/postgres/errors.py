@@ -1,6 +1,10 @@
 """Which errors of Postgres are worth another try."""
 
+import ssl
+
 import asyncpg
+
+from shared.postgres.pooler import TransactionPooler
 
 UNAVAILABLE = (
     OSError,  # includes TimeoutError and ConnectionError
@@ -23,6 +27,16 @@ UNAVAILABLE = (
 )
 """Errors that are not about the item being processed: try again later, dead-letter nothing."""
 
+
+MISCONFIGURED = (
+    TransactionPooler,
+    asyncpg.ClientConfigurationError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    FileNotFoundError,
+    PermissionError,
+    ssl.SSLError,
+)
+"""Those whose text says what to correct in the DSN or its files, and holds no secret."""
 
 DEADLOCK = asyncpg.TransactionRollbackError
 """A deadlock or a serialisation failure: the same transaction may well succeed when run again."""

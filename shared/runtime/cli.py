@@ -4,11 +4,14 @@ one's commands.
 
 import asyncio
 import logging
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -129,6 +132,8 @@ def main() -> None:
     """Run a command; what a person can correct is said in one line, without a traceback."""
     # Of its errors the last line of a command says more.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    if os.getpid() == 1:  # in a container: the kernel ends no process 1 that has no handler
+        signal.signal(signal.SIGTERM, _end)
     for entry in installed(ENVIRONMENT):
         entry.load()()
     try:
@@ -137,6 +142,10 @@ def main() -> None:
         message = f"tocsin: {error or type(error).__name__}"
         errors.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from shared.http.problems import JsonResponse
 from shared.postgres.database import Database
+from shared.postgres.errors import MISCONFIGURED
 from shared.postgres.ping import ping
-from shared.postgres.pooler import TransactionPooler
 from shared.runtime.probes import Readiness
 
 _PATIENCE_SECONDS = 2
@@ -61,7 +61,7 @@ def readiness(
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await ping(database)
-        except TransactionPooler as error:
+        except MISCONFIGURED as error:
             problems["postgres"] = [str(error)]
         except Exception as error:
             problems["postgres"] = [type(error).__qualname__]

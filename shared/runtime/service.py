@@ -73,6 +73,10 @@ async def run_service(
         log.info("stopped")
 
 
+def _watches(name: str, database: Database) -> Mapping[str, Component]:
+    return {"clock": ClockWatch(database), "leadership": LeaderWatch(database, relay_role(name))}
+
+
 def _server(app: FastAPI, settings: Settings) -> Server:
     admission = Admission(
         connections_within(raise_descriptor_limit()),
@@ -86,10 +90,6 @@ def _server(app: FastAPI, settings: Settings) -> Server:
         grace=_GRACE_SECONDS,
         proxies=settings.trusted_proxies,
     )
-
-
-def _watches(name: str, database: Database) -> Mapping[str, Component]:
-    return {"clock": ClockWatch(database), "leadership": LeaderWatch(database, relay_role(name))}
 
 
 async def _run_until(

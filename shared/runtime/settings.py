@@ -35,8 +35,9 @@ class _Environment(EnvSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         value, key, is_complex = super().get_field_value(field, field_name)
-        takes_its_file = f"{field_name}_file" in self.settings_cls.model_fields
-        if _is_secret(field.annotation) and not takes_its_file:
+        # Where the file is a setting of its own, it is read whenever the secret is needed.
+        own_file = f"{field_name}_file" in self.settings_cls.model_fields
+        if _is_secret(field.annotation) and not own_file:
             value = value_of(os.environ, variable_of(field_name))
         injected = isinstance(value, str) and _INJECTED.fullmatch(value)
         return (None if injected else value), key, is_complex

@@ -9,7 +9,7 @@ EXEMPT = {
     "tests/integration/pipeline": "runs the statements of all services against one database",
 }
 """Folders below tests/unit and tests/integration whose tests are not of one module, and why."""
-SUFFIXES = (".py", "", ".yaml", ".html")
+SUFFIXES = (".py", "", ".yaml", ".html", ".json")
 """A test may be of a module, a package, or a file that is not Python."""
 
 

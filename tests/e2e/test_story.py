@@ -10,17 +10,18 @@ import pytest
 
 from tests.support.policies import policy_files
 from tests.support.running import Receiver, Running, alert, eventually, running
+from tests.support.version import Version
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
 async def tocsin(
-    kafka: str, database: str, topic_prefix: str, tmp_path: Path, pages: Receiver
+    kafka: str, database: str, topic_prefix: str, tmp_path: Path, pages: Receiver, version: Version
 ) -> AsyncIterator[Running]:
     steps = '{targets: ["user:anastasia"], wait: 2s}', '{targets: ["user:benedict"], wait: 1m}'
     policy = policy_files(pages.url, *steps)
-    async with running(kafka, database, topic_prefix, tmp_path, policy) as stack:
+    async with running(kafka, database, topic_prefix, tmp_path, policy, version) as stack:
         yield stack
 
 

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 
 import uvicorn
 from aiohttp import web
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from shared.http.protocol import BoundedHttp
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
+async def served(app: ASGIApp) -> AsyncIterator[str]:
     """Serve an application inside the block; yields its base URL."""
     server = uvicorn.Server(
         uvicorn.Config(

@@ -230,11 +230,13 @@ async def running(
     prefix: str,
     folder: Path,
     policy: Mapping[str, str],
+    version: Version = THIS,
+    /,
     **environment: str,
 ) -> AsyncIterator[Running]:
     """All four services, ready, with these policy files (name to text) and extra environment."""
     await apply_topics(kafka, prefix, TOPICS)
-    async with prepared(kafka, database, prefix, folder, policy, **environment) as stack:
+    async with prepared(kafka, database, prefix, folder, policy, version, **environment) as stack:
         await stack.start_all()
         yield stack
 
@@ -246,13 +248,16 @@ async def prepared(
     prefix: str,
     folder: Path,
     policy: Mapping[str, str],
+    version: Version = THIS,
+    /,
     **environment: str,
 ) -> AsyncIterator[Running]:
     """The same with no process started yet; it needs neither Kafka nor topics."""
     write_policy(folder, policy)
     ports = dict(zip(SERVICES, choose(len(SERVICES)), strict=True))
     settings = service_settings(kafka, database, prefix, folder, ports) | environment
-    async with idle(settings, ports, await _make_key(database), folder, database) as stack:
+    key = await _make_key(database)
+    async with idle(settings, ports, key, folder, database, version) as stack:
         yield stack
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from deploy.local import jars, ports
 from deploy.local.kafka import Kafka
 from deploy.local.paths import JARS
+from shared.kafka.access.acls import Acl, open_acls
 from shared.kafka.access.grants import all_grants
-from shared.kafka.security import Mechanism, Security
+from shared.kafka.security import PLAINTEXT, Mechanism, Security
 from tests.support.certificates import authority, signed_by
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer
 
@@ -93,6 +94,12 @@ class SecuredKafka(Kafka):
         """How a user connects who has the first password."""
         return Security("SASL_SSL", self.ca.path, mechanism, user, password_of(user))
 
+    def token_security(self, user: str) -> Security:
+        """The same with a token."""
+        file = self.home / f"{user}.token"
+        file.write_text(self.issuer.token(user))
+        return Security("SASL_SSL", self.ca.path, "OAUTHBEARER", token_file=file)
+
     def set_password(self, user: str, password: str, mechanism: Mechanism) -> None:
         """Replace a user's password for a mechanism, by Kafka's own tool."""
         command = self._java(
@@ -118,3 +125,9 @@ def secured_kafka() -> Iterator[SecuredKafka]:
             broker.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+async def allow(broker: SecuredKafka, *acls: Acl) -> None:
+    """Add ACLs, which the broker has a moment later."""
+    async with open_acls(broker.bootstrap, PLAINTEXT) as found:
+        await found.add(acls)

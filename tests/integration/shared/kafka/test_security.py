@@ -19,14 +19,9 @@ from shared.kafka.security import PLAINTEXT, Security
 from tests.support.certificates import authority
 from tests.support.consuming import SERVICE, TOPIC, Diary, has_problem, make_topic, publish, things
 from tests.support.running import eventually, free_port
-from tests.support.secured_kafka import ROTATING, STRANGER, SecuredKafka, password_of
+from tests.support.secured_kafka import ROTATING, STRANGER, SecuredKafka, allow, password_of
 
 _TOPIC, _GROUP, _LITERAL, _READ, _WRITE = 2, 3, 3, 3, 4
-
-
-async def allow(broker: SecuredKafka, *acls: Acl) -> None:
-    async with open_acls(broker.bootstrap, PLAINTEXT) as found:
-        await found.add(acls)
 
 
 async def degraded(service: Consumption, words: str) -> bool:

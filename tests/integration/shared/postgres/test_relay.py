@@ -12,6 +12,8 @@ from aiokafka.structs import ConsumerRecord
 
 from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
+from shared.kafka.access.acls import Acl
+from shared.kafka.security import PLAINTEXT, Security
 from shared.kafka.topics import Topic, apply_topics
 from shared.postgres import leadership
 from shared.postgres import relay as relay_module
@@ -21,6 +23,7 @@ from shared.postgres.relay import Relay
 from shared.runtime.clock import Clock, system_clock
 from tests.support.reading import reading
 from tests.support.running import eventually, free_port
+from tests.support.secured_kafka import STRANGER, SecuredKafka, allow
 
 TOPIC = "tocsin.intake.v1"
 
@@ -48,9 +51,13 @@ def _no_deletion_when_idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def relaying(
-    intake: Database, kafka: str, prefix: str, clock: Clock = system_clock
+    intake: Database,
+    kafka: str,
+    prefix: str,
+    clock: Clock = system_clock,
+    security: Security = PLAINTEXT,
 ) -> Iterator[Relay]:
-    relay = Relay(intake.dsn, kafka, "intake", clock, prefix)
+    relay = Relay(intake.dsn, kafka, "intake", clock, prefix, security=security)
     task = asyncio.create_task(relay.run())
     try:
         yield relay
@@ -207,6 +214,34 @@ async def test_without_kafka_it_says_so_after_a_minute_and_publishes_when_kafka_
         async with _door(port, kafka), reading(kafka, topic) as reader:
             assert await reader.values(b"2") == [b"1", b"2"]
             await eventually("no problem", lambda: asyncio.sleep(0, not relay.problems()))
+
+
+async def test_what_kafka_refuses_is_said_at_once_and_holds_up_nothing_else(
+    intake: Database, secured: SecuredKafka, topic_prefix: str
+) -> None:
+    user, other = STRANGER, topic_prefix + DEAD_LETTERS
+    both = [Topic(TOPIC, partitions=1), Topic(DEAD_LETTERS, partitions=1)]
+    await apply_topics(secured.bootstrap, topic_prefix, both)
+    await write(intake, OutboxMessage(DEAD_LETTERS, b"key", b"0"), message(b"1"), message(b"2"))
+    security = secured.security(user)
+    with relaying(intake, secured.secured, topic_prefix, security=security) as relay:
+
+        async def says(words: str) -> bool:
+            return any(words in problem for problem in relay.problems())
+
+        nothing = f"User:{user} may not write to any topic"
+        await eventually("it may write nothing", lambda: says(nothing))
+        await allow(secured, Acl(2, topic_prefix + TOPIC, 3, f"User:{user}", 4))
+        async with reading(secured.bootstrap, topic_prefix + TOPIC) as reader:
+            assert await reader.values(b"2") == [b"1", b"2"]
+            refused = f"User:{user} has no access to topic {other}: see `tocsin acls list`"
+            await eventually("it may not write one topic", lambda: says(refused))
+            await write(intake, message(b"3"))
+            assert await reader.values(b"3") == [b"1", b"2", b"3"]
+        await allow(secured, Acl(2, other, 3, f"User:{user}", 4))
+        async with reading(secured.bootstrap, other) as reader:
+            assert await reader.values(b"0") == [b"0"]
+        await eventually("no problem", lambda: asyncio.sleep(0, not relay.problems()))
 
 
 @pytest.mark.usefixtures("_no_polling")

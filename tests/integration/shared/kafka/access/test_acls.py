@@ -61,7 +61,8 @@ async def test_every_principal_may_do_what_is_granted_and_nothing_else(
     allowed: dict[str, Allowed] = {}
     for role in [*SERVICES, *ROLES, ""]:
         user = f"tocsin-{role}" if role else STRANGER
-        async with attempts(secured.secured, secured.security(user)) as tried:
+        security = secured.token_security(user) if role in ROLES else secured.security(user)
+        async with attempts(secured.secured, security) as tried:
             await tried.on_topics(topics)
             await tried.on_groups(groups)
             await tried.on_transactional_ids(fences)
