@@ -17,11 +17,12 @@ class Connection(Protocol):
 
 @dataclass(slots=True)
 class _Crowd:
-    """Connections that share a bound; `waiting` are those of them with no request to answer, the
-    one that has waited for the longest first.
+    """Connections that share a bound: all, or those of a client. `waiting` are those of them with
+    no request to answer, the one that has waited for the longest first.
     """
 
     most: int
+    client: str = ""
     size: int = 0
     waiting: OrderedDict[Connection, None] = field(default_factory=OrderedDict)
 
@@ -50,56 +51,44 @@ class Admission:
         self._most_of_client = most_of_client
         self._proxies = proxies
         self._clients: dict[str, _Crowd] = {}
-        self._open: dict[Connection, str | None] = {}
+        self._open: dict[Connection, Sequence[_Crowd]] = {}
 
     def admit(self, connection: Connection, address: str | None) -> bool:
         """Whether a new connection from an IP address may stay; it waits for a request then."""
-        client = self._bounded(address)
-        crowds = self._crowds(client)
+        crowds = self._crowds(address)
         if not all(crowd.has_room() for crowd in crowds):
-            self._forget_if_gone(client)
             return False
         for crowd in crowds:
             crowd.make_room()
-        self._open[connection] = client
-        for crowd in self._crowds(client):  # the client's may have become empty and been dropped
+        self._open[connection] = crowds
+        for crowd in crowds:
             crowd.size += 1
+            if crowd.client:
+                self._clients[crowd.client] = crowd
         self.waits(connection)
         return True
 
     def waits(self, connection: Connection) -> None:
         """It has no request to answer from now on."""
-        for crowd in self._crowds_of(connection):
+        for crowd in self._open.get(connection, ()):
             crowd.waiting[connection] = None
 
     def works(self, connection: Connection) -> None:
         """A request of it is being answered."""
-        for crowd in self._crowds_of(connection):
+        for crowd in self._open.get(connection, ()):
             crowd.waiting.pop(connection, None)
 
     def leave(self, connection: Connection) -> None:
         """It is closed. Safe to repeat."""
         self.works(connection)
-        for crowd in self._crowds_of(connection):
+        for crowd in self._open.pop(connection, ()):
             crowd.size -= 1
-        self._forget_if_gone(self._open.pop(connection, None))
+            if crowd.client and not crowd.size:
+                del self._clients[crowd.client]
 
-    def _bounded(self, address: str | None) -> str | None:
-        """The client whose connections are counted for this one."""
-        if address is None or self._most_of_client is None or is_in(address, self._proxies):
-            return None
-        return client_of(address)
-
-    def _forget_if_gone(self, client: str | None) -> None:
-        if client is not None and not self._clients[client].size:
-            del self._clients[client]
-
-    def _crowds_of(self, connection: Connection) -> list[_Crowd]:
-        return self._crowds(self._open[connection]) if connection in self._open else []
-
-    def _crowds(self, client: str | None) -> list[_Crowd]:
+    def _crowds(self, address: str | None) -> Sequence[_Crowd]:
         """The client's first: where it is full, its own connections give way."""
-        if client is None:
-            return [self._all]
-        most = self._most_of_client or 0
-        return [self._clients.setdefault(client, _Crowd(most)), self._all]
+        if address is None or self._most_of_client is None or is_in(address, self._proxies):
+            return (self._all,)
+        client = client_of(address)
+        return self._clients.get(client) or _Crowd(self._most_of_client, client), self._all
