@@ -24,11 +24,14 @@ _ABOVE_ALL = """
     epoch + 1 + greatest(0, extract(epoch FROM now() - raised_at)::bigint / (31 * 86400))
 """
 
+_RAISE = f"""
+    UPDATE installation SET epoch = {_ABOVE_ALL}, raised_at = now() RETURNING epoch
+"""  # noqa: S608
+
 
 async def raise_epoch(connection: Connection) -> int:
     """Start sequences above all handed out before; returns the new epoch. Locks the row."""
-    update = f"UPDATE installation SET epoch = {_ABOVE_ALL}, raised_at = now()"  # noqa: S608
-    epoch: int = await connection.fetchval(f"{update} RETURNING epoch")
+    epoch: int = await connection.fetchval(_RAISE)
     return epoch
 
 

@@ -186,10 +186,14 @@ async def test_an_index_is_built_while_others_write_and_again_if_that_was_cut_sh
 
 
 async def _builds(dsn: str) -> None:
-    """Wait until an index is being built, which waits for a transaction that writes."""
-    query = "SELECT FROM pg_stat_progress_create_index"
+    """Wait until the migration waits for a transaction that writes."""
+    query = """
+        SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE '%INDEX CONCURRENTLY%'
+          AND wait_event_type = 'Lock'
+    """
 
-    async def building() -> bool:
+    async def waiting() -> bool:
         return bool(await _fetch(dsn, query))
 
-    await eventually("an index is being built", building)
+    await eventually("the migration waits", waiting)
