@@ -106,11 +106,6 @@ def _relay(database: Database, settings: Settings, clock: Clock) -> Relay:
     )
 
 
-def _relay(dsn: str, settings: Settings, clock: Clock) -> Relay:
-    prefix = settings.topic_prefix
-    return Relay(dsn, settings.kafka, NAME, clock, prefix, linger=_LINGER_SECONDS)
-
-
 def open_channels(
     channels: ChannelRegistry, settings: Settings, clock: Clock
 ) -> Mapping[str, Transport]:

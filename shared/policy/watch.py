@@ -80,6 +80,10 @@ class PolicyWatch(Generic[M]):
         """None: with the last good version in force the service does its work. See `faults`."""
         return []
 
+    def policy_version(self) -> tuple[str, str]:
+        """The file's name, and its version in force."""
+        return self._path.name, self.current.version
+
     def levels(self) -> list[Level]:
         """When the policy in force was taken, and how many faults keep the file from being in
         force.

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.events.message import OutboxMessage
 from shared.postgres.connection import Connection
-from shared.postgres.installation import raise_epoch
+from shared.postgres.installation import raise_epoch_since
 from shared.postgres.outbox import outbox_write
 from shared.postgres.writes import write_together
 
@@ -71,7 +71,6 @@ class Run:
     deleted: dict[str, dict[str, int]]
     place: int = 0
     block: int = 0
-    epoch_raised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +135,7 @@ async def delete_aged(connection: Connection, aging: Aging, run: Run) -> bool:
     deleted = run.deleted.setdefault(aging.kind, dict.fromkeys(aging.tables, 0))
     for table, count in zip(aging.tables, counts or (), strict=True):
         deleted[table] += count
-    if aging.sequences and deleted[aging.table] and not run.epoch_raised:
-        await raise_epoch(connection)
-        run.epoch_raised = True
+    if aging.sequences and deleted[aging.table]:
+        await raise_epoch_since(connection, older_than)
     run.block = end
     return True

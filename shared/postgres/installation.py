@@ -3,6 +3,7 @@ hands out no sequence twice.
 """
 
 import logging
+from datetime import datetime
 
 from shared.postgres.connection import Connection
 
@@ -17,12 +18,30 @@ async def load_epoch(connection: Connection) -> int:
     return epoch
 
 
+# Retention raises the epoch at most once in 31 days: what it did since the state that was put back
+# is counted in. Small numbers, so that sequences stay below 2^53, which every reader of JSON knows.
+_ABOVE_ALL = """
+    epoch + 1 + greatest(0, extract(epoch FROM now() - raised_at)::bigint / (31 * 86400))
+"""
+
+_RAISE = f"""
+    UPDATE installation SET epoch = {_ABOVE_ALL}, raised_at = now() RETURNING epoch
+"""  # noqa: S608
+
+
 async def raise_epoch(connection: Connection) -> int:
     """Start sequences above all handed out before; returns the new epoch. Locks the row."""
-    epoch: int = await connection.fetchval(
-        "UPDATE installation SET epoch = epoch + 1 RETURNING epoch"
-    )
+    epoch: int = await connection.fetchval(_RAISE)
     return epoch
+
+
+async def raise_epoch_since(connection: Connection, since: datetime) -> None:
+    """Start sequences above all handed out before `since`, which lies 31 days back or more. Does
+    nothing where that has been done after it.
+    """
+    await connection.execute(
+        "UPDATE installation SET epoch = epoch + 1, raised_at = now() WHERE raised_at < $1", since
+    )
 
 
 async def check_identity(connection: Connection) -> None:
@@ -45,10 +64,11 @@ async def check_identity(connection: Connection) -> None:
     )
     # Replicas that start together wait here for each other: one raises, the others find it done.
     epoch = await connection.fetchval(
-        """
-        UPDATE installation SET identity = $1, epoch = epoch + (identity IS NOT NULL)::int
+        f"""
+        UPDATE installation SET identity = $1, raised_at = now(),
+            epoch = CASE WHEN identity IS NULL THEN epoch ELSE {_ABOVE_ALL} END
         WHERE identity IS DISTINCT FROM $1 RETURNING epoch
-        """,
+        """,  # noqa: S608
         identity,
     )
     if epoch:

@@ -36,6 +36,8 @@ _RUNTIME_SETTINGS = {
     "jit": "off",
 }
 _ATTEMPTS = 20
+OUTSIDE = "-- outside a transaction"
+"""How a migration begins that must not run in a transaction."""
 
 
 class MigrationError(Exception):
@@ -44,7 +46,11 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True)
 class Migration:
-    """One SQL file; `name` is `<folder>/<file>`, as in the table of applied migrations."""
+    """One SQL file; `name` is `<folder>/<file>`, as in the table of applied migrations.
+
+    One that begins with OUTSIDE runs statement by statement, each of which ends its line, and can
+    be run again after it was cut short. Building an index beside a running service needs that.
+    """
 
     name: str
     sql: str
@@ -53,6 +59,13 @@ class Migration:
     def checksum(self) -> str:
         """SHA-256 of the text, in hexadecimal digits."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def statements(self) -> list[str]:
+        """What runs outside a transaction; empty if it runs in one."""
+        if not self.sql.startswith(OUTSIDE):
+            return []
+        return [part for part in self.sql.partition("\n")[2].split(";\n") if part.strip()]
 
 
 def owner_role(service: str) -> str:
@@ -135,16 +148,27 @@ async def _list_applied(connection: Connection) -> dict[str, str]:
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
+    statements, left = migration.statements, "may have left a part behind; run `migrate` again"
     try:
+        if statements:
+            for statement in statements:
+                await connection.execute(statement)
+            await _note(connection, migration)
+            return
+        left = "left nothing behind"
         async with connection.transaction():
             await connection.execute(migration.sql)
-            await connection.execute(
-                "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)",
-                migration.name,
-                migration.checksum,
-            )
+            await _note(connection, migration)
     except asyncpg.PostgresError as error:
-        raise MigrationError(f"{migration.name} failed and left nothing behind: {error}") from error
+        raise MigrationError(f"{migration.name} failed and {left}: {error}") from error
+
+
+async def _note(connection: Connection, migration: Migration) -> None:
+    await connection.execute(
+        "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)",
+        migration.name,
+        migration.checksum,
+    )
 
 
 async def _make_roles(connection: Connection, service: str) -> None:
@@ -215,3 +239,4 @@ async def _make_schema(connection: Connection, service: str) -> None:
         ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT USAGE ON SEQUENCES TO {runtime};
         """
     )
+    await connection.execute(f"GRANT SELECT ON schema_migrations TO {runtime}")

@@ -19,9 +19,11 @@ from shared.http.server import Server, listen_or_inherit
 from shared.postgres.database import Database
 from shared.postgres.relay import relay_role
 from shared.postgres.watches import ClockWatch, LeaderWatch
+from shared.runtime.clock import system_clock
 from shared.runtime.descriptors import connections_within, raise_descriptor_limit
 from shared.runtime.gauges import GaugeQuery, Gauges
 from shared.runtime.health import Component, add_health
+from shared.runtime.presence import Presence
 from shared.runtime.settings import Settings
 from shared.telemetry import configure_telemetry, stop_telemetry
 from shared.telemetry.requests import add_metrics
@@ -55,7 +57,8 @@ async def run_service(
     add_health(app, database, components)
     add_metrics(app)
     gauges = Gauges(database, components, gauge_queries, database.clock, settings.gauges_seconds)
-    components = {**components, "gauges": gauges}
+    presence = Presence(database, components, settings.instance, system_clock)
+    components = {**components, "gauges": gauges, "presence": presence}
     stop = stop or asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)

@@ -2,6 +2,8 @@
 processes.
 """
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.policies import policy_files
-from tests.support.running import Receiver, Running, alert, eventually, running
+from tests.support.running import SERVICES, Receiver, Running, alert, eventually, running
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -69,3 +71,25 @@ async def test_an_outage_from_the_first_signal_to_the_report(
     assert incident_report["team"] == "payments"
     assert TRACE.split("-")[1] in str(incident_report)
     assert len(pages.received) == 2, "each of the two was paged once"
+    assert await doctors_orders(tocsin) == []
+    await tocsin.kill("triage")
+    probe = tocsin.url("triage", "/readyz")
+    assert f"{probe}: does not answer" in "\n".join(await doctors_orders(tocsin, probe))
+
+
+async def doctors_orders(tocsin: Running, *probes: str) -> list[str]:
+    """The problems that `tocsin doctor` finds."""
+    options = [option for probe in probes for option in ("--probe", probe)]
+    doctor = await asyncio.create_subprocess_exec(
+        str(tocsin.version.tocsin),
+        *("doctor", "--json", *options),
+        cwd=tocsin.version.folder,
+        env=tocsin.environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await doctor.communicate()
+    found = json.loads(printed)["findings"]
+    assert {one["about"] for one in found} >= {"kafka", *SERVICES}
+    problems = [f"{one['about']}: {one['text']}" for one in found if one["severity"] == "problem"]
+    assert doctor.returncode == bool(problems)
+    return problems

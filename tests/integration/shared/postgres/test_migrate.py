@@ -8,7 +8,8 @@ from importlib import resources
 import asyncpg
 import pytest
 
-from shared.postgres.migrate import Migration, MigrationError, list_migrations, migrate
+from shared.postgres.migrate import OUTSIDE, Migration, MigrationError, list_migrations, migrate
+from tests.support.running import eventually
 from tests.support.stack import drop_database, name_of, on_database, runtime_dsn
 
 NOTES = Migration("intake/0001_notes.sql", "CREATE TABLE notes (id integer PRIMARY KEY, body text)")
@@ -115,7 +116,8 @@ async def test_the_runtime_role_may_use_what_migrations_make_and_nothing_more(em
             "CREATE TEMPORARY TABLE own (id integer)",
             "CREATE SCHEMA own",
             "SELECT setval('tally', 1)",
-            "SELECT * FROM schema_migrations",
+            "INSERT INTO schema_migrations VALUES ('forged', '')",
+            "DELETE FROM schema_migrations",
             "SET ROLE tocsin_intake_owner",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -151,3 +153,47 @@ def test_the_files_are_part_of_the_packages() -> None:
     for service in ("intake", "triage", "escalation", "reporting"):
         names = [migration.name for migration in list_migrations(service)]
         assert any(name.startswith(f"{service}/0001_") for name in names), service
+
+
+async def test_an_index_is_built_while_others_write_and_again_if_that_was_cut_short(
+    empty: str,
+) -> None:
+    index = Migration(
+        "intake/0002_index.sql",
+        f"{OUTSIDE}\n"
+        "DROP INDEX CONCURRENTLY IF EXISTS notes_by_body;\n"
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS notes_by_body ON notes (body);\n",
+    )
+    await migrate(empty, "intake", [NOTES])
+    writer = await asyncpg.connect(runtime_dsn(empty, "intake"))
+    await writer.execute("INSERT INTO notes VALUES (1, 'twice'), (2, 'twice')")
+    with pytest.raises(MigrationError, match="may have left a part behind; run `migrate` again"):
+        await migrate(empty, "intake", [NOTES, index])
+    await writer.execute("DELETE FROM notes WHERE id = 2")
+    writing = writer.transaction()
+    await writing.start()
+    await writer.execute("UPDATE notes SET body = 'changed'")
+    migrating = asyncio.create_task(migrate(empty, "intake", [NOTES, index]))
+    await _builds(empty)
+    other = await asyncpg.connect(runtime_dsn(empty, "intake"))
+    await other.execute("INSERT INTO notes VALUES (3, 'meanwhile')")
+    await writing.commit()
+    assert await migrating == [index.name]
+    query = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'intake.notes_by_body'::regclass"
+    assert [row[0] for row in await _fetch(empty, query)] == [True]
+    await writer.close()
+    await other.close()
+
+
+async def _builds(dsn: str) -> None:
+    """Wait until the migration waits for a transaction that writes."""
+    query = """
+        SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE '%INDEX CONCURRENTLY%'
+          AND wait_event_type = 'Lock'
+    """
+
+    async def waiting() -> bool:
+        return bool(await _fetch(dsn, query))
+
+    await eventually("the migration waits", waiting)

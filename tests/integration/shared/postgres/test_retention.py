@@ -69,6 +69,8 @@ async def world(database: str, request: pytest.FixtureRequest) -> AsyncIterator[
     admin = await asyncpg.connect(database, server_settings={"search_path": service})
     await admin.execute("UPDATE retention SET due_at = $1", NOON)
     own = Database(runtime_dsn(database, service))
+    await own.open()
+    await admin.execute("UPDATE installation SET raised_at = $1", OLD)
     yield World(service, admin, own)
     await own.close()
     await admin.close()

@@ -63,6 +63,7 @@ def exactly(required: str, **properties: Any) -> dict[str, Any]:
     }
 
 
+HEADINGS = ["What it means", "What users see", "Look at", "Do", "Prove it is over"]
 TEXT = {"type": "string", "minLength": 1}
 DURATION = {"type": "string", "pattern": r"^\d+[smh]$"}
 RULE = exactly(
@@ -107,9 +108,22 @@ def test_labels_in_texts_exist_when_the_rule_fires(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_the_runbook_of_a_rule_exists(name: str) -> None:
-    path, _, section = RULES[name]["annotations"]["runbook"].partition("#")
-    assert section in anchors((CHECKOUT / path).read_text())
+def test_a_rule_has_a_page_that_says_what_to_do(name: str) -> None:
+    assert RULES[name]["annotations"]["runbook"] == f"docs/runbooks/{name}.md"
+    page = (CHECKOUT / "docs" / "runbooks" / f"{name}.md").read_text()
+    title, *sections = re.split(r"^#+ (.*)$", page, flags=re.MULTILINE)[1:]
+    assert title == name
+    assert sections[1::2] == HEADINGS
+    assert all(len(text.split()) >= 5 for text in sections[2::2])
+
+
+def test_links_in_runbooks_lead_somewhere() -> None:
+    for page in sorted((CHECKOUT / "docs" / "runbooks").glob("*.md")):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            path, _, section = target.partition("#")
+            found = (page.parent / path).resolve() if path else page
+            assert found.is_file(), f"{page.name}: {target}"
+            assert not section or section in anchors(found.read_text()), f"{page.name}: {target}"
 
 
 @pytest.mark.parametrize(
@@ -199,6 +213,7 @@ def levels(late: float, wrong: int) -> None:
         Level(metrics.CLOCK_OFFSET, -late),
         Level(metrics.POLICY_FAULTS, wrong, ("teams.yaml",)),
         Level(canary.LAST_SUCCESS, 1_772_000_000),
+        Level(metrics.RETENTION_FINISHED, 1_772_000_000),
     ]
     set_levels({level.metric for level in found}, found)
 

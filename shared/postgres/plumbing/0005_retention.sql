@@ -6,3 +6,6 @@ CREATE TABLE retention (
     run         jsonb                      -- aging.Run; NULL between runs
 );
 INSERT INTO retention DEFAULT VALUES;
+
+-- When the epoch was raised last: a database that was put back counts how often retention may have raised it since.
+ALTER TABLE installation ADD COLUMN raised_at timestamptz NOT NULL DEFAULT now();

@@ -1,0 +1,1 @@
+"""`tocsin doctor`: examines a deployment and says what to do. Reads only."""
