@@ -51,7 +51,7 @@ ROLES = {
     "responder": "whatever sends commands to acknowledge and resolve, such as a chat bot",
     "reader": "other systems that follow the state of incidents",
     "operator": "`tocsin dead-letters`",
-    "provisioner": "`tocsin topics apply`",
+    "provisioner": "`tocsin topics apply` and `tocsin doctor`",
     "monitor": "whatever reads the lag of the services, such as an autoscaler",
 }
 """Roles beside the services, and what each is for."""

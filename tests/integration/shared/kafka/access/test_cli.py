@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from shared.kafka.access.acls import Acl, open_acls
 from shared.kafka.diagnosis import KafkaRefusal
 from shared.kafka.security import PLAINTEXT
+from shared.kafka.topics import TOPICS
 from shared.runtime.cli import build
 from tests.support.running import eventually
 from tests.support.secured_kafka import ADMIN, STRANGER, SecuredKafka, password_of
@@ -98,11 +99,14 @@ async def test_roles_of_commands_may_do_what_the_commands_need(
 
     async def created() -> bool:
         apply = "topics", "apply", "--replication", "1"
-        return (await tocsin(*apply, user="tocsin-provisioner")).count(": created") == 9
+        return (await tocsin(*apply, user="tocsin-provisioner")).count(": created") == len(TOPICS)
 
     await eventually("the ACLs are in force", created)
     again = await tocsin("topics", "apply", user="tocsin-provisioner")
     assert again == "all topics are as they should be\n"
+    seen = await tocsin("doctor", "--service", "triage", user="tocsin-provisioner")
+    assert f"1 brokers, {len(TOPICS)} topics" in seen
+    assert "problem  kafka" not in seen
     assert "no dead letters" in await tocsin("dead-letters", "list", user="tocsin-operator")
 
 
