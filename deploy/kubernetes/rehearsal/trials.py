@@ -22,6 +22,7 @@ from shared.http.server import listen
 
 _SETTLED_SECONDS = 120
 _STEADY_SECONDS = 2
+_NOTICED_SECONDS = 8  # in which two probes find out that a pod is not ready
 
 
 def demo(it: Installation, key: str) -> None:
@@ -90,8 +91,9 @@ async def _under_load(
         await asyncio.sleep(_STEADY_SECONDS)
         await asyncio.to_thread(disturb)
         await asyncio.to_thread(it.wait_until_ready)
-        await asyncio.sleep(_STEADY_SECONDS)
-    seconds = monotonic() - began - 2 * _STEADY_SECONDS
+        seconds = monotonic() - began - _STEADY_SECONDS
+        await asyncio.sleep(_NOTICED_SECONDS)
+        await asyncio.to_thread(it.wait_until_ready)
     for client in clients:
         if client.failed and client.service not in away:
             few = f"{len(client.failed)} of {len(client.failed) + len(client.sent)}"
