@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class Cluster:
     def wait_until_ready(self, *names: str, seconds: float) -> None:
         """Until the newest pod of each is ready. Raises Failed with what they lack."""
         for name in names:
-            until(f"{name} is ready", lambda name=name: self._is_ready(name), seconds)  # type: ignore[misc]
+            until(f"{name} is ready", partial(self._is_ready, name), seconds)
 
     def restarts(self, name: str) -> dict[str, int]:
         """How often containers had to start again, by pod of that `app.kubernetes.io/name`."""

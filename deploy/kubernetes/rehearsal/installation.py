@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from deploy.kubernetes.rehearsal.admission import apply_from_namespace_on
@@ -43,7 +44,7 @@ class Installation:
         apply_from_namespace_on(self.cluster, [*first, *secret_documents(self.secrets)])
         with self.figures.timed("services alone: all of them live, unready, and say why"):
             for service in SERVICES:
-                until(f"{service} waits", lambda name=service: self._waits(name), _WAITING_SECONDS)  # type: ignore[misc]
+                until(f"{service} waits", partial(self._waits, service), _WAITING_SECONDS)
         self.cluster.apply(volumes(self.folder / "volumes"))
         with self.figures.timed("then Kafka, PostgreSQL and the Jobs: everything ready"):
             self.cluster.apply(last)

@@ -11,14 +11,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-import asyncpg
-
 from deploy.kubernetes.rehearsal.installation import Installation
 from deploy.kubernetes.rehearsal.load import Client, load, summary_of
 from deploy.kubernetes.rehearsal.node import ADDRESS
 from deploy.kubernetes.rehearsal.overlay import INBOX_PORT, SERVICES
 from deploy.kubernetes.rehearsal.shell import Failed, until
 from shared.http.server import listen
+from shared.postgres.connecting import connect
 
 _SETTLED_SECONDS = 120
 _STEADY_SECONDS = 2
@@ -131,7 +130,7 @@ async def _reported(it: Installation, what: str, accepted: Collection[str]) -> N
     are two for one.
     """
     deadline = monotonic() + _SETTLED_SECONDS
-    connection = await asyncpg.connect(it.dsn())
+    connection = await connect(it.dsn(), "rehearsal")
     query = "SELECT reported ->> 'summary' FROM reporting.incidents WHERE reported IS NOT NULL"
     try:
         while True:
