@@ -43,7 +43,7 @@ async def nothing(
 async def unready(stack: Running, service: str, reason: str) -> Truth:
     assert stack.processes[service].returncode is None
     try:
-        async with stack.http.get(stack.url(service, "/readyz")) as answer:
+        async with stack.http.get(stack.probe(service, "/readyz")) as answer:
             text = await answer.text()
             return Truth(answer.status == 503 and reason in text, text)
     except aiohttp.ClientError as error:
