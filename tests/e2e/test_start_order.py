@@ -61,7 +61,7 @@ async def test_services_wait_for_their_schema_and_topics(
     await asyncio.gather(*(migrate(nothing.database, service) for service in SERVICES))
 
     await nothing.ready("intake")  # which takes signals without Kafka
-    reason = "a topic that is read does not exist: run `tocsin topics apply`"
+    reason = "waits for Kafka and the topics that are read"
     await eventually("triage says what is missing", lambda: unready(nothing, "triage", reason))
 
     await apply_topics(kafka, topic_prefix)

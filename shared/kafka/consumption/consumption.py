@@ -84,7 +84,7 @@ class Consumption:
         self._kafka_required = kafka_required
         self._worker = Worker(database, handlers, group, clock, deciders)
         self._assignment: Assignment | None = None
-        self._unconnected = "not connected to Kafka yet"
+        self._unconnected = "waits for Kafka and the topics that are read"
         self._cut_off = ""  # since it was connected
         self._backoff = Backoff()
 
