@@ -146,7 +146,7 @@ def _strimzi_files() -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Takes a bare `=` as text, as YAML 1.2 does: an enumeration has one."""
 
 
