@@ -48,7 +48,7 @@ MISCONFIGURED = (
     PermissionError,
     ssl.SSLError,
 )
-"""Those whose text says what to correct in the DSN, its files or the schema, and holds no secret."""
+"""Those whose text says what to correct in DSN, files or schema, and holds no secret."""
 
 DEADLOCK = asyncpg.TransactionRollbackError
 """A deadlock or a serialisation failure: the same transaction may well succeed when run again."""

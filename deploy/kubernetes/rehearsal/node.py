@@ -87,6 +87,9 @@ class Node:
             f"ip addr add {_BRIDGE}/24 dev cni0",
             "ip link set cni0 up",
             "sysctl -qw net.ipv4.ip_forward=1",
+            # A client on loopback would take a port again after a second, and connection tracking
+            # would still send it to the pod that it talked to then, which may be about to end.
+            "sysctl -qw net.ipv4.tcp_tw_reuse=0",
         ):
             run(*command.split())
 
