@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -71,13 +70,13 @@ def topics_apply(
     repeat.
     """
     settings = load_settings()
-    apply = partial(
-        apply_topics,
-        settings.kafka,
-        settings.topic_prefix,
-        replication=replication,
-        security=settings.kafka_security("provisioner"),
-    )
+    security = settings.kafka_security("provisioner")
+
+    async def apply() -> list[str]:
+        return await apply_topics(
+            settings.kafka, settings.topic_prefix, replication=replication, security=security
+        )
+
     done = asyncio.run(with_patience(wait, apply))
     for line in done or ["all topics are as they should be"]:
         typer.echo(line)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Any
 
 from deploy.kubernetes.rehearsal.installation import Installation
 from deploy.kubernetes.rehearsal.load import Client, load, summary_of
@@ -21,7 +22,7 @@ from shared.postgres.connecting import connect
 
 _SETTLED_SECONDS = 120
 _STEADY_SECONDS = 2
-_NOTICED_SECONDS = 8  # in which two probes find out that a pod is not ready
+_NOTICED_SECONDS = 8  # in which a few probes find out that a pod is not ready
 
 
 def demo(it: Installation, key: str) -> None:
@@ -116,13 +117,21 @@ def _clients(it: Installation, key: str, what: str) -> list[Client]:
     bearer = {"Authorization": f"Bearer {token}"}
     incidents = "/v1/incidents"
     newest = f"{it.url('reporting')}{incidents}?limit=1"
-    with urllib.request.urlopen(newest, timeout=30) as answer:  # noqa: S310 - always http
-        number = json.load(answer)["incidents"][0]["number"]
+    number = until("the console answers", lambda: _read(newest), 60)["incidents"][0]["number"]
     return [
         Client("intake", "POST", f"{it.url('intake')}/v1/signals", event, what),
         Client("reporting", "GET", f"{it.url('reporting')}{incidents}?limit=1", {}),
         Client("escalation", "GET", f"{it.url('escalation')}{incidents}/INC-{number}", bearer),
     ]
+
+
+def _read(url: str) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - always http
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except OSError as error:
+        raise Failed(f"{url}: {error}") from None
 
 
 async def _reported(it: Installation, what: str, accepted: Collection[str]) -> None:
