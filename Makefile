@@ -6,7 +6,7 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench faults contracts images containers licences audit lint format lock
+.PHONY: help up down demo test bench faults contracts images containers licences audit lint format lock manifests kubernetes rehearse
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,15 @@ licences: $(VENV)/.dev ## List the licences of all dependencies in docs/licences
 audit: $(VENV)/.supply-chain ## Look all dependencies up among known vulnerabilities
 	@$(BIN)/python -m deploy.supply_chain.audit
 
+manifests: $(VENV)/.dev ## Write the Kubernetes manifests that follow from the code (topics, Kafka users, alert rules)
+	@$(BIN)/python -m deploy.kubernetes.generate
+
+kubernetes: $(VENV)/.kubernetes ## Check the Kubernetes manifests of all overlays
+	@$(BIN)/python -m pytest tests/kubernetes tests/unit/deploy/kubernetes $(ARGS)
+
+rehearse: $(VENV)/.supply-chain ## Run Tocsin in a real Kubernetes on this machine and disturb it (root; ARGS=--help)
+	@$(BIN)/python -m deploy.kubernetes.rehearsal rehearse $(ARGS)
+
 lint: $(VENV)/.dev ## Check style, types and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -64,6 +73,7 @@ lock: $(VENV)/.dev ## Resolve all dependencies again and write the hashed requir
 	$(COMPILE) --upgrade pyproject.toml --extra local -c requirements/runtime.txt --output-file requirements/local.txt
 	$(COMPILE) --upgrade pyproject.toml --extra local --extra dev -c requirements/local.txt --output-file requirements/dev.txt
 	$(COMPILE) --upgrade pyproject.toml --extra local --extra dev --extra supply-chain -c requirements/dev.txt --output-file requirements/supply-chain.txt
+	$(COMPILE) --upgrade pyproject.toml --extra local --extra dev --extra kubernetes -c requirements/dev.txt --output-file requirements/kubernetes.txt
 	echo hatchling | $(COMPILE) --upgrade -c requirements/local.txt - --output-file requirements/wheel.txt
 	$(BIN)/python -m deploy.local.jars
 
@@ -84,6 +94,11 @@ $(VENV)/.local: $(VENV)/.uv requirements/local.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.local requirements/dev.txt
 	@echo "Installing the development tools"
 	@$(INSTALL) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.kubernetes: $(VENV)/.dev requirements/kubernetes.txt
+	@echo "Installing the checks of Kubernetes manifests"
+	@$(INSTALL) --require-hashes --requirement requirements/kubernetes.txt
 	@touch $@
 
 $(VENV)/.supply-chain: $(VENV)/.dev requirements/supply-chain.txt

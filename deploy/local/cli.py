@@ -1,9 +1,11 @@
 """`tocsin up | down | status | restart | demo`."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -128,28 +130,39 @@ def demo(
     patience: Annotated[
         float, typer.Option(min=1, help="Time limit of each step in seconds.")
     ] = 30,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="On the Tocsin that the environment describes.")
+    ] = False,
 ) -> None:
     """Play an outage on the stack, starting it if necessary. Exit 1 naming the expectations that
     failed.
     """
-    from deploy.local.demo import run_demo  # deferred, as above
+    from deploy.local.demo import REMOTE, run_demo  # deferred, as above
     from deploy.local.up import running
 
+    if remote:
+        if missing := [name for name in REMOTE if not os.environ.get(name)]:
+            _fail(f"not set: {', '.join(missing)}")
+        raise typer.Exit(not run_demo(console, os.environ, patience))
     passed = False
     try:
         with running(console):
-            passed = run_demo(console, patience)
+            passed = run_demo(console, _variables(), patience)
         console.print(
             "`make up` starts the stack again, with this incident and the same addresses."
         )
     except AlreadyUp:
         if not State.load().ready:
             _fail(f"{_BUSY}; try again when `tocsin status` reports it ready")
-        passed = run_demo(console, patience)
+        passed = run_demo(console, _variables(), patience)
     except _CANNOT_START as error:
         _fail(str(error) or type(error).__name__)
     if not passed:
         raise typer.Exit(1)
+
+
+def _variables() -> Mapping[str, str]:
+    return build(State.load(), Secrets.load()).variables
 
 
 def _detach(fresh: bool) -> None:

@@ -1,6 +1,4 @@
-"""`tocsin demo`: play an outage on the running stack, print its timeline and check the
-expectations.
-"""
+"""`tocsin demo`: play an outage on a running Tocsin, print its timeline, check the expectations."""
 
 import asyncio
 import os
@@ -17,8 +15,6 @@ from rich.text import Text
 
 from deploy.local.demo_checks import Check, judge, reasons
 from deploy.local.demo_outage import FAILURES, REPEATS, Evidence, Outage, Script
-from deploy.local.environment import build
-from deploy.local.state import Secrets, State
 from services.reporting.timeline.cli import render_incident
 
 _POLL_SECONDS = 0.1
@@ -32,11 +28,19 @@ class StepFailed(Exception):
         self.step, self.reason = step, reason
 
 
-def run_demo(console: Console, patience_seconds: float) -> bool:
-    """Play the outage on the running stack. Returns whether every expectation holds; prints those
-    that do not.
+REMOTE = (
+    *("TOCSIN_INTAKE_URL", "TOCSIN_CONSOLE_URL", "TOCSIN_INBOX_URL"),
+    *("TOCSIN_INTEGRATION_KEY", "TOCSIN_POSTGRES"),
+)
+"""Variables by which it finds a Tocsin. Its policies must be those of the local stack, its pages
+go to an inbox, and TOCSIN_POSTGRES is reporting's database, for the audit log.
+"""
+
+
+def run_demo(console: Console, variables: Mapping[str, str], patience_seconds: float) -> bool:
+    """Play the outage on the Tocsin that the variables describe. Returns whether every expectation
+    holds; prints those that do not.
     """
-    variables = build(State.load(), Secrets.load()).variables
     checks = asyncio.run(_play(console, variables, patience_seconds))
     failed = [check for check in checks if not check.holds]
     for check in failed:

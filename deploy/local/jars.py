@@ -1,5 +1,5 @@
-"""Kafka's jars: exactly those of the committed lock file, downloaded once and verified by SHA-256
-at every start.
+"""Jars: exactly those of a committed lock file, downloaded once and verified by SHA-256 whenever
+they are asked for.
 """
 
 import fcntl
@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import jgo
@@ -15,35 +16,51 @@ from jgo.maven import MavenContext
 
 KAFKA_VERSION = "4.3.1"
 LOG4J_VERSION = "2.25.4"
-ENDPOINT = (
+
+
+@dataclass(frozen=True)
+class Locked:
+    """What to resolve, and the lock file that says what was found."""
+
+    endpoint: str
+    lock: Path
+
+    def digest(self) -> str:
+        """Changes with the lock file."""
+        return _sha256(self.lock)[:16]
+
+
+KAFKA = Locked(
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
     # Without a logging binding the broker logs nothing. "!": do not manage Kafka's versions by it.
-    f"+org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J_VERSION}!"
+    f"+org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J_VERSION}!",
+    Path(__file__).with_name("kafka.lock.toml"),
 )
-LOCK = Path(__file__).with_name("kafka.lock.toml")
 
 Progress = Callable[[int, int], None]
 
 
-def fetch(cache: Path, progress: Progress = lambda done, total: None) -> list[Path]:
+def fetch(
+    cache: Path, progress: Progress = lambda done, total: None, locked: Locked = KAFKA
+) -> list[Path]:
     """The locked jars as paths under `cache`, downloaded if missing. RuntimeError when a download
     fails.
     """
-    locked = LockFile.load(LOCK).dependencies
+    wanted = LockFile.load(locked.lock).dependencies
     context = MavenContext(repo_cache=cache, timeout=60)
     with _locked(cache), ThreadPoolExecutor(8) as pool:
         jars = []
-        for jar in pool.map(lambda dependency: _fetch(context, dependency), locked):
+        for jar in pool.map(lambda dependency: _fetch(context, dependency), wanted):
             jars.append(jar)
-            progress(len(jars), len(locked))
+            progress(len(jars), len(wanted))
     return jars
 
 
-def relock(cache: Path) -> None:
-    """Resolve Kafka again and write the lock file."""
+def relock(cache: Path, locked: Locked = KAFKA) -> None:
+    """Resolve it again and write the lock file."""
     context = MavenContext(repo_cache=cache, timeout=60)
     dependencies = []
-    for found in jgo.resolve(ENDPOINT):
+    for found in jgo.resolve(locked.endpoint):
         artifact = (
             context.project(found.groupId, found.artifactId).at_version(found.version).artifact()
         )
@@ -53,8 +70,9 @@ def relock(cache: Path) -> None:
             )
         )
     LockFile(
-        sorted(dependencies, key=lambda d: (d.groupId, d.artifactId)), environment_name="kafka"
-    ).save(LOCK)
+        sorted(dependencies, key=lambda d: (d.groupId, d.artifactId)),
+        environment_name=locked.lock.name.partition(".")[0],
+    ).save(locked.lock)
 
 
 def _fetch(context: MavenContext, locked: LockedDependency) -> Path:
@@ -73,7 +91,7 @@ def _fetch(context: MavenContext, locked: LockedDependency) -> Path:
     if _sha256(jar) != locked.sha256:
         jar.unlink()
         raise RuntimeError(
-            f"{jar.name} is not the file that {LOCK.name} names (its SHA-256 differs)"
+            f"{jar.name} is not the file that the lock file names (its SHA-256 differs)"
         )
     return jar
 

@@ -45,7 +45,7 @@ async def run(settings: Settings) -> None:
     links = Links(settings.secret_keys(), settings.public_url)
     token = settings.required("api_token")
     channels = ChannelRegistry.load()
-    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
     transports = open_channels(channels, settings, clock)
     know_values(PAGE_METHOD, transports)

@@ -37,7 +37,7 @@ _NICENESS = 3
 
 async def run(settings: Settings) -> None:
     """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
-    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
     await policy.start()

@@ -51,7 +51,7 @@ def build_app(
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM."""
     dsn, stop = settings.dsn(NAME), asyncio.Event()
-    database = Database(dsn, application=f"tocsin-{NAME}")
+    database = Database.of_service(dsn, NAME)
     clock = database.clock
     wake = Wake(dsn, NAME)
     live = Live(wake.subscribe(CHANNEL), stop, settings.streams_per_client)

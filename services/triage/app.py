@@ -20,7 +20,7 @@ NAME = "triage"
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM. Raises InvalidPolicy when there is no good catalogue."""
-    database = Database(settings.dsn(NAME), application=f"tocsin-{NAME}")
+    database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
     catalogue = PolicyWatch(settings.policy_dir / FILE, read_catalogue, database)
     await catalogue.start()

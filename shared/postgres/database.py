@@ -1,7 +1,7 @@
 """Postgres: one pool per process, one transaction per batch of work."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,9 @@ from shared.postgres.connection import Connection
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.installation import check_identity
 from shared.postgres.liveness import Liveness, end_connections
+from shared.postgres.migrate import names_of_migrations
 from shared.postgres.pooler import refuse_transaction_pooler
+from shared.postgres.schema import check_schema
 from shared.telemetry import measured_on_success
 
 _MAX_CONNECTIONS = 8
@@ -30,17 +32,28 @@ _COMMAND_SECONDS = 30
 class Database:
     """A pool whose connections use the service's own schema (the runtime role's search_path) and
     read and write jsonb as Python objects. `clock` is the database's.
+
+    While the schema lacks one of the migrations in `needs`, by name, it counts as unavailable.
     """
 
-    def __init__(self, dsn: str, *, application: str = "tocsin") -> None:
+    def __init__(
+        self, dsn: str, *, application: str = "tocsin", needs: Collection[str] = ()
+    ) -> None:
         self.dsn = dsn
         self.clock = DatabaseClock()
         self._application = application
+        self._needs = needs
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
         self._ready: list[PoolConnectionProxy[Any]] = []
         self._connections: WeakSet[WatchedConnection] = WeakSet()
         self._watching: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of_service(cls, dsn: str, service: str) -> "Database":
+        """That of a running service, which needs all migrations that this program has for it."""
+        needs = names_of_migrations(service)
+        return cls(dsn, application=f"tocsin-{service}", needs=needs)
 
     async def open(self) -> None:
         """Connect; raises one of UNAVAILABLE when Postgres cannot be reached."""
@@ -139,6 +152,8 @@ class Database:
         try:
             await prepare(connection)
             await self.read_clock(connection)
+            if self._needs:
+                await check_schema(connection, self._needs)
             # With every new connection, not once per process: a database can be put back under
             # services that keep running.
             await check_identity(connection)

@@ -6,6 +6,13 @@ import asyncpg
 
 from shared.postgres.pooler import TransactionPooler
 
+
+class SchemaBehind(Exception):
+    """The schema lacks migrations that this program needs; the text names the first of them and the
+    command that applies it.
+    """
+
+
 UNAVAILABLE = (
     OSError,  # includes TimeoutError and ConnectionError
     asyncpg.InterfaceError,  # a connection that was closed under us
@@ -24,11 +31,16 @@ UNAVAILABLE = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.PostgresSystemError,  # the server cannot read or write its files
     asyncpg.InvalidCachedStatementError,  # a migration changed what a prepared statement returns
+    SchemaBehind,
+    asyncpg.UndefinedTableError,  # the same, on a connection that does not check it
+    asyncpg.UndefinedColumnError,
+    asyncpg.InsufficientPrivilegeError,  # `migrate` is about to grant it
 )
 """Errors that are not about the item being processed: try again later, dead-letter nothing."""
 
 
 MISCONFIGURED = (
+    SchemaBehind,
     TransactionPooler,
     asyncpg.ClientConfigurationError,
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -36,7 +48,7 @@ MISCONFIGURED = (
     PermissionError,
     ssl.SSLError,
 )
-"""Those whose text says what to correct in the DSN or its files, and holds no secret."""
+"""Those whose text says what to correct in DSN, files or schema, and holds no secret."""
 
 DEADLOCK = asyncpg.TransactionRollbackError
 """A deadlock or a serialisation failure: the same transaction may well succeed when run again."""

@@ -86,6 +86,11 @@ def list_migrations(service: str) -> list[Migration]:
     ]
 
 
+def names_of_migrations(service: str) -> list[str]:
+    """What a service needs of its schema."""
+    return [migration.name for migration in list_migrations(service)]
+
+
 async def migrate(
     admin_dsn: str, service: str, migrations: Sequence[Migration] | None = None
 ) -> list[str]:

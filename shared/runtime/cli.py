@@ -31,6 +31,7 @@ from shared.runtime.discovery import (
     service_packages,
 )
 from shared.runtime.settings import SettingsError, load_settings
+from shared.runtime.waiting import Wait, with_patience
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 topics = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
@@ -63,17 +64,20 @@ def topics_apply(
     replication: Annotated[
         int, typer.Option(help="Replication factor; -1 takes the broker's default.")
     ] = -1,
+    wait: Wait = 0,
 ) -> None:
     """Make missing topics, add partitions, set retention and compaction. Says what it did; safe to
     repeat.
     """
     settings = load_settings()
     security = settings.kafka_security("provisioner")
-    done = asyncio.run(
-        apply_topics(
+
+    async def apply() -> list[str]:
+        return await apply_topics(
             settings.kafka, settings.topic_prefix, replication=replication, security=security
         )
-    )
+
+    done = asyncio.run(with_patience(wait, apply))
     for line in done or ["all topics are as they should be"]:
         typer.echo(line)
 

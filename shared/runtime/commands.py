@@ -12,6 +12,7 @@ from shared.postgres.migrate import migrate
 from shared.runtime.logs import configure_logs
 from shared.runtime.settings import load_settings
 from shared.runtime.terminal import printable
+from shared.runtime.waiting import Wait, with_patience
 
 
 def service_commands(package: str, about: str) -> typer.Typer:
@@ -30,9 +31,10 @@ def service_commands(package: str, about: str) -> typer.Typer:
         uvloop.run(importlib.import_module(f"{package}.app").run(settings))
 
     @app.command("migrate")
-    def migrate_command() -> None:
+    def migrate_command(wait: Wait = 0) -> None:
         """Bring the schema and its roles up to date. Repeatable; needs TOCSIN_POSTGRES_ADMIN."""
-        applied = asyncio.run(migrate(load_settings().admin_dsn(), name))
+        dsn = load_settings().admin_dsn()
+        applied = asyncio.run(with_patience(wait, lambda: migrate(dsn, name)))
         for line in applied or [f"{name}: the schema is up to date"]:
             typer.echo(line)
 

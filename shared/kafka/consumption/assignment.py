@@ -196,7 +196,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         return [
             *([f"polls fail ({consumer.trouble})"] if consumer.trouble else []),
             *([self.failure] if self.failure else []),
-            *(f"{topic}: the topic is gone" for topic in gone),
+            *(f"{topic}: the topic does not exist" for topic in gone),
             *(f"{p.tp}: {p.problem}" for p in self._partitions.values() if p.problem),
         ]
 

@@ -17,6 +17,8 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
+from shared.kafka.consumption.leaving import leave_when_closed
+
 log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 _MAX_FAILURES = 30
@@ -60,6 +62,12 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._owner = owner
         self.trouble = ""
         self._failures = 0
+
+    async def start(self) -> None:
+        """As aiokafka's."""
+        await super().start()
+        if self._group_instance_id:
+            leave_when_closed(self._coordinator)
 
     async def getmany(
         self, *partitions: KafkaTopicPartition, timeout_ms: int = 0, max_records: int | None = None

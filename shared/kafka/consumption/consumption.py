@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
@@ -84,7 +84,7 @@ class Consumption:
         self._kafka_required = kafka_required
         self._worker = Worker(database, handlers, group, clock, deciders)
         self._assignment: Assignment | None = None
-        self._unconnected = "not connected to Kafka yet"
+        self._unconnected = "waits for Kafka and the topics that are read"
         self._cut_off = ""  # since it was connected
         self._backoff = Backoff()
 
@@ -104,7 +104,7 @@ class Consumption:
                 await self._watch(self._assignment)
             except (KafkaError, OSError) as error:
                 found = await explain(error, self._bootstrap, self._security)
-                reason = str(found or type(error).__qualname__)
+                reason = str(found or _reason(error))
                 self._unconnected = f"not connected to Kafka ({reason})"
                 log.warning("cannot start consuming", extra={"error": reason})
             finally:
@@ -228,6 +228,13 @@ class Consumption:
                 extra={"topic": batch.tp.topic, "partition": batch.tp.partition},
             )
             assignment.reload(batch.partition)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, and what to do about it where it is not a matter of time."""
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return "a topic that is read does not exist: run `tocsin topics apply`"
+    return type(error).__qualname__
 
 
 async def _identity(polled: PolledBatch) -> PolledBatch:

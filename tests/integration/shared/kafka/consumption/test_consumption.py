@@ -263,18 +263,23 @@ async def test_kafkas_commit_follows_for_lag_monitors(
         await eventually("the commit is at the end", caught_up)
 
 
+class Patient(Consumer):
+    """Kafka gives its partitions to somebody else only far later than a test waits, unless it
+    leaves.
+    """
+
+    def __init__(self, owner: Owner, *args: Any, **options: Any) -> None:
+        super().__init__(owner, *args, **options | {"session_timeout_ms": 300_000})
+
+
 async def test_a_member_that_is_killed_has_its_partition_back_at_once(
     kafka: str, topic_prefix: str, diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A static member does not say good-bye, so leaving is the same as being killed."""
+    """One that does not leave its group, as this one, was killed as far as Kafka knows."""
 
-    class Missed(Consumer):
-        """Only after far longer than the test waits does Kafka give its partitions to somebody
-        else.
-        """
-
-        def __init__(self, owner: Owner, **options: Any) -> None:
-            super().__init__(owner, **options | {"session_timeout_ms": 300_000})
+    class Missed(Patient):
+        async def start(self) -> None:
+            await AIOKafkaConsumer.start(self)
 
     monkeypatch.setattr(consumption, "Consumer", Missed)
     await make_topic(kafka, topic_prefix + TOPIC)
@@ -283,6 +288,22 @@ async def test_a_member_that_is_killed_has_its_partition_back_at_once(
         await diary.reaches(20)
 
     async with diary.service(kafka, topic_prefix, instance_id="triage-0"):
+        await publish(kafka, topic_prefix + TOPIC, things(20, 20))
+        await diary.reaches(40)
+
+    assert await diary.values() == things(40)
+
+
+async def test_a_member_that_stops_leaves_its_partitions_to_others_at_once(
+    kafka: str, topic_prefix: str, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumption, "Consumer", Patient)
+    await make_topic(kafka, topic_prefix + TOPIC)
+    await publish(kafka, topic_prefix + TOPIC, things(20))
+    async with diary.service(kafka, topic_prefix, instance_id="triage-old"):
+        await diary.reaches(20)
+
+    async with diary.service(kafka, topic_prefix, instance_id="triage-new"):
         await publish(kafka, topic_prefix + TOPIC, things(20, 20))
         await diary.reaches(40)
 

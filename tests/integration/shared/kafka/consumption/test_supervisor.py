@@ -182,7 +182,7 @@ async def test_a_topic_recreated_under_a_running_service_stops_the_partition(
     async with diary.service(kafka, topic_prefix) as service:
         await diary.reaches(100)
         await delete_topic(kafka, topic)
-        await eventually("it says so", lambda: has_problem(service, "the topic is gone"))
+        await eventually("it says so", lambda: has_problem(service, "the topic does not exist"))
         await make_topic(kafka, topic)
         await publish(kafka, topic, things(30, 1000))
         await eventually("it says so", lambda: has_problem(service, "recreated"))
@@ -201,7 +201,9 @@ async def test_a_topic_that_is_gone_keeps_nobody_from_checking_the_others(
     ) as service:
         await diary.reaches(100)
         await delete_topic(kafka, topic_prefix + "others")
-        await eventually("it says so", lambda: has_problem(service, "others: the topic is gone"))
+        await eventually(
+            "it says so", lambda: has_problem(service, "others: the topic does not exist")
+        )
         await publish(kafka, topic, things(5, 2000), transaction=topic, abort=True)
 
         async def at_the_end() -> bool:

@@ -1,0 +1,1 @@
+"""Tocsin on Kubernetes: the manifests, what is generated of them, and the rehearsal."""
