@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from services.intake.signals.domain.signal import Identity, Signal, Taken
 
-MAX_BATCH = 1_000
+MAX_BATCH = 2_500
+"""Signals. An integration that waits alone has all of it: a storm of 10,000 in parts of 1,000 took
+a third longer. Whoever comes meanwhile waits for one batch, some 150 ms.
+"""
 TURN = 250
-"""Signals of one request in a batch, and of one integration where others wait, too."""
+"""Signals of one integration in a batch where others wait, too."""
 
 Answer = Future[Mapping[Identity, Taken]]
 
@@ -75,7 +78,7 @@ class _Queue:
             elif parts and request.left > room:
                 break
             else:
-                parts.append(self._next_part(request, min(room, TURN)))
+                parts.append(self._next_part(request, room))
                 room -= len(parts[-1].signals)
                 if request.left:
                     break

@@ -48,10 +48,12 @@ def commit(batch: list[Part], decision: Decision = Decision.OPENED) -> None:
 
 
 def test_alone_an_integration_has_the_whole_batch() -> None:
-    waiting, _ = turns(a=[1] * 1200)
+    waiting, _ = turns(a=[1] * (MAX_BATCH + 200), b=[])
     assert sum(size for _, size in sizes(waiting.next_batch())) == MAX_BATCH
     assert len(waiting.next_batch()) == 200
     assert not waiting
+    waiting, _ = turns(a=[MAX_BATCH + 1])
+    assert [sizes(waiting.next_batch()) for _ in range(2)] == [[("a0", MAX_BATCH)], [("a0", 1)]]
 
 
 def test_a_large_request_is_divided_and_leaves_room_for_others() -> None:
@@ -71,14 +73,16 @@ def test_a_request_that_fits_into_a_turn_is_not_divided() -> None:
 
 
 def test_of_many_integrations_those_that_had_no_turn_are_first_in_the_next_batch() -> None:
-    waiting, _ = turns(a=[TURN] * 2, b=[TURN], c=[TURN], d=[TURN], e=[TURN])
-    assert [name for name, _ in sizes(waiting.next_batch())] == ["a0", "b0", "c0", "d0"]
-    assert [name for name, _ in sizes(waiting.next_batch())] == ["e0", "a1"]
+    most = MAX_BATCH // TURN
+    many = {f"k{number}": [TURN] for number in range(most + 1)}
+    waiting, _ = turns(**many | {"k0": [TURN] * 2})
+    assert len(waiting.next_batch()) == most
+    assert [name for name, _ in sizes(waiting.next_batch())] == [f"k{most}0", "k01"]
 
 
 def test_a_request_is_answered_with_its_last_part_and_with_first_decisions() -> None:
     repeated = Signal("probe", "twice", NOON, NOON, None, DATA)
-    others = request("a", TURN).signals
+    others = request("a", MAX_BATCH).signals
     divided = Request([repeated, *others, repeated], LOOP.create_future())
     waiting = Turns()
     waiting.add("a", divided)
@@ -88,11 +92,11 @@ def test_a_request_is_answered_with_its_last_part_and_with_first_decisions() -> 
     taken = divided.answer.result()
     assert taken[repeated.identity].decision is Decision.OPENED
     assert taken[others[-1].identity].decision is Decision.REPEAT
-    assert len(taken) == TURN + 1
+    assert len(taken) == MAX_BATCH + 1
 
 
 def test_what_failed_in_part_or_was_given_up_takes_no_more_turns() -> None:
-    waiting, requests = turns(a=[1000, 5, 7])
+    waiting, requests = turns(a=[MAX_BATCH + 1, 5, 7])
     waiting.next_batch()
     requests["a"][0].fail(ConnectionError())
     requests["a"][1].answer.cancel()
@@ -102,7 +106,7 @@ def test_what_failed_in_part_or_was_given_up_takes_no_more_turns() -> None:
     requests["a"][1].fail(ConnectionError())  # nobody waits for it
 
 
-SIZES = st.sampled_from([1, 7, TURN - 1, TURN, TURN + 1, 3 * TURN])
+SIZES = st.sampled_from([1, 7, TURN - 1, TURN, TURN + 1, 3 * TURN, MAX_BATCH + 1])
 
 
 @settings(max_examples=40)
