@@ -338,7 +338,7 @@ async def test_a_large_request_of_one_key_does_not_hold_up_another_key(
 ) -> None:
     async with world.database.transaction() as connection:
         other = await create_key(connection, "other", None, NOON)
-    size = 3000
+    size = 5000  # half of it in the first batch, before the other is seen
     body = orjson.dumps(
         [alert(f"large {n}", f"k{n}", labels={"a": "b" * 100}) for n in range(size)]
     )

@@ -66,6 +66,16 @@ def test_a_large_request_is_divided_and_leaves_room_for_others() -> None:
     assert not requests["a"][0].answer.done()
 
 
+def test_who_sends_one_signal_after_another_is_not_made_to_wait_for_large_batches() -> None:
+    waiting, _ = turns(a=[3 * MAX_BATCH])
+    assert sizes(waiting.next_batch()) == [("a0", MAX_BATCH)]
+    for number in range(3):
+        waiting.add("b", request(f"b{number}", 1))
+        assert sizes(waiting.next_batch()) == [("a0", TURN), (f"b{number}", 1)]
+        assert sizes(waiting.next_batch()) == [("a0", TURN)]
+    assert sizes(waiting.next_batch()) == [("a0", MAX_BATCH)]
+
+
 def test_a_request_that_fits_into_a_turn_is_not_divided() -> None:
     waiting, _ = turns(a=[200, 200, 10], b=[1])
     assert sizes(waiting.next_batch()) == [("a0", 200), ("b0", 1)]
