@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -32,6 +33,7 @@ class Client:
     failed: list[str] = field(default_factory=list)
     stopped: bool = False
     _reused: bool = False
+    _began: float = field(default_factory=monotonic)
 
     async def run(self) -> None:
         """Send until `stopped`."""
@@ -56,7 +58,7 @@ class Client:
             problem = await self._request(session, identity)
         except aiohttp.ClientError as error:
             if not self._reused:
-                self.failed.append(repr(error))
+                self._fail(repr(error))
                 return
             self.repeated += 1
             try:
@@ -66,9 +68,12 @@ class Client:
         except TimeoutError:
             problem = "no answer within 30 s"
         if problem:
-            self.failed.append(problem)
+            self._fail(problem)
         else:
             self.sent.append(identity)
+
+    def _fail(self, problem: str) -> None:
+        self.failed.append(f"after {monotonic() - self._began:.1f} s {problem}")
 
     async def _request(self, session: aiohttp.ClientSession, identity: str) -> str | None:
         """What is wrong with the answer."""

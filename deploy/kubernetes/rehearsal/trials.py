@@ -86,6 +86,7 @@ async def _under_load(
     is not `away` meanwhile.
     """
     clients = _clients(it, key, what)
+    _forget_refused()
     began = monotonic()
     async with load(clients):
         await asyncio.sleep(_STEADY_SECONDS)
@@ -97,7 +98,8 @@ async def _under_load(
     for client in clients:
         if client.failed and client.service not in away:
             few = f"{len(client.failed)} of {len(client.failed) + len(client.sent)}"
-            raise Failed(f"{what}: {client.service}: {few} failed, first {client.failed[0]}")
+            first, last = client.failed[0], client.failed[-1]
+            raise Failed(f"{what}: {client.service}: {few} failed, first {first}, last {last}")
     sent = sum(len(client.sent) for client in clients)
     failed = sum(len(client.failed) for client in clients)
     it.figures.note(f"{what}: ready again", f"{seconds:.1f} s")
@@ -109,6 +111,18 @@ async def _under_load(
         f"{what}: all {len(accepted)} accepted signals reported as incidents",
         f"{monotonic() - began:.1f} s later",
     )
+
+
+def _forget_refused() -> None:
+    """Delete what connection tracking knows of connections that were refused in the trial before.
+
+    A connection of the node to a port without endpoints is tracked, and then refused. For two
+    minutes another one from the same port would follow it past the rules of kube-proxy, and be
+    refused too, although there are endpoints again.
+    """
+    for state in ("SYN_SENT", "CLOSE"):  # the command fails where there are none
+        command = ["conntrack", "--delete", "--proto", "tcp", "--state", state]
+        subprocess.run(command, capture_output=True, check=False)
 
 
 def _clients(it: Installation, key: str, what: str) -> list[Client]:
