@@ -41,11 +41,12 @@ def test_the_demo_starts_its_own_stack_and_prints_its_timeline(machine: Stack) -
     trace = re.search(r"traceparent 00-(\w{32})-", output)
     assert trace
     assert re.search(rf"^trace +{trace[1]}", output, re.MULTILINE)
-    timeline = (
-        "Deployment Reported Triaged Paged.ana 41.signals Paged.ben"
-        " Acknowledged.by.ben.by.link Cleared Resolved"
+    timelines = (
+        "Reported Triaged Paged.ana Paged.ben Acknowledged.by.ben.by.link Cleared Resolved",
+        "Deployment Paged.ana 41.signals Resolved",  # on a busy machine they join after ben's page
     )
-    assert re.search(timeline.replace(" ", ".*"), output, re.DOTALL)
+    for timeline in timelines:
+        assert re.search(timeline.replace(" ", ".*"), output, re.DOTALL), output
     assert re.search(r"all \d+ records in \d+ chain\(s\) hold", output)
     assert not machine.pids, "parts that were started for the demo are stopped"
 
