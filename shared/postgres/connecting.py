@@ -4,7 +4,8 @@ for leadership.
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -46,45 +47,38 @@ class WatchedConnection(_Connection):
         """Seconds since a statement was sent that is not answered yet; 0 when there is none."""
         return 0.0 if self._asked_at is None else monotonic() - self._asked_at
 
-    async def execute(self, *args: Any, **kwargs: Any) -> str:
-        """As asyncpg's."""
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
         self._asked_at = monotonic()
         try:
-            return await super().execute(*args, **kwargs)
+            yield
         finally:
             self._asked_at = None
+
+    async def execute(self, *args: Any, **kwargs: Any) -> str:
+        """As asyncpg's."""
+        with self._waiting():
+            return await super().execute(*args, **kwargs)
 
     async def executemany(self, *args: Any, **kwargs: Any) -> None:
         """As asyncpg's."""
-        self._asked_at = monotonic()
-        try:
+        with self._waiting():
             await super().executemany(*args, **kwargs)
-        finally:
-            self._asked_at = None
 
     async def fetch(self, *args: Any, **kwargs: Any) -> Any:
         """As asyncpg's."""
-        self._asked_at = monotonic()
-        try:
+        with self._waiting():
             return await super().fetch(*args, **kwargs)
-        finally:
-            self._asked_at = None
 
     async def fetchval(self, *args: Any, **kwargs: Any) -> Any:
         """As asyncpg's."""
-        self._asked_at = monotonic()
-        try:
+        with self._waiting():
             return await super().fetchval(*args, **kwargs)
-        finally:
-            self._asked_at = None
 
     async def fetchrow(self, *args: Any, **kwargs: Any) -> Any:
         """As asyncpg's."""
-        self._asked_at = monotonic()
-        try:
+        with self._waiting():
             return await super().fetchrow(*args, **kwargs)
-        finally:
-            self._asked_at = None
 
 
 async def connect(

@@ -39,10 +39,8 @@ class Cluster:
 
     def list(self, kind: str, selector: str = "") -> list[Json]:
         """Objects in the namespace of Tocsin."""
-        text = self.kubectl(
-            *("--namespace", NAMESPACE, "get", kind, "--selector", selector, "--output", "json")
-        )
-        found: list[Json] = json.loads(text)["items"]
+        get = ("--namespace", NAMESPACE, "get", kind, "--selector", selector, "--output", "json")
+        found: list[Json] = json.loads(self.kubectl(*get))["items"]
         return found
 
     def pod(self, name: str) -> Json:

@@ -142,8 +142,7 @@ def _clients(it: Installation, key: str, what: str) -> list[Client]:
 def _read(url: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - always http
-            found: dict[str, Any] = json.load(answer)
-            return found
+            return dict(json.load(answer))
     except OSError as error:
         raise Failed(f"{url}: {error}") from None
 
