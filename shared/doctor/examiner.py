@@ -69,7 +69,7 @@ class Examiner:
 
     async def _kafka(self) -> tuple[Found, KafkaState | None]:
         address, prefix = self._settings.kafka, self._settings.topic_prefix
-        # Who may configure topics may look at all of them.
+        # The role that configures topics may describe all of them.
         security = self._settings.kafka_security("provisioner")
         try:
             async with asyncio.timeout(self._seconds):

@@ -37,7 +37,7 @@ def problem(about: str, text: str, fix: str) -> Finding:
 
 
 def warning(about: str, text: str, fix: str) -> Finding:
-    """Something to look at when there is time."""
+    """Something that is not urgent."""
     return Finding("warning", about, text, fix)
 
 

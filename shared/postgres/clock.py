@@ -35,7 +35,7 @@ class DatabaseClock:
     async def read(self, ask: Callable[[], Awaitable[datetime]]) -> None:
         """Take a reading: `ask` returns what the database's clock says now."""
         asked_at = self._timer()
-        told = (await ask()).timestamp()
-        least, most = told - self._timer(), told - asked_at
+        reading = (await ask()).timestamp()
+        least, most = reading - self._timer(), reading - asked_at
         middle = (least + most) / 2 if self._ahead is None else self._ahead
         self._ahead = min(max(middle, least), most)

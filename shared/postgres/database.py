@@ -138,8 +138,8 @@ class Database:
         """Ask what time it is in the database, for `clock`."""
 
         async def ask() -> datetime:
-            told: datetime = await connection.fetchval("SELECT clock_timestamp()")
-            return told
+            reading: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            return reading
 
         await self.clock.read(ask)
 

@@ -55,7 +55,7 @@ class Consumption:
     batches. `instance_id`, unique among live processes and the same after a restart, lets a killed
     process have its partitions back at once instead of after the session time-out of 10 s. Without
     `kafka_required` the service has work that goes on while Kafka is away: then only what is
-    stopped counts as a problem, and what keeps it from Kafka is told as degraded.
+    stopped counts as a problem, and what keeps it from Kafka is listed as degraded.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class OffsetSupervisor:
     early.
 
     `commit_offsets` commits to Kafka where rows stand. Everybody commits through it, so that
-    nothing older is committed after something newer. `note_check` is told of each check, and of
+    nothing older is committed after something newer. `note_check` is called after each check, with
     the error if it failed.
     """
 
