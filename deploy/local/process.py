@@ -6,10 +6,11 @@ import pwd
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from deploy.local.polling import wait_for
 
 LOG_LIMIT = 10_000_000
 _PR_SET_PDEATHSIG = 1
@@ -105,9 +106,6 @@ def end_leftover(pid: int, born: str, first: int, patience_seconds: float = 10) 
         return False
     for number in (first, signal.SIGKILL):
         os.kill(pid, number)
-        deadline = time.monotonic() + patience_seconds
-        while birth(pid) == born and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if birth(pid) != born:
+        if wait_for(lambda: birth(pid) != born, patience_seconds):
             break
     return True

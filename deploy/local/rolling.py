@@ -1,13 +1,12 @@
 """Restarts a supervised part from another process."""
 
 import os
-import time
 
+from deploy.local.polling import wait_for
 from deploy.local.state import State
 from deploy.local.supervisor import Part, tail
 
 _PATIENCE_SECONDS = 60.0
-_POLL_SECONDS = 0.05
 
 
 def roll(part: Part) -> None:
@@ -20,12 +19,12 @@ def roll(part: Part) -> None:
     if old is None or not old.alive:
         raise RuntimeError(f"{part.name} is not running; its supervisor will start it again")
     os.kill(old.pid, old.stop_signal)
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+
+    def is_replaced() -> bool:
         new = State.load().processes.get(part.name)
-        if new and new != old and new.alive and part.problem() is None:
-            return
-        time.sleep(_POLL_SECONDS)
-    raise RuntimeError(
-        f"{part.name} was not ready again within {_PATIENCE_SECONDS:.0f} s\n{tail(part.log)}"
-    )
+        return bool(new and new != old and new.alive and part.problem() is None)
+
+    if not wait_for(is_replaced, _PATIENCE_SECONDS):
+        raise RuntimeError(
+            f"{part.name} was not ready again within {_PATIENCE_SECONDS:.0f} s\n{tail(part.log)}"
+        )

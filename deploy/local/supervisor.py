@@ -5,9 +5,11 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from deploy.local.polling import wait_for
 from deploy.local.process import end_leftover
 from deploy.local.state import ProcessRecord, State
 
@@ -67,12 +69,9 @@ class Supervisor:
         """
         deadline = time.monotonic() + seconds
         for part in parts:
-            while problem := part.problem():
-                if part.process and part.process.poll() is not None:
-                    raise RuntimeError(f"{part.name} ended while it was starting\n{tail(part.log)}")
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{part.name} {problem}\n{tail(part.log)}")
-                time.sleep(0.1)
+            left = deadline - time.monotonic()
+            if not wait_for(partial(_is_ready, part), left) and (problem := part.problem()):
+                raise RuntimeError(f"{part.name} {problem}\n{tail(part.log)}")
 
     def watch(self) -> None:
         """Supervise the parts until interrupted."""
@@ -163,6 +162,15 @@ def end_leftovers(state: State) -> list[str]:
     ]
     state.processes.clear()
     return ended
+
+
+def _is_ready(part: Part) -> bool:
+    """Raises RuntimeError, with the end of its log, when it has ended."""
+    if part.problem() is None:
+        return True
+    if part.process and part.process.poll() is not None:
+        raise RuntimeError(f"{part.name} ended while it was starting\n{tail(part.log)}")
+    return False
 
 
 def tail(log: Path, lines: int = 8) -> str:

@@ -7,7 +7,6 @@ import os
 import pkgutil
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import services
 from deploy.local import jars, ports
 from deploy.local.kafka import Kafka
 from deploy.local.paths import JARS
+from deploy.local.polling import wait_for
 from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
 from shared.postgres.migrate import migrate
 
@@ -29,10 +29,7 @@ PATIENCE_SECONDS = 120.0
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Return when the condition holds; fail the test when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"condition not met within {seconds:g} s"
-        time.sleep(0.02)
+    assert wait_for(condition, seconds, every=0.02), f"condition not met within {seconds:g} s"
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """Commands and processes of the rehearsal."""
 
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+
+from deploy.local.polling import wait_for
 
 T = TypeVar("T")
 
@@ -26,13 +27,16 @@ def run(*command: str | Path, stdin: str = "", env: Mapping[str, str] | None = N
 
 def until(what: str, check: Callable[[], T], seconds: float, every: float = 0.25) -> T:
     """The first truthy result of `check`. Raises Failed with the last thing that was wrong."""
-    deadline, seen = time.monotonic() + seconds, ""
-    while True:
+    seen = ""
+
+    def attempt() -> T | None:
+        nonlocal seen
         try:
-            if found := check():
-                return found
+            return check()
         except Failed as failure:
             seen = f": {failure}"
-        if time.monotonic() > deadline:
-            raise Failed(f"not within {seconds:g} s: {what}{seen}")
-        time.sleep(every)
+            return None
+
+    if found := wait_for(attempt, seconds, every):
+        return found
+    raise Failed(f"not within {seconds:g} s: {what}{seen}")
