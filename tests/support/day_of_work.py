@@ -20,6 +20,7 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 
 from services.escalation.delivery import metrics as delivery_metrics
 from services.escalation.delivery import store as ledger
+from services.escalation.delivery.domain.settlement import Result
 from services.escalation.delivery.recorder import Recorder
 from services.escalation.links.domain import Links
 from services.escalation.response import store as escalation_store
@@ -284,7 +285,7 @@ async def _sender_works(system: Tocsin, world: World) -> None:
             lease = now + timedelta(minutes=1)
             claims = await ledger.claim_deliveries(connection, now, lease, {}, 8, BATCH)
             assert len(claims) == BATCH
-            arrived = [(claim, None, new_trace()) for claim in claims]
+            arrived = [Result(claim, None, new_trace(), now) for claim in claims]
             assert await Recorder(lambda: world.teams).record_arrived(connection, arrived, now)
 
 

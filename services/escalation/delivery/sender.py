@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 from services.escalation.delivery import store as ledger
 from services.escalation.delivery.attempts import Attempts
-from services.escalation.delivery.domain.settlement import Claim
+from services.escalation.delivery.domain.settlement import Claim, Result
 from services.escalation.delivery.domain.slots import MIN_IN_FLIGHT, Slots
-from services.escalation.delivery.recorder import Recorder, Result
+from services.escalation.delivery.recorder import Recorder
 from services.escalation.policies.policy import CurrentTeams
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
@@ -164,16 +164,17 @@ class Sender:
     async def _send(self, claim: Claim) -> None:
         began = self._clock()
         failure, here = await self._attempts.make(claim)
-        quick = self._clock() - began < _QUICK
+        ended = self._clock()
+        quick = ended - began < _QUICK
         was_full = self._slots.is_full(claim.receiver)
         self._slots.give_back(claim.receiver, arrived=failure is None, quick=quick)
-        self._results.append((claim, failure, here))
+        self._results.append(Result(claim, failure, here, ended))
         if failure is not None:  # another attempt, or the next step, follows from it
             self._record()
         elif self._recording is None:
             loop = asyncio.get_running_loop()
             self._recording = loop.call_later(_RECORDING_LINGER.total_seconds(), self._record)
-            self._record_after = self._clock() + 2 * _RECORDING_LINGER
+            self._record_after = ended + 2 * _RECORDING_LINGER
         if was_full:
             self._wake.set()
 

@@ -75,13 +75,17 @@ class IncidentBatch:
         """Pages that an acknowledgement would cancel now."""
         return self._unsent[id]
 
-    def apply(self, id: UUID, decision: Decision, trace: TraceContext) -> None:
-        """Apply a decision. `trace` is the span of it, and where a new incident hangs from."""
+    def apply(
+        self, id: UUID, decision: Decision, trace: TraceContext, at: datetime | None = None
+    ) -> None:
+        """Apply a decision about what happened at that instant, or just now. `trace` is the span of
+        it, and where a new incident hangs from.
+        """
         before = self._known.get(id)
         sequence = before.sequence if before else 0
         for fact in decision.facts:
             sequence = next_sequence(sequence, self.epoch)
-            self._events.append(new_event(id, sequence, self.now, fact, trace))
+            self._events.append(new_event(id, sequence, at or self.now, fact, trace))
             metrics.count(fact, decision.incident, trace)
         place = before.trace if before else trace
         self._known[id] = StoredIncident(decision.incident, sequence, place)

@@ -5,6 +5,7 @@ or for the next step.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from services.escalation.delivery.domain.failure import Failure, next_wait
 from services.escalation.policies.domain.page_order import PageOrder
@@ -37,6 +38,15 @@ class Claim:
     def receiver(self) -> Receiver:
         """Where it goes."""
         return self.order.user, self.order.method
+
+
+class Result(NamedTuple):
+    """What came of an attempt, `at` the instant when it ended, in its span."""
+
+    claim: Claim
+    failure: Failure | None
+    trace: TraceContext
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

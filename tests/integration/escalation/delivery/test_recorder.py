@@ -3,7 +3,7 @@ the same time.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +11,8 @@ import pytest
 
 from services.escalation.delivery import store as ledger
 from services.escalation.delivery.domain.failure import Failure
-from services.escalation.delivery.domain.settlement import Claim
-from services.escalation.delivery.recorder import Recorder, Result
+from services.escalation.delivery.domain.settlement import Claim, Result
+from services.escalation.delivery.recorder import Recorder
 from shared.events.trace_context import new_trace
 from shared.postgres.connection import Connection
 from tests.support.escalating import Receiver, World, world
@@ -23,6 +23,8 @@ REFRESH = """
 """
 CLAIM_AGAIN = "UPDATE deliveries SET attempts = attempts + 1 WHERE incident_id = $1"
 CANCEL = "UPDATE deliveries SET status = 'cut' WHERE incident_id = $1"
+
+ANSWERED_AT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 Change = Callable[[World, UUID], Awaitable[object]]
 
@@ -43,7 +45,7 @@ async def claimed(it: World, *numbers: int, team: str = "payments") -> list[Clai
 
 
 def arrived(claims: Sequence[Claim]) -> list[Result]:
-    return [(claim, None, new_trace()) for claim in claims]
+    return [Result(claim, None, new_trace(), ANSWERED_AT) for claim in claims]
 
 
 def between(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Awaitable[object]]) -> None:
@@ -99,6 +101,21 @@ async def test_pages_that_arrived_are_recorded_once_however_often_that_is_tried(
     assert await all_rows(it) == recorded
 
 
+@pytest.mark.parametrize("recording", [record_arrived, record], ids=["alone", "in a transaction"])
+async def test_a_page_arrived_when_it_was_answered_not_when_that_is_recorded(
+    it: World, recording: Callable[[World, Sequence[Result]], Awaitable[object]]
+) -> None:
+    """Else somebody acknowledges a page before it has arrived."""
+    claims = await claimed(it, 1)
+
+    await recording(it, arrived(claims))
+
+    assert [row["sent_at"] for row in await it.ledger()] == [ANSWERED_AT]
+    ((_, event),) = await it.told("PageSent")
+    assert datetime.fromisoformat(event["time"]) == ANSWERED_AT
+    assert datetime.fromisoformat(event["data"]["sent_at"]) == ANSWERED_AT
+
+
 async def test_two_pages_of_one_incident_have_a_sequence_each(it: World) -> None:
     claims = await claimed(it, 1, team="both")
     assert len({claim.order.incident_id for claim in claims}) < len(claims)
@@ -113,9 +130,9 @@ async def test_two_pages_of_one_incident_have_a_sequence_each(it: World) -> None
 
 async def test_a_failure_is_left_to_the_transaction(it: World) -> None:
     claims = await claimed(it, 1, 2)
-    results: list[Result] = [
-        (claims[0], None, new_trace()),
-        (claims[1], Failure("HTTP 503"), new_trace()),
+    results = [
+        *arrived(claims[:1]),
+        Result(claims[1], Failure("HTTP 503"), new_trace(), ANSWERED_AT),
     ]
     before = await all_rows(it)
 
