@@ -310,16 +310,28 @@ async def _apply_with_limit(kafka: str, prefix: str, limit: str, partitions: int
 
 
 @asynccontextmanager
-async def stopped_afterwards(intake: Database, kafka: str, prefix: str) -> AsyncIterator[None]:
+async def stopped_afterwards(intake: Database, kafka: str, prefix: str) -> AsyncIterator[Relay]:
     """A relay that is stopped as a service stops it: the block's end waits for it."""
-    task = asyncio.create_task(Relay(intake.dsn, kafka, "intake", system_clock, prefix).run())
+    relay = Relay(intake.dsn, kafka, "intake", system_clock, prefix)
+    task = asyncio.create_task(relay.run())
     try:
-        yield
+        yield relay
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.wait_for(task, 10)
     assert task.cancelled()
+
+
+async def acknowledged(relay: Relay) -> None:
+    """Readers see a message before the relay hears that it was published: until then its row is
+    published once more after a stop.
+    """
+
+    async def hears() -> bool:
+        return bool(relay._published)
+
+    await eventually("what was published is known to be", hears)
 
 
 @pytest.mark.usefixtures("_no_polling", "_no_deletion_when_idle")
@@ -328,17 +340,20 @@ async def test_the_next_read_deletes_what_was_published_and_a_stop_what_is_left(
 ) -> None:
     await write(intake, message(b"1"))
     async with reading(kafka, topic) as reader:
-        async with stopped_afterwards(intake, kafka, topic_prefix):
+        async with stopped_afterwards(intake, kafka, topic_prefix) as relay:
             await reader.values(b"1")
             for number in (b"2", b"3"):
+                await acknowledged(relay)
                 await write(intake, message(number))
                 await reader.values(number)
                 assert await waiting(intake) == 1
+            await acknowledged(relay)
         assert await waiting(intake) == 0
 
-        async with stopped_afterwards(intake, kafka, topic_prefix):
+        async with stopped_afterwards(intake, kafka, topic_prefix) as relay:
             await write(intake, message(b"4"))
             assert await reader.values(b"4") == [b"1", b"2", b"3", b"4"]
+            await acknowledged(relay)
 
 
 @pytest.mark.usefixtures("_no_polling", "_no_deletion_when_idle")
