@@ -8,6 +8,14 @@ from fastapi import FastAPI
 from services.intake import NAME
 from services.intake.gateways.gateway import Gateway
 from services.intake.gateways.http import Services, describe, make_router
+from services.intake.gateways.policy import (
+    FOLDER,
+    SIGNATURES,
+    bundle,
+    in_force,
+    read_bundle,
+    read_signatures,
+)
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
 from services.intake.incidents.lookup import look_up
@@ -18,6 +26,7 @@ from services.intake.retention.store import AGING
 from services.intake.signals.group_commit import GroupCommit
 from shared.events import escalation
 from shared.http.app import create_app
+from shared.http.fetching import Fetcher
 from shared.kafka.consumption import Consumption
 from shared.kafka.redrive import with_redrive
 from shared.kafka.topics import SIGNALS
@@ -40,12 +49,22 @@ async def run(settings: Settings) -> None:
     database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
-    await policy.start()
+    folder = settings.policy_dir
+    mappings = PolicyWatch(folder / FOLDER, read_bundle, database, optional=True, load=bundle)
+    signers = PolicyWatch(folder / SIGNATURES, read_signatures, database, optional=True)
+    for followed in (policy, mappings, signers):
+        await followed.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     lookup = partial(look_up, database)
-    app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock))
+    app = make_api(
+        Services(
+            *(KeyRing(database, clock), commit.submit, lookup, clock),
+            policy=lambda: in_force(mappings.current.content, signers.current.content),
+            fetcher=Fetcher(settings.allowed_networks),
+        )
+    )
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -66,6 +85,8 @@ async def run(settings: Settings) -> None:
         ),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
+        "mappings": mappings,
+        "signatures": signers,
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
     }

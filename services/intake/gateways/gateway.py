@@ -1,7 +1,7 @@
 """What a gateway declares. One module per protocol; a new one needs no other edit."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -9,11 +9,13 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.intake.gateways.domain.signature import Signature
+from services.intake.gateways.policy import SIGNATURES, GatewayPolicy, shipped
 from services.intake.keys.domain import Integration
 from services.intake.signals.domain import Identity, KnownAlert, Signal, Taken
 from shared.events.headers import Headers
 from shared.events.trace_context import TraceContext
-from shared.http.app import bearer
+from shared.http.auth import bearer, bearer_or_basic, unauthorised
 from shared.http.problems import Problem, problem_response
 
 
@@ -21,14 +23,16 @@ from shared.http.problems import Problem, problem_response
 class Authentication:
     """Where a request has its integration key, and how OpenAPI describes that.
 
-    A key `in_headers` is checked before the body is read; where a protocol puts it into the body,
-    `in_body` finds it there.
+    A key `in_headers`, or in the parameter of the route's path that `in_path` names, is checked
+    before the body is read; where a protocol puts it into the body, `in_body` finds it there. No
+    key reaches `Submission`.
     """
 
     name: str
-    scheme: Mapping[str, Any]
+    scheme: Mapping[str, Any] | None
     hint: str
     in_headers: Callable[[Request], str | None] | None = None
+    in_path: str | None = None
     in_body: Callable[[bytes], str | None] | None = None
 
 
@@ -38,6 +42,16 @@ BEARER = Authentication(
     "send `Bearer <integration key>`; make one with `tocsin intake keys create NAME`",
     in_headers=bearer,
 )
+BEARER_OR_BASIC = Authentication(
+    "HTTPBearer",
+    {"type": "http", "scheme": "bearer", "description": "an integration key"},
+    "send `Bearer <integration key>`, or Basic with the key as the password",
+    in_headers=bearer_or_basic,
+)
+IN_PATH = Authentication(
+    "KeyInPath", None, "the last part of the URL must be an integration key", in_path="key"
+)
+"""For senders that can only set a URL. Routes have `{key}` in their path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +87,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Submission:
     """An authenticated request. `path` has the parameters of its route; `content_type` is in lower
-    case and without parameters; `trace` is that of the request.
+    case and without parameters; `trace` is that of the request; `policy` is in force.
     """
 
     integration: Integration
@@ -84,6 +98,22 @@ class Submission:
     body: bytes
     received_at: datetime
     trace: TraceContext | None
+    policy: GatewayPolicy = field(default_factory=shipped)
+
+    def check_signature(self, rule: Signature | None) -> None:
+        """Where the integration has a secret, its requests must be signed with it, as `rule` says.
+        Raises Problem (401).
+        """
+        signer = self.policy.signers.get(self.integration.name)
+        if signer is None or not signer.secrets:
+            return
+        if rule is None:
+            hint = f"it cannot be signed here; take the secret out of {SIGNATURES}"
+            raise unauthorised(hint, "signature")
+        own = {"header": signer.header, "timestamp_header": signer.timestamp_header}
+        rule = rule.model_copy(update={name: value for name, value in own.items() if value})
+        if fault := rule.fault(signer.secrets, self.headers, self.body, self.received_at):
+            raise unauthorised(fault[1], fault[0])
 
 
 class Desk(Protocol):
@@ -97,6 +127,11 @@ class Desk(Protocol):
 
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         """The newest alert of each of an origin's keys that is known."""
+
+    async def fetch(self, url: str, *, lasting: bool = False) -> bytes:
+        """What is at an https address, by the rules for outgoing requests; for an hour from memory
+        if it is `lasting`. Raises Problem (503).
+        """
 
 
 Read = Callable[[Submission], list[Signal]]

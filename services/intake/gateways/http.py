@@ -5,7 +5,7 @@ or down.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from services.intake import spans
 from services.intake.gateways.gateway import Authentication, Gateway, Read, Route, Submission
+from services.intake.gateways.policy import GatewayPolicy, shipped
 from services.intake.keys.domain import Integration
 from services.intake.keys.key_ring import KeyRing
 from services.intake.signals.domain import Identity, KnownAlert, Overloaded, Refused, Signal, Taken
@@ -32,6 +33,7 @@ from shared.http.app import (
     unauthorised,
     unavailable_problem,
 )
+from shared.http.fetching import Fetcher, NotFetched
 from shared.postgres.errors import UNAVAILABLE
 from shared.runtime.clock import Clock
 from shared.telemetry import span
@@ -60,6 +62,8 @@ class Services:
     submit: Submit
     lookup: Lookup
     clock: Clock
+    policy: Callable[[], GatewayPolicy] = shipped
+    fetcher: Fetcher = field(default_factory=lambda: Fetcher(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,12 @@ class _Desk:
 
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         return await self.services.lookup(origin, keys)
+
+    async def fetch(self, url: str, *, lasting: bool = False) -> bytes:
+        try:
+            return await self.services.fetcher.fetch(url, lasting=lasting)
+        except NotFetched as error:
+            raise Problem(503, "Not fetched", str(error), {"Retry-After": "20"}) from None
 
 
 def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
@@ -109,19 +119,21 @@ async def _answer(
     gateway: Gateway, route: Route, services: Services, lanes: Lanes, request: Request
 ) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    request.state.policy = policy = services.policy()
     integration, body = await _authenticated(gateway, route, services.keys, content_type, request)
     headers = request.headers.raw
     attributes = {METHOD: route.method, ROUTE: route.path}
     with span(spans.RECEIVE, trace_in_headers(headers), attributes) as trace:
         sent = Submission(
             integration=integration,
-            path=request.path_params,
+            path=_without(request.path_params, route.authentication.in_path),
             query=request.query_params,
             content_type=content_type,
             headers=headers,
             body=body,
             received_at=services.clock(),
             trace=trace,
+            policy=policy,
         )
         desk = _Desk(services, integration.name)
         if route.read is None:
@@ -137,12 +149,22 @@ async def _authenticated(
 ) -> tuple[Integration, bytes]:
     """Whose request it is, and its body."""
     authentication, limit = route.authentication, route.max_bytes(content_type)
-    if find := authentication.in_headers:
-        integration = await _integration(keys, find(request), gateway, authentication)
+    if authentication.in_headers or authentication.in_path:
+        key = _key(request, authentication)
+        integration = await _integration(keys, key, gateway, authentication)
         return integration, await _body(route, request, limit)
     body = await _body(route, request, limit)
     key = authentication.in_body(body) if authentication.in_body else None
     return await _integration(keys, key, gateway, authentication), body
+
+
+def _key(request: Request, authentication: Authentication) -> str | None:
+    key = authentication.in_headers(request) if authentication.in_headers else None
+    return key or request.path_params.get(authentication.in_path or "")
+
+
+def _without(path: Mapping[str, str], key: str | None) -> Mapping[str, str]:
+    return {name: value for name, value in path.items() if name != key}
 
 
 async def _body(route: Route, request: Request, limit: int) -> bytes:
@@ -190,7 +212,8 @@ def describe(app: FastAPI, gateways: Iterable[Gateway]) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, routes=[])
     routes = [route for gateway in gateways for route in gateway.routes]
     schemas, components = _schemas(routes)
-    schemes = {one.authentication.name: dict(one.authentication.scheme) for one in routes}
+    used = [route.authentication for route in routes]
+    schemes = {one.name: dict(one.scheme) for one in used if one.scheme is not None}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operations = paths.setdefault(_PATH_TYPE.sub("}", route.path), {})
@@ -236,7 +259,7 @@ def _operation(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
     answer = {"application/json": described(route.answer.status)}
     operation = {
         "summary": route.summary,
-        "security": [{route.authentication.name: []}],
+        "security": [{route.authentication.name: []}] if route.authentication.scheme else [],
         "parameters": [
             *(_in_path(name) for name in _PATH_NAME.findall(route.path)),
             *(

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
@@ -83,7 +83,8 @@ class Signal:
     """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's
     clock.
 
-    `group` is set where the signal came in a notification about a group of alerts.
+    `group` is set where the signal came in a notification about a group of alerts; `expire_after`
+    where its sender repeats what fires, or never says that it is over.
     """
 
     origin: str
@@ -93,6 +94,7 @@ class Signal:
     trace: TraceContext | None
     data: AlertData | RequestData | ChangeData
     group: Group | None = None
+    expire_after: timedelta | None = None
 
     @property
     def identity(self) -> Identity:
