@@ -13,7 +13,7 @@ from shared.events.headers import Headers, header_values
 from shared.policy.files import PolicyModel
 
 _MAX_SECONDS = 300
-_PARTS = re.compile(r"[^{}]*\{(hex|base64)\}[^{}]*")
+_PARTS = r"^[^{}]*\{(hex|base64)\}[^{}]*$"
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
@@ -26,7 +26,7 @@ class Signature(PolicyModel):
     """
 
     header: Header
-    format: Annotated[str, StringConstraints(pattern=_PARTS.pattern)] = "{hex}"
+    format: Annotated[str, StringConstraints(pattern=_PARTS)] = "{hex}"
     algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256")
     timestamp_header: Header | None = None
 

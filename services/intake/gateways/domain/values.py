@@ -34,8 +34,15 @@ def text(value: Any, length: int = _MAX_LABEL) -> str:
     if isinstance(value, bool):
         value = str(value).lower()
     elif isinstance(value, dict | list):
-        value = orjson.dumps(value, default=str).decode()
+        value = _json(value)
     return shorten(str(value).replace("\x00", ""), length)
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except orjson.JSONEncodeError:  # nested too deeply, or a number of more than 64 bits
+        return ""
 
 
 def line(value: Any, length: int = MAX_TEXT) -> str:
