@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -11,6 +12,7 @@ from services.intake.gateways.http import Services, describe, make_router
 from services.intake.gateways.policy import (
     FOLDER,
     SIGNATURES,
+    GatewayPolicy,
     bundle,
     in_force,
     read_bundle,
@@ -26,7 +28,7 @@ from services.intake.retention.store import AGING
 from services.intake.signals.group_commit import GroupCommit
 from shared.events import escalation
 from shared.http.app import create_app
-from shared.http.fetching import Fetcher
+from shared.http.downloads import Downloads
 from shared.kafka.consumption import Consumption
 from shared.kafka.redrive import with_redrive
 from shared.kafka.topics import SIGNALS
@@ -48,23 +50,14 @@ async def run(settings: Settings) -> None:
     """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
     database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
-    policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
-    folder = settings.policy_dir
-    mappings = PolicyWatch(folder / FOLDER, read_bundle, database, optional=True, load=bundle)
-    signers = PolicyWatch(folder / SIGNATURES, read_signatures, database, optional=True)
-    for followed in (policy, mappings, signers):
-        await followed.start()
+    policies = _Policies(settings.policy_dir, database)
+    await policies.start()
     wake = Wake(database.dsn, NAME)
-    handlers = Handlers(lambda: policy.current.content, clock)
+    handlers = Handlers(lambda: policies.intake.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    lookup = partial(look_up, database)
-    app = make_api(
-        Services(
-            *(KeyRing(database, clock), commit.submit, lookup, clock),
-            policy=lambda: in_force(mappings.current.content, signers.current.content),
-            fetcher=Fetcher(settings.allowed_networks),
-        )
-    )
+    keys, lookup = KeyRing(database, clock), partial(look_up, database)
+    downloads = Downloads(settings.allowed_networks)
+    app = make_api(Services(keys, commit.submit, lookup, clock, policies.of_gateways, downloads))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -84,13 +77,37 @@ async def run(settings: Settings) -> None:
             security=settings.kafka_security(NAME),
         ),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
-        "policy": policy,
-        "mappings": mappings,
-        "signatures": signers,
+        **policies.components(),
         "wake": wake,
-        **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
+        **await start_retention(NAME, settings, database, clock, AGING, periods, policies.intake),
     }
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
+
+
+class _Policies:
+    """The files that intake follows."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.intake = PolicyWatch(folder / FILE, read_intake_policy, database, optional=True)
+        self._mappings = PolicyWatch(
+            folder / FOLDER, read_bundle, database, optional=True, load=bundle
+        )
+        self._signatures = PolicyWatch(
+            folder / SIGNATURES, read_signatures, database, optional=True
+        )
+
+    async def start(self) -> None:
+        """Raises InvalidPolicy where there is no good version of a file."""
+        for followed in (self.intake, self._mappings, self._signatures):
+            await followed.start()
+
+    def of_gateways(self) -> GatewayPolicy:
+        """What is in force now."""
+        return in_force(self._mappings.current.content, self._signatures.current.content)
+
+    def components(self) -> dict[str, Component]:
+        """By the name of each."""
+        return {"policy": self.intake, "mappings": self._mappings, "signatures": self._signatures}
 
 
 def make_api(services: Services, gateways: Iterable[Gateway] | None = None) -> FastAPI:

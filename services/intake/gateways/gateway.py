@@ -128,7 +128,7 @@ class Desk(Protocol):
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         """The newest alert of each of an origin's keys that is known."""
 
-    async def fetch(self, url: str, *, lasting: bool = False) -> bytes:
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
         """What is at an https address, by the rules for outgoing requests; for an hour from memory
         if it is `lasting`. Raises Problem (503).
         """

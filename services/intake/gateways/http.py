@@ -33,7 +33,7 @@ from shared.http.app import (
     unauthorised,
     unavailable_problem,
 )
-from shared.http.fetching import Fetcher, NotFetched
+from shared.http.downloads import Downloads, NotDownloaded
 from shared.postgres.errors import UNAVAILABLE
 from shared.runtime.clock import Clock
 from shared.telemetry import span
@@ -63,7 +63,7 @@ class Services:
     lookup: Lookup
     clock: Clock
     policy: Callable[[], GatewayPolicy] = shipped
-    fetcher: Fetcher = field(default_factory=lambda: Fetcher(()))
+    downloads: Downloads = field(default_factory=lambda: Downloads(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ class _Desk:
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         return await self.services.lookup(origin, keys)
 
-    async def fetch(self, url: str, *, lasting: bool = False) -> bytes:
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
         try:
-            return await self.services.fetcher.fetch(url, lasting=lasting)
-        except NotFetched as error:
+            return await self.services.downloads.download(url, lasting=lasting)
+        except NotDownloaded as error:
             raise Problem(503, "Not fetched", str(error), {"Retry-After": "20"}) from None
 
 

@@ -35,7 +35,7 @@ async def respond(desk: Desk, submission: Submission) -> Response:
     name, mapping = mapping_of(submission)
     message = read_message(submission.body)
     _check_topic(submission, message)
-    certificate = await desk.fetch(message.certificate_url, lasting=True)
+    certificate = await desk.download(message.certificate_url, lasting=True)
     if not is_genuine(message, certificate):
         raise Problem(403, "Forbidden", "Signature: does not fit the message", field="Signature")
     if message.type == "SubscriptionConfirmation":
@@ -71,7 +71,7 @@ async def _confirm(desk: Desk, message: Message) -> None:
     query = parse_qs(urlsplit(message.subscribe_url).query)
     if query.get("Action") != ["ConfirmSubscription"] or query.get("TopicArn") != [message.topic]:
         raise Malformed("SubscribeURL", "does not confirm a subscription of TopicArn")
-    await desk.fetch(message.subscribe_url)
+    await desk.download(message.subscribe_url)
 
 
 def _content(message: Message) -> Any:

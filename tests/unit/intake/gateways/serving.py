@@ -14,7 +14,7 @@ from services.intake.gateways.policy import GatewayPolicy, Signer, shipped
 from services.intake.keys.domain import Integration
 from services.intake.keys.key_ring import KeyRing
 from services.intake.signals.domain import Decision, Identity, Overloaded, Signal, Taken
-from shared.http.fetching import Fetcher, NotFetched
+from shared.http.downloads import Downloads, NotDownloaded
 from tests.support.http import served
 from tests.unit.intake.builders import NOON, no_alerts
 
@@ -26,7 +26,7 @@ class _OneKey:
         return Integration("tests") if key == KEY else None
 
 
-class Known(Fetcher):
+class Known(Downloads):
     """Fetches what it was given, and remembers what it was asked for."""
 
     def __init__(self) -> None:
@@ -34,10 +34,10 @@ class Known(Fetcher):
         self.documents: dict[str, bytes] = {}
         self.asked: list[str] = []
 
-    async def fetch(self, url: str, *, lasting: bool = False) -> bytes:
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
         self.asked.append(url)
         if url not in self.documents:
-            raise NotFetched("the sender's address answered HTTP 404")
+            raise NotDownloaded("the sender's address answered HTTP 404")
         return self.documents[url]
 
 
@@ -48,7 +48,7 @@ class Served:
     address: str = ""
     stored: list[Signal] = field(default_factory=list)
     signers: dict[str, Signer] = field(default_factory=dict)
-    fetcher: Known = field(default_factory=Known)
+    downloads: Known = field(default_factory=Known)
     full: bool = False
 
     async def submit(self, _: str, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
@@ -76,7 +76,7 @@ async def serving() -> AsyncIterator[Served]:
     services = Services(
         *(cast("KeyRing", _OneKey()), made.submit, no_alerts, lambda: NOON),
         policy=lambda: GatewayPolicy(shipped().mappings, made.signers),
-        fetcher=made.fetcher,
+        downloads=made.downloads,
     )
     async with served(make_api(services)) as made.address:
         yield made
