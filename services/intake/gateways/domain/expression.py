@@ -18,8 +18,8 @@ from services.intake.gateways.domain.values import labels, line
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MAX_EXPRESSION = 1_000
-_MAX_STEPS = 200_000
-"""Of all expressions for one request: some 0.2 s."""
+_MAX_STEPS = 100_000
+"""Of all expressions for one request: some 0.3 s."""
 _MAX_RESULT = 1_000_000
 _FAULTS = (JMESPathError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError)
 """What JMESPath's functions raise for values that they are not made for."""
