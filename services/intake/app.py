@@ -1,6 +1,6 @@
 """Composition root of intake: the only place where its objects are built."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,10 @@ from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
 from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import FILE, read_intake_policy
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
+from services.intake.integrations.policy import read_integrations
+from services.intake.integrations.registrar import Registrar
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
 from services.intake.signals.group_commit import GroupCommit
@@ -50,14 +53,16 @@ async def run(settings: Settings) -> None:
     """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
     database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
-    policies = _Policies(settings.policy_dir, database)
+    gateways = Registry.discover()
+    policies = _Policies(settings.policy_dir, [gateway.name for gateway in gateways], database)
     await policies.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policies.intake.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     keys, lookup = KeyRing(database, clock), partial(look_up, database)
     downloads = Downloads(settings.allowed_networks)
-    app = make_api(Services(keys, commit.submit, lookup, clock, policies.of_gateways, downloads))
+    services = Services(keys, commit.submit, lookup, clock, policies.of_gateways, downloads)
+    app = make_api(services, gateways)
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -78,6 +83,7 @@ async def run(settings: Settings) -> None:
         ),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         **policies.components(),
+        "integrations": Registrar(policies.integrations, database, clock),
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policies.intake),
     }
@@ -87,8 +93,10 @@ async def run(settings: Settings) -> None:
 class _Policies:
     """The files that intake follows."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
+    def __init__(self, folder: Path, gateways: Sequence[str], database: Database) -> None:
         self.intake = PolicyWatch(folder / FILE, read_intake_policy, database, optional=True)
+        read = partial(read_integrations, gateways=gateways)
+        self.integrations = PolicyWatch(folder / INTEGRATIONS_FILE, read, database, optional=True)
         self._mappings = PolicyWatch(
             folder / FOLDER, read_bundle, database, optional=True, load=bundle
         )
@@ -98,8 +106,10 @@ class _Policies:
 
     async def start(self) -> None:
         """Raises InvalidPolicy where there is no good version of a file."""
-        for followed in (self.intake, self._mappings, self._signatures):
-            await followed.start()
+        await self.intake.start()
+        await self.integrations.start()
+        await self._mappings.start()
+        await self._signatures.start()
 
     def of_gateways(self) -> GatewayPolicy:
         """What is in force now."""
@@ -107,7 +117,12 @@ class _Policies:
 
     def components(self) -> dict[str, Component]:
         """By the name of each."""
-        return {"policy": self.intake, "mappings": self._mappings, "signatures": self._signatures}
+        return {
+            "policy": self.intake,
+            "integrations_policy": self.integrations,
+            "mappings": self._mappings,
+            "signatures": self._signatures,
+        }
 
 
 def make_api(services: Services, gateways: Iterable[Gateway] | None = None) -> FastAPI:

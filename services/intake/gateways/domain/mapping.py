@@ -1,7 +1,8 @@
 """The signals in the body of a sender, as a mapping says."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from shared.events.text import shorten
 from shared.events.trace_context import TraceContext
 
 _MAX_ITEMS = 1_000
+_STEPS_OF_ITEM = 500
 _MAX_DESCRIPTION = _MAX_LABEL = 4_096
 
 
@@ -80,23 +82,29 @@ class _Reading:
         if rule.each is None:
             yield from self._signal(rule, document, f"#{number}")
             return
-        items = self._value(rule.each, document)
+        items = self._needed(rule.each, document)
         if not isinstance(items, list):
             raise Malformed("body", f"{rule.each.text} is not a list")
         for place, item in enumerate(items[:_MAX_ITEMS]):
-            yield from self._signal(rule, {**document, "item": item}, f"#{number}.{place}")
+            own = replace(self, interpreter=Interpreter(_STEPS_OF_ITEM))
+            yield from own._signal(rule, {**document, "item": item}, f"#{number}.{place}")
 
     def _signal(self, rule: Rule, document: Mapping[str, Any], part: str) -> Iterator[Signal]:
         status = self._status(rule.status, document)
         if status == "skipped":
             return
-        self._check(rule, document)
+        # First what it cannot do without: the rest may take too many steps.
+        sent_id = values.key(self._needed(rule.id, document))
+        key = values.key(self._needed(rule.key, document))
+        summary = values.line(self._value(rule.summary, document))
+        if not (key or summary):
+            raise self._nothing_in(rule)
+        common = self._common(rule, document, summary)
         data = (
-            self._change(rule, document)
+            self._change(rule, document, common)
             if rule.kind == "change"
-            else self._alert(rule, document, status)
+            else self._alert(rule, document, common | {"status": status, "key": key})
         )
-        sent_id = values.key(self._value(rule.id, document))
         received = self.received
         yield Signal(
             origin=received.origin,
@@ -108,53 +116,52 @@ class _Reading:
             expire_after=self.mapping.expire_after if rule.kind == "alert" else None,
         )
 
-    def _check(self, rule: Rule, document: Mapping[str, Any]) -> None:
+    def _nothing_in(self, rule: Rule) -> Malformed:
         """A body in which neither the key nor the summary is found is another sender's."""
-        wanted = [one for one in (rule.key, rule.summary) if one]
-        if not any(values.key(self._value(one, document)) for one in wanted):
-            missing = " and ".join(one.text for one in wanted)
-            raise Malformed(
-                "body",
-                f"has nothing of what the mapping `{self.name}` looks for: "
-                f"{shorten(missing, 500)} are empty",
-            )
-
-    def _alert(self, rule: Rule, document: Mapping[str, Any], status: Any) -> AlertData:
-        description = values.text(self._value(rule.description, document), _MAX_DESCRIPTION)
-        began = values.moment(self._value(rule.time, document))
-        return AlertData(
-            **self._common(rule, document),
-            status=status,
-            by=values.name(self._value(rule.by, document)) if status != "firing" else None,
-            severity=self._severity(rule, document),
-            key=values.key(self._value(rule.key, document)),
-            annotations={"description": description} if description.strip() else {},
-            links=values.links(self._value(rule.links, document)),
-            starts_at=began if status == "firing" else None,
+        missing = " and ".join(one.text for one in (rule.key, rule.summary) if one)
+        return Malformed(
+            "body",
+            f"has nothing of what the mapping `{self.name}` looks for: "
+            f"{shorten(missing, 500)} are empty",
         )
 
-    def _change(self, rule: Rule, document: Mapping[str, Any]) -> ChangeData:
+    def _alert(
+        self, rule: Rule, document: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> AlertData:
+        description = values.text(self._value(rule.description, document), _MAX_DESCRIPTION)
+        fires = fields["status"] == "firing"
+        return AlertData(
+            **fields,
+            by=None if fires else values.name(self._value(rule.by, document)),
+            severity=self._severity(rule, document),
+            annotations={"description": description} if description.strip() else {},
+            starts_at=values.moment(self._value(rule.time, document)) if fires else None,
+        )
+
+    def _change(
+        self, rule: Rule, document: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> ChangeData:
         change = rule.change
         kind = values.line(self._value(change.of, document)) if change else ""
         return ChangeData(
-            **self._common(rule, document),
+            **fields,
             kind="rollback" if change and _among(kind, change.rollback) else "deployment",
             version=values.name(self._value(change.version, document)) if change else None,
-            links=values.links(self._value(rule.links, document)),
         )
 
-    def _common(self, rule: Rule, document: Mapping[str, Any]) -> dict[str, Any]:
-        tags = values.labels(self._value(rule.tags, document))
+    def _common(self, rule: Rule, document: Mapping[str, Any], summary: str) -> dict[str, Any]:
+        service = values.name(self._value(rule.service, document))
         named = {
             label: found
             for label, expression in rule.labels.items()
             if (found := values.line(self._value(expression, document), _MAX_LABEL))
         }
+        tags = values.labels(self._value(rule.tags, document))
         return {
-            "summary": values.line(self._value(rule.summary, document))
-            or f"{self.name} {rule.kind} without a summary",
-            "service": values.name(self._value(rule.service, document)),
+            "summary": summary or f"{self.name} {rule.kind} without a summary",
+            "service": service,
             "labels": values.labels(named | (tags | named)),
+            "links": values.links(self._value(rule.links, document)),
         }
 
     def _severity(self, rule: Rule, document: Mapping[str, Any]) -> str | None:
@@ -167,17 +174,22 @@ class _Reading:
     def _status(self, status: Status | None, document: Mapping[str, Any]) -> str:
         if status is None:
             return "firing"
-        sent = values.line(self._value(status.of, document), 255)
+        sent = values.line(self._needed(status.of, document), 255)
         for meaning in ("resolved", "acknowledged", "skipped"):
             if _among(sent, getattr(status, meaning)):
                 return meaning
         return "firing"
 
     def _value(self, expression: Expression | None, document: Mapping[str, Any]) -> Any:
+        """What an alert can do without: too much of it costs the field."""
+        with suppress(TooMuchWork):
+            return self._needed(expression, document)
+
+    def _needed(self, expression: Expression | None, document: Mapping[str, Any]) -> Any:
         return expression.value(document, self.interpreter) if expression else None
 
     def _is_true(self, expression: Expression, document: Mapping[str, Any]) -> bool:
-        found = self._value(expression, document)
+        found = self._needed(expression, document)
         return found is not None and found is not False and found not in ("", [], {})
 
 

@@ -21,8 +21,8 @@ from services.intake.gateways.policy import (
     read_bundle,
 )
 from services.intake.incidents.lookup import look_up
-from services.intake.keys.key_ring import KeyRing
-from services.intake.keys.store import create_key
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.store import create_key
 from shared.policy.watch import PolicyWatch
 from tests.integration.intake.conftest import NOON, World, committing, post
 from tests.support.http import served

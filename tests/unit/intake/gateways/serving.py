@@ -11,8 +11,8 @@ import orjson
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.gateways.policy import GatewayPolicy, Signer, shipped
-from services.intake.keys.domain import Integration
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.domain import Integration
+from services.intake.integrations.key_ring import KeyRing
 from services.intake.signals.domain import Decision, Identity, Overloaded, Signal, Taken
 from shared.http.downloads import Downloads, NotDownloaded
 from tests.support.http import served
@@ -23,7 +23,7 @@ KEY = "good"
 
 class _OneKey:
     async def integration(self, key: str | None, gateway: str) -> Integration | None:
-        return Integration("tests") if key == KEY else None
+        return Integration(name="tests") if key == KEY else None
 
 
 class Known(Downloads):
@@ -51,7 +51,9 @@ class Served:
     downloads: Known = field(default_factory=Known)
     full: bool = False
 
-    async def submit(self, _: str, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
+    async def submit(
+        self, _: str, signals: Sequence[Signal], size: int
+    ) -> Mapping[Identity, Taken]:
         if self.full:
             raise Overloaded
         self.stored.extend(signals)
