@@ -110,6 +110,7 @@ class _Policies:
         await self.integrations.start()
         await self._mappings.start()
         await self._signatures.start()
+        self.of_gateways()  # reads what comes with Tocsin, before the first request waits for it
 
     def of_gateways(self) -> GatewayPolicy:
         """What is in force now."""
