@@ -10,7 +10,7 @@ from services.intake.gateways.gateway import Gateway
 from services.intake.gateways.http import Services, describe, make_router
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, read_intake_policy
 from services.intake.keys.key_ring import KeyRing
 from services.intake.retention.policy import periods
@@ -44,7 +44,7 @@ async def run(settings: Settings) -> None:
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    lookup = partial(look_up, database)
+    lookup = KnownAlerts(database).find
     app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
