@@ -27,9 +27,10 @@ from shared.kafka.consumption import Consumption
 from shared.kafka.dead_letters.reading import redrive_records
 from shared.kafka.dead_letters.writing import dead_letter_for_record
 from shared.kafka.handler import Handler
+from shared.kafka.provisioning import apply_topics
 from shared.kafka.record import Record
 from shared.kafka.redrive import HEADER, with_redrive
-from shared.kafka.topics import REDRIVE, SIGNALS, apply_topics
+from shared.kafka.topics import REDRIVE, SIGNALS
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.relay import Relay

@@ -15,7 +15,8 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 
 from shared.events.message import OutboxMessage
-from shared.kafka.topics import Topic, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import Topic
 from shared.postgres.database import Database
 from shared.postgres.leadership import compete
 from shared.postgres.outbox import insert_outbox

@@ -12,7 +12,8 @@ import pytest
 
 from deploy.local.postgres import server_user, temporary_home
 from shared.events.message import OutboxMessage
-from shared.kafka.topics import Topic, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import Topic
 from shared.postgres.database import Database
 from shared.postgres.leadership import has_leader
 from shared.postgres.migrate import migrate

@@ -13,8 +13,9 @@ from aiokafka.structs import ConsumerRecord
 from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
 from shared.kafka.access.acls import Acl
+from shared.kafka.provisioning import apply_topics
 from shared.kafka.security import PLAINTEXT, Security
-from shared.kafka.topics import Topic, apply_topics
+from shared.kafka.topics import Topic
 from shared.postgres import leadership
 from shared.postgres import relay as relay_module
 from shared.postgres.database import Database
