@@ -57,7 +57,10 @@ def test_a_service_may_write_its_own_topics_and_no_other() -> None:
 
 
 def test_no_rule_waits_for_a_canary_that_does_not_run() -> None:
-    text = (MANIFESTS / "components/prometheus-operator/rules.yaml").read_text()
+    components = MANIFESTS / "components"
+    text = (components / "prometheus-operator/rules.yaml").read_text()
+    of_the_canary = (components / "canary-alerts/rules.yaml").read_text()
 
     assert "TocsinPagesOverdue" in text
     assert not re.search("TocsinCanary", text)
+    assert set(re.findall(r"alert: Tocsin(\w{6})", of_the_canary)) == {"Canary"}
