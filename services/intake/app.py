@@ -51,19 +51,14 @@ async def run(settings: Settings) -> None:
         "commit": commit,
         "consumption": Consumption(
             database,
-            bootstrap=settings.kafka,
+            settings.kafka_cluster(NAME),
             group=NAME,
             handlers=with_redrive(NAME, topics),
             clock=clock,
-            topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
-            security=settings.kafka_security(NAME),
             kafka_required=False,  # the HTTP side goes on without it
         ),
-        "relay": Relay(
-            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
-            security=settings.kafka_security(NAME),
-        ),
+        "relay": Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
         "wake": wake,
