@@ -81,6 +81,10 @@ class IntakePolicy(PolicyModel):
     """How long unlisted alerts of a notification count as firing when all listed ones are resolved
     and the state of the others is unknown. Must exceed Alertmanager's repeat_interval.
     """
+    never_resolved_expire_after: Span = timedelta(hours=24)
+    """An alert of an integration that never sends "resolved" counts as ended when it was not sent
+    again for so long, unless a rule or the integration says otherwise.
+    """
     default_severity: Severity = Severity.ERROR
     """Of signals whose severity is absent or unknown."""
     update_interval: Duration = Field(

@@ -59,7 +59,23 @@ def _group(alert: Alert, policy: IntakePolicy) -> Grouped:
 
 
 def _rule_for(alert: Alert, policy: IntakePolicy) -> Rule:
-    return next((rule for rule in policy.rules if _matches(rule, alert)), _NO_RULE)
+    """The policy's rule; what the settings of an integration say comes before that."""
+    rule = next((rule for rule in policy.rules if _matches(rule, alert)), _NO_RULE)
+    sender = alert.signal.sender
+    if sender is None:
+        return rule
+    changed: dict[str, object] = {}
+    if grouping := sender.grouping:
+        changed = {
+            "group_by": list(grouping.by),
+            "window": grouping.window,
+            "max_alerts": grouping.max_size,
+        }
+    if silence := sender.expire_after:
+        changed["expire_after"] = silence
+    elif not sender.sends_resolved and rule.expire_after is None:
+        changed["expire_after"] = policy.never_resolved_expire_after
+    return rule.model_copy(update=changed) if changed else rule
 
 
 def _matches(rule: Rule, alert: Alert) -> bool:
