@@ -113,7 +113,8 @@ class Route:
 
     A body of a content type that is not declared is bounded as the first of `bodies`; `read`
     accepts or refuses it. Without `bodies` none is read. `parameters` are the headers and the
-    parameters of the query that it reads.
+    parameters of the query that it reads. `refuse` is for a call whose error answers differ from
+    those of its gateway.
     """
 
     path: str
@@ -125,6 +126,7 @@ class Route:
     bodies: Sequence[Body] = ()
     parameters: Sequence[Parameter] = ()
     authentication: Authentication = BEARER
+    refuse: Callable[[Problem], Response] | None = None
 
     def max_bytes(self, content_type: str) -> int:
         """The bound of a body of this content type."""

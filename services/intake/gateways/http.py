@@ -95,14 +95,15 @@ def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
 async def _serve(
     gateway: Gateway, route: Route, services: Services, lanes: Lanes, request: Request
 ) -> Response:
+    refuse = route.refuse or gateway.refuse
     try:
         return await _answer(gateway, route, services, lanes, request)
     except Malformed as error:
-        return gateway.refuse(malformed_problem(error))
+        return refuse(malformed_problem(error))
     except Problem as problem:
-        return gateway.refuse(problem)
+        return refuse(problem)
     except UNAVAILABLE as error:
-        return gateway.refuse(unavailable_problem(request, error))
+        return refuse(unavailable_problem(request, error))
 
 
 async def _answer(
