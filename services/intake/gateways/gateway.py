@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
+from uuid import UUID
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -97,6 +98,9 @@ class Desk(Protocol):
 
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         """The newest alert of each of an origin's keys that is known."""
+
+    async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
+        """The alerts of an origin in one incident, named by its id or its number."""
 
 
 Read = Callable[[Submission], list[Signal]]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, FastAPI, Request
@@ -20,7 +21,15 @@ from services.intake import spans
 from services.intake.gateways.gateway import Authentication, Gateway, Read, Route, Submission
 from services.intake.keys.domain import Integration
 from services.intake.keys.key_ring import KeyRing
-from services.intake.signals.domain import Identity, KnownAlert, Overloaded, Refused, Signal, Taken
+from services.intake.signals.domain import (
+    Identity,
+    KnownAlert,
+    Overloaded,
+    Refused,
+    Signal,
+    Taken,
+    Wanted,
+)
 from shared.events.cloudevents import Malformed
 from shared.events.trace_context import trace_in_headers
 from shared.http.app import (
@@ -40,8 +49,8 @@ from shared.telemetry.attributes import METHOD, ROUTE
 Submit = Callable[[str, Sequence[Signal]], Awaitable[Mapping[Identity, Taken]]]
 """Stores the signals of an integration; returns the decision about each after the commit."""
 
-Lookup = Callable[[str, Sequence[str] | None], Awaitable[Sequence[KnownAlert]]]
-"""Alerts of an origin: the newest of each of some keys, or all of open incidents."""
+Lookup = Callable[[str, Wanted], Awaitable[Sequence[KnownAlert]]]
+"""Alerts of an origin."""
 
 Lanes = WeakValueDictionary[str, asyncio.Lock]
 """Held by an integration while a large body of its is read."""
@@ -77,6 +86,9 @@ class _Desk:
 
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         return await self.services.lookup(origin, keys)
+
+    async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
+        return await self.services.lookup(origin, incident)
 
 
 def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:

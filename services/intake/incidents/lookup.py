@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from services.intake.signals.domain import KnownAlert, alert_key
+from services.intake.signals.domain import KnownAlert, Wanted, alert_key
 from shared.events.intake import Severity
 from shared.postgres.database import Database
 
@@ -15,20 +16,29 @@ _KNOWN = """
 """
 
 
-async def look_up(
-    database: Database, origin: str, keys: Sequence[str] | None
-) -> Sequence[KnownAlert]:
-    """The newest alert of each of an origin's keys, or all alerts of its open incidents. Raises one
-    of UNAVAILABLE.
+async def look_up(database: Database, origin: str, wanted: Wanted) -> Sequence[KnownAlert]:
+    """The newest alert of each of an origin's keys, its alerts in one incident, or all alerts of
+    its open incidents. Raises one of UNAVAILABLE.
     """
     async with database.connection() as connection:
-        if keys is None:
+        if wanted is None:
             rows = await connection.fetch(
                 f"""
                 {_KNOWN} WHERE incidents.origin = $1 AND incidents.status = 'open'
                 AND content IS NOT NULL ORDER BY alerts.started_at LIMIT $2
                 """,
                 origin,
+                _MAX_LISTED,
+            )
+        elif isinstance(wanted, UUID | int):
+            column = "number" if isinstance(wanted, int) else "incident_id"
+            rows = await connection.fetch(
+                f"""
+                {_KNOWN} WHERE incidents.{column} = $2 AND incidents.origin = $1
+                AND content IS NOT NULL ORDER BY alerts.started_at LIMIT $3
+                """,
+                origin,
+                wanted,
                 _MAX_LISTED,
             )
         else:
@@ -39,7 +49,7 @@ async def look_up(
                     ORDER BY alerts.changed_at DESC LIMIT 1
                 ) AS newest
                 """,  # noqa: S608 - text of our own
-                [alert_key(origin, key) for key in keys],
+                [alert_key(origin, key) for key in wanted],
             )
     return [_known(row) for row in rows]
 

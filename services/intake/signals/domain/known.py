@@ -1,11 +1,17 @@
 """An alert as intake knows it, for senders that ask."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from shared.events.intake import Severity
+
+Wanted: TypeAlias = Sequence[str] | UUID | int | None
+"""Which alerts of an origin: the newest of each of some keys, those of one incident by its id or
+its number, or all of open incidents.
+"""
 
 
 @dataclass(frozen=True, slots=True)

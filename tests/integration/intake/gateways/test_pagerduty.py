@@ -98,8 +98,10 @@ async def test_its_client_is_told_that_a_key_is_unknown(world: World, connect: C
     client = connect("0" * 32)
     with pytest.raises(HttpError) as caught:
         await asyncio.to_thread(client.trigger, "disk 91 %", "db-1")
-    assert caught.value.response.status_code == 400
-    assert "routing_key: is not an integration key" in caught.value.response.text
+    answer = caught.value.response
+    assert answer is not None
+    assert answer.status_code == 400
+    assert "routing_key: is not an integration key" in answer.text
     assert await incidents(world) == []
 
 

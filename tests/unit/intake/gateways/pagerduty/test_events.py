@@ -9,12 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.gateways.pagerduty.events import (
-    MAX_BODY_BYTES,
-    read_change,
-    read_event,
-    render_event,
-)
+from services.intake.gateways.pagerduty.answers import MAX_BODY_BYTES
+from services.intake.gateways.pagerduty.events import read_change, read_event, render_event
 from services.intake.gateways.pagerduty.version1 import read_event as read_event_v1
 from services.intake.signals.domain import AlertData, ChangeData, Signal, as_alert
 from shared.events.cloudevents import Malformed
