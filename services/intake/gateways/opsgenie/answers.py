@@ -75,6 +75,7 @@ def refuse(problem: Problem) -> Response:
     request_id = str(uuid4())
     body = {"message": problem.detail, "took": 0.0, "requestId": request_id}
     headers = _headers(request_id) | (problem.headers or {})
+    headers.pop("WWW-Authenticate", None)  # it names bearer tokens
     if problem.status == 422:
         errors = {problem.extra.get("field", "body"): problem.extra.get("reason", problem.detail)}
         body |= {"message": _NOT_PROCESSABLE, "errors": errors}
