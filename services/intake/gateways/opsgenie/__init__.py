@@ -163,4 +163,4 @@ def _with_prefix(routes: Sequence[Route]) -> Iterator[Route]:
         yield replace(route, path=f"/{{prefix:path}}{route.path}")
 
 
-GATEWAY = Gateway("opsgenie", list(_with_prefix(_ROUTES)), refuse=refuse)
+GATEWAY = Gateway("opsgenie", list(_with_prefix(_ROUTES)), refuse=refuse, busy=429)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.intake.gateways.gateway import Authentication
+from services.intake.gateways.gateway import MAKE_ONE, Authentication
 from shared.http.problems import JsonResponse, Problem
 
 _NOT_PROCESSABLE = "Request body is not processable. Please check the errors."
@@ -42,7 +42,7 @@ GENIE_KEY = Authentication(
         "name": "Authorization",
         "description": "`GenieKey <integration key>`",
     },
-    "send `GenieKey <integration key>`; make one with `tocsin intake keys create NAME`",
+    f"send `GenieKey <integration key>`; {MAKE_ONE}",
     in_headers=_genie_key,
 )
 

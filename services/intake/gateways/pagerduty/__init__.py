@@ -43,4 +43,5 @@ GATEWAY = Gateway(
         ),
     ],
     refuse=refuse,
+    busy=429,
 )

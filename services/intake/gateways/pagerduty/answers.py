@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from services.intake.gateways.gateway import Authentication
+from services.intake.gateways.gateway import MAKE_ONE, Authentication
 from services.intake.gateways.texts import load_object
 from shared.http.problems import JsonResponse, Problem
 
@@ -22,7 +22,7 @@ def key_in_body(field: str) -> Authentication:
     return Authentication(
         f"PagerDuty_{field}",
         {**described, "description": f"an integration key, in the body's `{field}`"},
-        f"{field}: is not an integration key that is known here",
+        f"{field}: is not an integration key that is known here; {MAKE_ONE}",
         in_body=find,
     )
 

@@ -42,7 +42,7 @@ def connect(base: str) -> Connect:
     def client(key: str) -> opsgenie_sdk.AlertApi:
         configuration = opsgenie_sdk.Configuration()
         configuration.host = base
-        configuration.api_key["Authorization"] = key
+        configuration.api_key = {"Authorization": key}  # not a dictionary that all share
         configuration.retry_enabled = False
         configuration.short_polling_max_retries = 0
         return opsgenie_sdk.AlertApi(opsgenie_sdk.ApiClient(configuration))

@@ -18,12 +18,15 @@ NOT_JSON: list[bytes] = [
     *(b"", b"{", b"nonsense", b"\xff\xfe", b"[" * 100_000, b"[]", b'"text"', b"7", b"null"),
     *(b"{}" + b" " * MAX_BODY_BYTES, b'[{"message": "x"}]', b'{"message": "x"} {}'),
 ]
+NO_MESSAGES: list[Any] = [{}, {"message": ""}, {"message": " \n"}, {"message": None, "alias": "a"}]
+NO_NOTES: list[Any] = [{}, {"note": ""}, {"note": 7}]
+NO_TAGS: list[Any] = [{}, {"tags": []}, {"tags": "db"}]
+NO_DETAILS: list[Any] = [{}, {"details": {}}]
 NOT_PROCESSABLE: list[tuple[str, str, Any, str]] = [
-    *[("POST", "", body, "message") for body in ({}, {"message": ""}, {"message": " \n"})],
-    ("POST", "", {"message": None, "alias": "a"}, "message"),
-    *[("POST", "/{id}/notes", body, "note") for body in ({}, {"note": ""}, {"note": 7})],
-    *[("POST", "/{id}/tags", body, "tags") for body in ({}, {"tags": []}, {"tags": "db"})],
-    *[("POST", "/{id}/details", body, "details") for body in ({}, {"details": {}})],
+    *[("POST", "", body, "message") for body in NO_MESSAGES],
+    *[("POST", "/{id}/notes", body, "note") for body in NO_NOTES],
+    *[("POST", "/{id}/tags", body, "tags") for body in NO_TAGS],
+    *[("POST", "/{id}/details", body, "details") for body in NO_DETAILS],
     ("DELETE", "/{id}/tags", None, "tags"),
     ("DELETE", "/{id}/details", None, "keys"),
     ("PUT", "/{id}/message", {"message": " "}, "message"),
