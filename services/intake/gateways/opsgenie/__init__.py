@@ -11,7 +11,7 @@ from typing import Any
 from services.intake.gateways.gateway import Answer, Body, Gateway, Parameter, Respond, Route
 from services.intake.gateways.opsgenie import actions, changes, reads
 from services.intake.gateways.opsgenie.alerts import notes_of
-from services.intake.gateways.opsgenie.answers import GENIE_KEY, Accepted, Found, refuse
+from services.intake.gateways.opsgenie.answers import GENIE_KEY, PROBLEM, Accepted, Found, refuse
 from services.intake.gateways.opsgenie.bodies import MAX_BODY_BYTES, OpsgenieAction, OpsgenieAlert
 
 _ALERTS = "/v2/alerts"
@@ -160,7 +160,7 @@ _ROUTES: Sequence[Route] = (
 def _with_prefix(routes: Sequence[Route]) -> Iterator[Route]:
     yield from routes
     for route in routes:
-        yield replace(route, path=f"/{{prefix:path}}{route.path}")
+        yield replace(route, path=f"/{{prefix:path}}{route.path}", described=False)
 
 
-GATEWAY = Gateway("opsgenie", list(_with_prefix(_ROUTES)), refuse=refuse, busy=429)
+GATEWAY = Gateway("opsgenie", list(_with_prefix(_ROUTES)), refuse=refuse, problem=PROBLEM, busy=429)

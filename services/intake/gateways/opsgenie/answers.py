@@ -29,6 +29,21 @@ class Found(BaseModel):
     requestId: str
 
 
+class Refusal(BaseModel):
+    """What is wrong."""
+
+    message: str
+    errors: dict[str, str] = Field(default={}, description="reasons by field, with 422")
+    took: float = Field(default=0.0, description="seconds")
+    requestId: str
+
+
+PROBLEM = {
+    "description": "What is wrong. 429 and 503 come with Retry-After: send it again.",
+    "content": {"application/json": {"schema": Refusal.model_json_schema()}},
+}
+
+
 def _genie_key(request: Request) -> str | None:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "geniekey" and key.strip() else None

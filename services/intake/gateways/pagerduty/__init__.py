@@ -9,7 +9,7 @@ from functools import partial
 
 from services.intake.gateways.gateway import Answer, Body, Gateway, Route
 from services.intake.gateways.pagerduty import events, version1
-from services.intake.gateways.pagerduty.answers import MAX_BODY_BYTES, key_in_body, refuse
+from services.intake.gateways.pagerduty.answers import MAX_BODY_BYTES, PROBLEM, key_in_body, refuse
 
 _JSON = "application/json"
 
@@ -43,5 +43,6 @@ GATEWAY = Gateway(
         ),
     ],
     refuse=refuse,
+    problem=PROBLEM,
     busy=429,
 )

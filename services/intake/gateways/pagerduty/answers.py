@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.intake.gateways.gateway import MAKE_ONE, Authentication
@@ -9,6 +10,20 @@ from services.intake.gateways.texts import load_object
 from shared.http.problems import JsonResponse, Problem
 
 MAX_BODY_BYTES = 512 * 1024
+
+
+class Refusal(BaseModel):
+    """What is wrong."""
+
+    status: str = Field(examples=["invalid event"])
+    message: str
+    errors: list[str] = []
+
+
+PROBLEM = {
+    "description": "What is wrong. 429 (403 in version 1) and 5xx: send it again.",
+    "content": {"application/json": {"schema": Refusal.model_json_schema()}},
+}
 
 
 def key_in_body(field: str) -> Authentication:

@@ -32,6 +32,7 @@ def test_an_unknown_key_is_an_invalid_event(field: str) -> None:
 
 def test_each_version_has_its_own_way_to_say_too_many() -> None:
     problem = Problem(429, "Too many", "slow down", {"Retry-After": "2"})
+    assert GATEWAY.busy == 429
     assert VERSION_2.refuse is CHANGES.refuse is None
     two, one = GATEWAY.refuse(problem), VERSION_1.refuse
     assert one is not None
