@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
+from services.intake.gateways.domain.texts import text
 from services.intake.gateways.gateway import Desk, Submission
 from services.intake.gateways.opsgenie.alerts import (
     Status,
@@ -24,7 +25,6 @@ from services.intake.gateways.opsgenie.bodies import Fields, fields_of, read_ale
 from services.intake.gateways.opsgenie.changes import Prepare, Wish
 from services.intake.gateways.opsgenie.identifiers import Outcome, alert_id, own_alias, request_id
 from services.intake.gateways.opsgenie.targets import Target, find_target
-from services.intake.gateways.texts import text
 from services.intake.signals.domain import AlertData, Decision, Signal
 
 Respond = Callable[[Desk, Submission], Awaitable[Response]]

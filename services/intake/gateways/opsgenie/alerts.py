@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import orjson
 
+from services.intake.gateways.domain.texts import links, text, texts
 from services.intake.gateways.gateway import Submission
 from services.intake.gateways.opsgenie.bodies import OpsgenieAlert
 from services.intake.gateways.opsgenie.identifiers import alert_id
-from services.intake.gateways.texts import links, text, texts
 from services.intake.signals.domain import AlertData, KnownAlert, Signal
 from services.intake.signals.domain.bounds import within_bounds
 from shared.events.ids import uuid7

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from services.intake.gateways.domain.texts import identity, load_object, text, texts
 from services.intake.gateways.gateway import Submission
 from services.intake.gateways.opsgenie.answers import not_processable
-from services.intake.gateways.texts import identity, load_object, text, texts
 from shared.events.cloudevents import MAX_EVENT_BYTES
 
 MAX_BODY_BYTES = MAX_EVENT_BYTES

@@ -6,11 +6,11 @@ not.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.intake.gateways.domain.texts import text, texts
 from services.intake.gateways.gateway import Submission
 from services.intake.gateways.opsgenie.alerts import severity_of, tags_of, with_note
 from services.intake.gateways.opsgenie.answers import not_processable
 from services.intake.gateways.opsgenie.bodies import Fields, required, tags
-from services.intake.gateways.texts import text, texts
 from services.intake.signals.domain import KnownAlert
 
 Apply = Callable[[KnownAlert], dict[str, Any]]

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from services.intake.gateways.domain.texts import identity
 from services.intake.gateways.gateway import Desk, Submission
 from services.intake.gateways.opsgenie.alerts import origin
 from services.intake.gateways.opsgenie.answers import not_processable
 from services.intake.gateways.opsgenie.identifiers import alert_id, incident_of
-from services.intake.gateways.texts import identity
 from services.intake.signals.domain import KnownAlert
 
 UNKNOWN = "Alert does not exist"

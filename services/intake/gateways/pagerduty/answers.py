@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from services.intake.gateways.domain.texts import load_object
 from services.intake.gateways.gateway import MAKE_ONE, Authentication
-from services.intake.gateways.texts import load_object
 from shared.http.problems import JsonResponse, Problem
 
 MAX_BODY_BYTES = 512 * 1024

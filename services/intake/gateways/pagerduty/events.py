@@ -19,9 +19,9 @@ from pydantic import (
     WrapValidator,
 )
 
+from services.intake.gateways.domain.texts import identity, links, load_object, text, texts
 from services.intake.gateways.gateway import Submission
 from services.intake.gateways.pagerduty.answers import MAX_BODY_BYTES
-from services.intake.gateways.texts import identity, links, load_object, text, texts
 from services.intake.signals.domain import AlertData, ChangeData, Identity, Signal, Taken
 from services.intake.signals.domain.bounds import within_bounds
 from services.intake.signals.domain.data import known_time

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from services.intake.gateways.domain.texts import links, load_object, text, texts
 from services.intake.gateways.gateway import Submission
 from services.intake.gateways.pagerduty.answers import MAX_BODY_BYTES
 from services.intake.gateways.pagerduty.events import (
@@ -19,7 +20,6 @@ from services.intake.gateways.pagerduty.events import (
     service_of,
     sorted_details,
 )
-from services.intake.gateways.texts import links, load_object, text, texts
 from services.intake.signals.domain import AlertData, Identity, Signal, Taken
 from shared.events.cloudevents import Malformed
 

@@ -1,0 +1,1 @@
+"""What gateways share: the shape of values as senders write them."""
