@@ -1,0 +1,27 @@
+"""Alertmanager's webhook, version 4
+(https://prometheus.io/docs/alerting/latest/configuration/#webhook_config).
+"""
+
+from services.intake.gateways.alertmanager.alerts import MAX_ALERTS, MAX_BODY_BYTES
+from services.intake.gateways.alertmanager.webhook import (
+    AcceptedAlerts,
+    AlertmanagerWebhook,
+    accepted,
+    read_webhook,
+)
+from services.intake.gateways.gateway import Answer, Body, Gateway, Route
+
+__all__ = ["GATEWAY", "MAX_ALERTS", "read_webhook"]
+
+GATEWAY = Gateway(
+    "alertmanager",
+    [
+        Route(
+            path="/v1/alertmanager",
+            summary="Alertmanager's webhook, version 4.",
+            bodies=[Body("application/json", AlertmanagerWebhook, MAX_BODY_BYTES)],
+            read=read_webhook,
+            answer=Answer(200, AcceptedAlerts, accepted),
+        )
+    ],
+)
