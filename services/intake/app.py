@@ -12,7 +12,7 @@ from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
 from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import FILE, read_intake_policy
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.key_ring import KeyRing
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
 from services.intake.signals.group_commit import GroupCommit

@@ -14,12 +14,13 @@ from weakref import WeakValueDictionary
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from services.intake import spans
 from services.intake.gateways.gateway import Authentication, Gateway, Read, Route, Submission
-from services.intake.keys.domain import Integration
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.domain import Integration
+from services.intake.integrations.key_ring import KeyRing
 from services.intake.signals.domain import Identity, KnownAlert, Overloaded, Refused, Signal, Taken
 from shared.events.cloudevents import Malformed
 from shared.events.trace_context import trace_in_headers
@@ -95,6 +96,8 @@ def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
 async def _serve(
     gateway: Gateway, route: Route, services: Services, lanes: Lanes, request: Request
 ) -> Response:
+    # What measures and logs requests takes the path from here: the real one may hold a key.
+    request.scope["route"] = route
     try:
         return await _answer(gateway, route, services, lanes, request)
     except Malformed as error:
@@ -115,8 +118,8 @@ async def _answer(
     with span(spans.RECEIVE, trace_in_headers(headers), attributes) as trace:
         sent = Submission(
             integration=integration,
-            path=request.path_params,
-            query=request.query_params,
+            path=_without(request.path_params, route.authentication.in_path),
+            query=_query(request, route.authentication.in_query),
             content_type=content_type,
             headers=headers,
             body=body,
@@ -137,12 +140,24 @@ async def _authenticated(
 ) -> tuple[Integration, bytes]:
     """Whose request it is, and its body."""
     authentication, limit = route.authentication, route.max_bytes(content_type)
-    if find := authentication.in_headers:
-        integration = await _integration(keys, find(request), gateway, authentication)
+    if not authentication.needs_body:
+        key = authentication.find(request)
+        integration = await _integration(keys, key, gateway, authentication)
         return integration, await _body(route, request, limit)
     body = await _body(route, request, limit)
     key = authentication.in_body(body) if authentication.in_body else None
     return await _integration(keys, key, gateway, authentication), body
+
+
+def _without(path: Mapping[str, str], key: str | None) -> Mapping[str, str]:
+    return {name: value for name, value in path.items() if name != key}
+
+
+def _query(request: Request, key: str | None) -> QueryParams:
+    if key is None:
+        return request.query_params
+    given = request.query_params.multi_items()
+    return QueryParams([(name, value) for name, value in given if name != key])
 
 
 async def _body(route: Route, request: Request, limit: int) -> bytes:
@@ -165,7 +180,7 @@ async def _integration(
 ) -> Integration:
     integration = await keys.integration(key, gateway.name)
     if integration is None:
-        raise unauthorised(authentication.hint)
+        raise unauthorised(authentication.hint, authentication.field)
     return integration
 
 
@@ -190,7 +205,8 @@ def describe(app: FastAPI, gateways: Iterable[Gateway]) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, routes=[])
     routes = [route for gateway in gateways for route in gateway.routes]
     schemas, components = _schemas(routes)
-    schemes = {one.authentication.name: dict(one.authentication.scheme) for one in routes}
+    used = [route.authentication for route in routes]
+    schemes = {one.name: dict(one.scheme) for one in used if one.scheme is not None}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operations = paths.setdefault(_PATH_TYPE.sub("}", route.path), {})
@@ -236,7 +252,7 @@ def _operation(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
     answer = {"application/json": described(route.answer.status)}
     operation = {
         "summary": route.summary,
-        "security": [{route.authentication.name: []}],
+        "security": [{route.authentication.name: []}] if route.authentication.scheme else [],
         "parameters": [
             *(_in_path(name) for name in _PATH_NAME.findall(route.path)),
             *(

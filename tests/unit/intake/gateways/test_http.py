@@ -19,8 +19,8 @@ from services.intake.gateways.gateway import (
     Submission,
 )
 from services.intake.gateways.http import Services
-from services.intake.keys.domain import Integration
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.domain import Integration
+from services.intake.integrations.key_ring import KeyRing
 from services.intake.signals.domain import AlertData, Decision, Identity, Signal, Taken
 from shared.events.cloudevents import load_json
 from tests.support.http import served
@@ -75,7 +75,7 @@ BEATS = Gateway(
 
 class _OneKey:
     async def integration(self, key: str | None, gateway: str) -> Integration | None:
-        return Integration("tests") if key == "good" else None
+        return Integration(name="tests") if key == "good" else None
 
 
 @pytest.fixture
