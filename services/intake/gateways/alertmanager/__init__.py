@@ -9,19 +9,31 @@ from services.intake.gateways.alertmanager.webhook import (
     accepted,
     read_webhook,
 )
-from services.intake.gateways.gateway import Answer, Body, Gateway, Route
+from services.intake.gateways.gateway import (
+    BEARER_OR_BASIC,
+    IN_PATH,
+    Answer,
+    Authentication,
+    Body,
+    Gateway,
+    Route,
+)
 
 __all__ = ["GATEWAY", "MAX_ALERTS", "read_webhook"]
 
+
+def _route(path: str, authentication: Authentication) -> Route:
+    return Route(
+        path=path,
+        summary="Alertmanager's webhook, version 4.",
+        bodies=[Body("application/json", AlertmanagerWebhook, MAX_BODY_BYTES)],
+        read=read_webhook,
+        answer=Answer(200, AcceptedAlerts, accepted),
+        authentication=authentication,
+    )
+
+
 GATEWAY = Gateway(
     "alertmanager",
-    [
-        Route(
-            path="/v1/alertmanager",
-            summary="Alertmanager's webhook, version 4.",
-            bodies=[Body("application/json", AlertmanagerWebhook, MAX_BODY_BYTES)],
-            read=read_webhook,
-            answer=Answer(200, AcceptedAlerts, accepted),
-        )
-    ],
+    [_route("/v1/alertmanager", BEARER_OR_BASIC), _route("/v1/alertmanager/{key}", IN_PATH)],
 )

@@ -18,13 +18,13 @@ from services.intake.gateways.alertmanager.alerts import (
     alert_data,
     bounded_key,
     fingerprint,
+    text,
 )
 from services.intake.gateways.gateway import Submission
 from services.intake.signals.domain import Group, Identity, Signal, Taken
 from shared.events.cloudevents import Malformed, load_json
 from shared.events.facts import first_problem
 from shared.events.ids import uuid7
-from shared.events.text import shorten
 
 _ALL_RESOLVED = "all alerts resolved"
 _SOME_FIRE = (
@@ -59,7 +59,9 @@ class AlertmanagerWebhook(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    version: str = "4"
+    version: Annotated[
+        str, BeforeValidator(lambda value: "4" if value is None else text(value, 20))
+    ] = "4"
     group_key: Key = Field(default="", alias="groupKey")
     truncated_alerts: Annotated[int, BeforeValidator(_count)] = Field(
         default=0, alias="truncatedAlerts"
@@ -91,7 +93,7 @@ def read_webhook(submission: Submission) -> list[Signal]:
     except ValidationError as error:
         raise first_problem(error, "body") from None
     if webhook.version != "4":
-        named = shorten(webhook.version, 20)
+        named = webhook.version
         raise Malformed("version", f'is "{named}"; this gateway takes version "4" of the webhook')
     alerts = sorted(webhook.alerts, key=lambda alert: not alert.fires)
     listed, others = alerts[:MAX_ALERTS], alerts[MAX_ALERTS:]

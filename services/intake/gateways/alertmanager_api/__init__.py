@@ -5,6 +5,7 @@ what amtool and dashboards ask of one
 Silences are not kept here: nobody has any.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,9 @@ from services.intake.gateways.alertmanager_api.answers import (
 )
 from services.intake.gateways.alertmanager_api.clocks import SlowClocks
 from services.intake.gateways.gateway import (
-    BEARER,
+    BEARER_OR_BASIC,
+    IN_PATH,
+    MAKE_ONE,
     Answer,
     Authentication,
     Body,
@@ -81,4 +84,17 @@ def _routes(prefix: str, authentication: Authentication, clocks: SlowClocks) -> 
     ]
 
 
-GATEWAY = Gateway(NAME, _routes(_PREFIX, BEARER, SlowClocks()), refuse=refuse)
+def _gateway() -> Gateway:
+    """Served below two prefixes, for senders of which some can set headers, and some only a URL."""
+    clocks = SlowClocks()
+    in_path = replace(
+        IN_PATH, hint=f"what follows {_PREFIX}/ must be an integration key; {MAKE_ONE}"
+    )
+    routes = [
+        *_routes(_PREFIX, BEARER_OR_BASIC, clocks),
+        *_routes(f"{_PREFIX}/{{key}}", in_path, clocks),
+    ]
+    return Gateway(NAME, routes, refuse=refuse)
+
+
+GATEWAY = _gateway()

@@ -28,7 +28,9 @@ from shared.http.problems import Problem
 
 GATEWAY_NAME = "alertmanager-api"
 RESOLVE_TIMEOUT = timedelta(minutes=5)
-"""How long an alert fires whose sender announces no end; Alertmanager's default."""
+"""How long an alert fires whose sender announces no end; Alertmanager's default. The settings of an
+integration go before it.
+"""
 ANNOUNCED_END = "announced_end"
 """The annotation with the end that a sender with a slow clock announced, and when that arrived."""
 _LARGE = 256 * 1024
@@ -127,9 +129,9 @@ def _signal(
 ) -> Signal:
     alert, now, origin = posted.alert, submission.received_at, origin_of(submission)
     status: Literal["firing", "resolved"] = "firing"
-    ends_at = alert.ends_at or now + RESOLVE_TIMEOUT
-    if ends_at <= now:
-        announced = Announced(alert.starts_at, ends_at, now)
+    ends_at = alert.ends_at or _default_end(submission)
+    if alert.ends_at and alert.ends_at <= now:
+        announced = Announced(alert.starts_at, alert.ends_at, now)
         if clocks.fires(origin, posted.key, announced, _stored(known, alert)):
             alert, ends_at = _with_note(alert, announced), now + RESOLVE_TIMEOUT
         else:
@@ -142,6 +144,13 @@ def _signal(
         trace=submission.trace,
         data=alert_data(alert, status, posted.key, ends_at if status == "firing" else None),
     )
+
+
+def _default_end(submission: Submission) -> datetime | None:
+    """Until when an alert fires whose sender announces no end."""
+    sender = submission.integration
+    lasts = sender.expire_after or (RESOLVE_TIMEOUT if sender.sends_resolved else None)
+    return submission.received_at + lasts if lasts else None
 
 
 def _stored(known: KnownAlert | None, alert: PostedAlert) -> Announced | None:

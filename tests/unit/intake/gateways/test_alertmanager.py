@@ -2,14 +2,19 @@
 never its page.
 """
 
+import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.intake.gateways.alertmanager import MAX_ALERTS, read_webhook
+from services.intake.gateways.alertmanager.alerts import fingerprint, text
 from services.intake.incidents.domain.fold import fold_alerts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert, AlertData, Group, Signal, as_alert
@@ -132,6 +137,19 @@ def test_long_keys_stay_apart(of: str) -> None:
     assert all(key is not None and len(key) <= 255 for key in keys)
 
 
+def test_an_alert_is_known_whatever_group_it_comes_in() -> None:
+    (one_group,) = read(notification(one(), groupKey="{}:{alertname=DiskFull}"))
+    (other,) = read(notification(one("resolved"), groupKey="{}:{instance=db-3}"))
+    assert data(one_group).key == data(other).key == "DiskFull"
+    assert one_group.group != other.group
+
+
+def test_without_a_fingerprint_it_is_known_by_its_labels() -> None:
+    del (sent := one())["fingerprint"]
+    (signal,) = read(notification(sent))
+    assert data(signal).key == fingerprint({"alertname": "DiskFull"})
+
+
 class TestTheGroup:
     """What a notification says of alerts that it does not list."""
 
@@ -184,16 +202,78 @@ class TestTheGroup:
         assert signals[-1].group == Group(all_resolved=True, key="g")
 
 
-@pytest.mark.parametrize(
-    ("document", "field"),
-    [
-        ([], "body"),
-        ({"version": "4"}, "body.alerts"),
-        (notification(), "body.alerts"),
-        (notification(one()) | {"version": "3"}, "version"),
-    ],
-)
+@pytest.mark.parametrize("version", [4, "4", None])
+def test_the_version_is_read_as_it_comes(version: Any) -> None:
+    assert len(read(notification(one()) | {"version": version})) == 1
+
+
+@pytest.mark.parametrize("url", ["?orgId=1", "", None, 7, [], "http://[", "x" * 5_000])
+def test_a_link_that_is_none_is_a_text(url: Any) -> None:
+    signal = webhook(generatorURL=url, labels={"alertname": "DiskFull", "team": "a"})
+    assert data(signal).labels == {"alertname": "DiskFull", "team": "a"}
+    assert data(signal).links == ([] if url in ("", None) else [text(url, 2048)])
+
+
+def test_an_alert_with_nothing_but_a_name_is_taken() -> None:
+    signal = webhook(annotations={"severity": "critical"})
+    assert (data(signal).severity, data(signal).service) == ("critical", None)
+
+
+MALFORMED = [
+    ([], "body"),
+    (None, "body"),
+    ("text", "body"),
+    (7, "body"),
+    (True, "body"),
+    ({}, "body.alerts"),
+    ({"version": "4"}, "body.alerts"),
+    ({"alerts": None}, "body.alerts"),
+    ({"alerts": {}}, "body.alerts"),
+    ({"alerts": "text"}, "body.alerts"),
+    ({"Alerts": [{}]}, "body.alerts"),
+    (notification(), "body.alerts"),
+    (notification(one()) | {"version": "3"}, "version"),
+    (notification(one()) | {"version": "1"}, "version"),
+    (notification(one()) | {"version": ""}, "version"),
+    (notification(one()) | {"version": "x" * 500}, "version"),
+    (notification(one()) | {"version": 5}, "version"),
+    (notification(one()) | {"version": ["4"]}, "version"),
+    (notification(one(), x=orjson.loads("[" * 80 + "]" * 80)), "x.0"),
+]
+
+
+@pytest.mark.parametrize(("document", "field"), MALFORMED)
 def test_what_is_no_notification_is_refused_by_its_field(document: Any, field: str) -> None:
     with pytest.raises(Malformed) as refused:
         read(document)
-    assert refused.value.field == field
+    assert refused.value.field.startswith(field)
+    assert refused.value.reason
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"alerts": [{"labels": {"a": "\xff"}}]}', b"[" * 100_000, b"\x1f\x8b"]
+)
+def test_what_is_no_json_is_refused(body: bytes) -> None:
+    with pytest.raises(Malformed) as refused:
+        read_webhook(submission(body))
+    assert refused.value.field == "body"
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner),
+    max_leaves=20,
+)
+FIELDS = ("status", "labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint")
+ALERT = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, ANY))
+WEBHOOK = st.fixed_dictionaries(
+    {"alerts": st.lists(ALERT | ANY, max_size=4) | ANY},
+    optional=dict.fromkeys(("version", "groupKey", "truncatedAlerts", "notification_reason"), ANY),
+)
+
+
+@settings(max_examples=200)
+@given(WEBHOOK | ANY)
+def test_any_json_is_taken_or_refused(document: Any) -> None:
+    with suppress(Malformed):
+        read_webhook(submission(json.dumps(document).encode()))

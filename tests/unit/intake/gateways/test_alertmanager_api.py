@@ -22,6 +22,7 @@ from services.intake.gateways.alertmanager_api.clocks import SlowClocks
 from services.intake.gateways.alertmanager_api.matchers import read_matcher
 from services.intake.gateways.alertmanager_api.taking import read_alerts, take_alerts
 from services.intake.gateways.gateway import Submission
+from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import AlertData, Decision, Identity, KnownAlert, Signal, Taken
 from shared.events.intake import Severity
 from shared.events.malformed import Malformed
@@ -141,6 +142,25 @@ def test_a_fingerprint_is_that_of_alertmanager() -> None:
 async def test_without_an_end_it_fires_for_five_minutes(unset: Any) -> None:
     data = await post(Desk(), one() | {"endsAt": unset})
     assert (data.status, data.ends_at) == ("firing", NOON + 5 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("settings_of_it", "lasts"),
+    [
+        ({"expire_after": "8h"}, 8 * HOUR),
+        ({"expire_after": "8h", "sends_resolved": False}, 8 * HOUR),
+        ({"sends_resolved": False}, None),
+    ],
+)
+async def test_a_sender_that_never_repeats_what_fires_says_so(
+    settings_of_it: dict[str, Any], lasts: timedelta | None
+) -> None:
+    sent = replace(posted(NOON, one()), integration=Integration(name="key", **settings_of_it))
+    desk = Desk()
+    await take_alerts(SlowClocks(), desk, sent)
+    data = desk.signals[0].data
+    assert isinstance(data, AlertData)
+    assert (data.status, data.ends_at) == ("firing", NOON + lasts if lasts else None)
 
 
 @pytest.mark.parametrize("ends_at", [NOON, NOON - MINUTE, NOON - 24 * HOUR])
