@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import islice
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.http.encodings import PART_BYTES, UnknownEncoding, decoder_of
@@ -102,7 +102,6 @@ def test_a_body_of_whole_parts_is_read_to_its_end(encoding: str, size: int) -> N
     assert decoded(encoding, body, len(body)) == text
 
 
-@settings(max_examples=200)
 @given(st.sampled_from(["gzip", "deflate"]), st.binary(max_size=200), st.integers(1, 200))
 def test_any_bytes_are_read_or_refused(encoding: str, body: bytes, size: int) -> None:
     with suppress(Problem):
