@@ -195,7 +195,7 @@ async def intake() -> AsyncIterator[tuple[str, list[Signal]]]:
     """Intake's HTTP with a list instead of a database."""
     stored: list[Signal] = []
 
-    async def submit(_: str, signals: Sequence[Signal]) -> dict[Identity, Taken]:
+    async def submit(_: str, signals: Sequence[Signal], __: int) -> dict[Identity, Taken]:
         stored.extend(signals)
         return {
             (signal.origin, signal.signal_id): Taken(Decision.OPENED, signal.subject)

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -24,7 +24,9 @@ _SPAN = re.compile(r"(\d{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def _span(text: str) -> timedelta:
+def _span(text: str | timedelta) -> timedelta:
+    if isinstance(text, timedelta):  # a default
+        return text
     match = _SPAN.fullmatch(text)
     if match is None:
         raise typer.BadParameter("write a number with its unit: 30m, 12h or 7d")
@@ -44,7 +46,12 @@ Days = Annotated[
 ]
 Grace = Annotated[
     timedelta,
-    typer.Option(parser=_span, metavar="SPAN", help="How long the key before goes on working."),
+    typer.Option(
+        parser=_span,
+        metavar="SPAN",
+        help="How long the key before goes on working.",
+        show_default="7d",
+    ),
 ]
 Which = Annotated[str, typer.Argument(help="A key as `list` shows it, or an integration: all its.")]
 Gateway = Annotated[
@@ -69,10 +76,12 @@ Rate = Annotated[float | None, typer.Option(help="Signals a second; default: as 
 Burst = Annotated[int | None, typer.Option(help="Signals at once, above the rate.")]
 
 
-def make_commands(open_database: Callable[[], Database]) -> typer.Typer:
-    """The commands, on intake's database."""
+def make_commands(
+    open_database: Callable[[], Database], gateways: Callable[[], Collection[str]]
+) -> typer.Typer:
+    """The commands, on intake's database. `gateways` are the names of those that are installed."""
     commands = typer.Typer(no_args_is_help=True, help="Integrations: who may send signals.")
-    _add_create(commands, open_database)
+    _add_create(commands, open_database, gateways)
 
     @commands.command("list")
     def list_all() -> None:
@@ -99,7 +108,11 @@ def make_commands(open_database: Callable[[], Database]) -> typer.Typer:
     return commands
 
 
-def _add_create(commands: typer.Typer, open_database: Callable[[], Database]) -> None:
+def _add_create(
+    commands: typer.Typer,
+    open_database: Callable[[], Database],
+    gateways: Callable[[], Collection[str]],
+) -> None:
     @commands.command("create")
     def create(
         name: Name,
@@ -116,6 +129,9 @@ def _add_create(commands: typer.Typer, open_database: Callable[[], Database]) ->
         """Make an integration with a key, and print the key. It is shown this once; only a hash of
         it is kept.
         """
+        if gateway is not None and gateway not in (known := gateways()):
+            hint = f"use one of {', '.join(sorted(known))}"
+            raise typer.BadParameter(f"there is no gateway `{gateway}`; {hint}")
         given = {
             "gateway": gateway,
             "team": team,

@@ -78,6 +78,11 @@ class Integration(Settings):
     name: str
 
     @property
+    def is_plain(self) -> bool:
+        """Whether every setting has its default."""
+        return not self.model_fields_set - {"name"}
+
+    @property
     def added(self) -> dict[str, str]:
         """Labels for signals that have none of these names."""
         named = {"environment": self.environment, "team": self.team}

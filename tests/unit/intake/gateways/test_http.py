@@ -85,8 +85,11 @@ def stored() -> list[Signal]:
 
 @pytest.fixture
 async def base(stored: list[Signal]) -> AsyncIterator[str]:
-    async def submit(integration: str, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
+    async def submit(
+        integration: str, signals: Sequence[Signal], size: int
+    ) -> Mapping[Identity, Taken]:
         assert integration == "tests"
+        assert size > 0
         stored.extend(signals)
         return {one.identity: Taken(Decision.OPENED, one.subject) for one in signals}
 
