@@ -24,7 +24,9 @@ _SPAN = re.compile(r"(\d{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def _span(text: str) -> timedelta:
+def _span(text: str | timedelta) -> timedelta:
+    if isinstance(text, timedelta):  # a default
+        return text
     match = _SPAN.fullmatch(text)
     if match is None:
         raise typer.BadParameter("write a number with its unit: 30m, 12h or 7d")
@@ -44,7 +46,12 @@ Days = Annotated[
 ]
 Grace = Annotated[
     timedelta,
-    typer.Option(parser=_span, metavar="SPAN", help="How long the key before goes on working."),
+    typer.Option(
+        parser=_span,
+        metavar="SPAN",
+        help="How long the key before goes on working.",
+        show_default="7d",
+    ),
 ]
 Which = Annotated[str, typer.Argument(help="A key as `list` shows it, or an integration: all its.")]
 Gateway = Annotated[

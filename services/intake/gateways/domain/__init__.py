@@ -1,1 +1,1 @@
-"""What gateways share: the shape of values as senders write them."""
+"""What is read out of the bodies of senders, and how their signatures are checked. Pure."""
