@@ -109,17 +109,18 @@ def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
 async def _serve(gateway: Gateway, route: Route, shared: _Shared, request: Request) -> Response:
     # What measures and logs requests takes the path from here: the real one may hold a key.
     request.scope["route"] = route
+    refuse = route.refuse or gateway.refuse
     try:
         with shared.backlog.room("") as room:
             return await _answer(gateway, route, shared, room, request)
     except Malformed as error:
-        return gateway.refuse(malformed_problem(error))
+        return refuse(malformed_problem(error))
     except Problem as problem:
-        return gateway.refuse(problem)
+        return refuse(problem)
     except (Overloaded, TooManyUnknown):
-        return gateway.refuse(busy(gateway, "too much is waiting", 2))
+        return refuse(busy(gateway, "too much is waiting", 2))
     except UNAVAILABLE as error:
-        return gateway.refuse(unavailable_problem(request, error))
+        return refuse(unavailable_problem(request, error))
 
 
 async def _answer(
