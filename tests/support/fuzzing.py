@@ -13,3 +13,8 @@ ANY_JSON = (
     _PLAIN | st.lists(_PLAIN, max_size=3) | st.dictionaries(st.text(max_size=6), _PLAIN, max_size=3)
 )
 """A JSON value, of any type."""
+
+
+def take_short() -> None:
+    """Where no profile was asked for."""
+    settings.load_profile("short")

@@ -2,6 +2,8 @@
 (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config).
 """
 
+from dataclasses import replace
+
 from services.intake.gateways.alertmanager.alerts import MAX_ALERTS, MAX_BODY_BYTES
 from services.intake.gateways.alertmanager.webhook import (
     AcceptedAlerts,
@@ -35,5 +37,8 @@ def _route(path: str, authentication: Authentication) -> Route:
 
 GATEWAY = Gateway(
     "alertmanager",
-    [_route("/v1/alertmanager", BEARER_OR_BASIC), _route("/v1/alertmanager/{key}", IN_PATH)],
+    [
+        _route("/v1/alertmanager", BEARER_OR_BASIC),
+        replace(_route("/v1/alertmanager/{key}", IN_PATH), described=False),
+    ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 from services.intake.gateways.alertmanager.alerts import MAX_BODY_BYTES
 from services.intake.gateways.alertmanager_api import listing, taking
 from services.intake.gateways.alertmanager_api.answers import (
+    FAULT,
     GettableAlert,
     GettableGroup,
     PostableAlert,
@@ -92,9 +93,12 @@ def _gateway() -> Gateway:
     )
     routes = [
         *_routes(_PREFIX, BEARER_OR_BASIC, clocks),
-        *_routes(f"{_PREFIX}/{{key}}", in_path, clocks),
+        *(
+            replace(route, described=False)
+            for route in _routes(f"{_PREFIX}/{{key}}", in_path, clocks)
+        ),
     ]
-    return Gateway(NAME, routes, refuse=refuse)
+    return Gateway(NAME, routes, refuse=refuse, problem=FAULT)
 
 
 GATEWAY = _gateway()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
@@ -79,6 +79,20 @@ class Status(_Model):
     version_info: dict[str, str]
     config: dict[str, str]
     uptime: datetime
+
+
+class Fault(_Model):
+    """An error, where it is no text."""
+
+    code: int
+    message: str
+
+
+FAULT = {
+    "description": "What is wrong. 503 comes with Retry-After.",
+    "content": {"application/json": {"schema": TypeAdapter(str | Fault).json_schema()}},
+}
+"""Every error answer, as OpenAPI describes a response."""
 
 
 def refuse(problem: Problem) -> Response:

@@ -24,12 +24,10 @@ from services.intake.gateways.opsgenie.answers import accepted
 from services.intake.gateways.opsgenie.bodies import Fields, fields_of, read_alert
 from services.intake.gateways.opsgenie.changes import Prepare, Wish
 from services.intake.gateways.opsgenie.identifiers import Outcome, alert_id, own_alias, request_id
-from services.intake.gateways.opsgenie.targets import Target, find_target
+from services.intake.gateways.opsgenie.targets import CLOSED, Target, find_target
 from services.intake.signals.domain import AlertData, Decision, Signal
 
 Respond = Callable[[Desk, Submission], Awaitable[Response]]
-
-_CLOSED = "Alert is already closed"
 
 
 async def create(desk: Desk, submission: Submission) -> Response:
@@ -136,7 +134,7 @@ def _settling(
 
 def _failed(submission: Submission, action: str, target: Target) -> Response:
     closed = target.known is not None and not target.is_open
-    return _answer(submission, Outcome(action, False, _CLOSED if closed else target.problem))
+    return _answer(submission, Outcome(action, False, CLOSED if closed else target.problem))
 
 
 def _answer(submission: Submission, outcome: Outcome) -> Response:

@@ -9,7 +9,12 @@ from services.intake.gateways.opsgenie.answers import not_processable
 from services.intake.gateways.opsgenie.identifiers import alert_id, incident_of
 from services.intake.signals.domain import KnownAlert
 
-UNKNOWN = "Alert does not exist"
+_UNKNOWN = "Alert does not exist"
+_NO_ALIAS = "There is no open alert with this alias"
+CLOSED = "Alert is already closed"
+"""Zabbix's script looks for `There is no open alert` and `Alert is already`, and asks again after
+any other failure.
+"""
 _KINDS = ("id", "alias", "tiny")
 
 
@@ -21,7 +26,7 @@ class Target:
 
     key: str = ""
     known: KnownAlert | None = None
-    problem: str = UNKNOWN
+    problem: str = _UNKNOWN
 
     @property
     def is_open(self) -> bool:
@@ -48,7 +53,7 @@ async def _by_alias(desk: Desk, submission: Submission, alias: str) -> Target:
     if not key:
         return Target()
     known = await desk.alerts(origin(submission), [key])
-    return Target(key, known[0] if known else None)
+    return Target(key, known[0] if known else None, _NO_ALIAS)
 
 
 async def _by_id(desk: Desk, submission: Submission, identifier: str) -> Target:

@@ -205,7 +205,8 @@ async def test_the_protocols_own_answers(
             async with call(base + path) as answer:
                 assert answer.status == 200
                 assert await answer.text() == ("OK" if call == http.get else "")
-    good, bad = {"labels": {"alertname": "Good"}}, {"labels": {}}
+    good: Any = {"labels": {"alertname": "Good"}}
+    bad: Any = {"labels": {}}
     async with http.post(f"{base}/api/v2/alerts", json=[good, bad]) as answer:
         assert (answer.status, await answer.json()) == (
             400,

@@ -155,7 +155,10 @@ async def test_its_client_is_told_what_is_not_done(alerts: opsgenie_sdk.AlertApi
     (note,) = (await asked(alerts.list_notes, identifier)).data
     assert "Managers" in note.note
     unknown = await came_of(await asked(alerts.delete_alert, "other", identifier_type="alias"))
-    assert (unknown.is_success, unknown.status) == (False, "Alert does not exist")
+    assert (unknown.is_success, unknown.status) == (
+        *(False,),
+        "There is no open alert with this alias",
+    )
 
 
 async def test_its_client_lists_and_counts(alerts: opsgenie_sdk.AlertApi) -> None:

@@ -220,7 +220,7 @@ def test_an_alert_with_nothing_but_a_name_is_taken() -> None:
     assert (data(signal).severity, data(signal).service) == ("critical", None)
 
 
-MALFORMED = [
+MALFORMED: list[tuple[Any, str]] = [
     ([], "body"),
     (None, "body"),
     ("text", "body"),

@@ -190,7 +190,7 @@ class TestASlowClock:
 
     SLOW = 3 * HOUR
 
-    def firing(self, minute: int) -> dict[str, Any]:
+    def firing(self, minute: int) -> Any:
         sender = NOON - self.SLOW + minute * MINUTE
         return one(sender + 4 * MINUTE, NOON - self.SLOW)
 

@@ -99,7 +99,7 @@ async def test_an_alert_that_is_closed_or_unknown_is_left_as_it_is_and_said_so(
 ) -> None:
     unknown = await api.act("POST", f"/{{id}}/{call}", "disk")
     assert (unknown["success"], unknown["alertId"]) == (False, "")
-    assert unknown["status"] == "Alert does not exist"
+    assert unknown["status"] == "There is no open alert with this alias"
     await api.create(alias="disk")
     await api.act("POST", "/{id}/close", "disk")
     closed = await api.act("POST", f"/{{id}}/{call}", "disk")
@@ -192,7 +192,7 @@ async def test_what_tocsin_does_not_do_is_noted_and_said(
     (note,) = api.only().annotations.values()
     assert note.startswith(f"ann: asked to {said}")
     unknown = await api.act("POST", f"/{{id}}/{path}", "other", sent, **action)
-    assert unknown["status"] == "Alert does not exist"
+    assert unknown["status"] == "There is no open alert with this alias"
 
 
 async def test_a_deleted_alert_is_closed_and_its_note_kept(api: Api) -> None:
