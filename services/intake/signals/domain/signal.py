@@ -85,8 +85,8 @@ class Signal:
     """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's
     clock.
 
-    `group` is set where the signal came in a notification about a group of alerts, `integration`
-    where its sender has settings; `added` are the names of labels that these have added.
+    `group` is set where the signal came in a notification about a group of alerts, `sender` where
+    its integration has settings; `added` are the names of labels that these have added.
     """
 
     origin: str
@@ -96,7 +96,7 @@ class Signal:
     trace: TraceContext | None
     data: AlertData | RequestData | ChangeData
     group: Group | None = None
-    integration: Integration | None = None
+    sender: Integration | None = None
     added: frozenset[str] = frozenset()
 
     @property
