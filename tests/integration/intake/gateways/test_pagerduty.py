@@ -116,6 +116,22 @@ async def test_no_severity_costs_the_event(
     assert [status for _, status, _ in await incidents(world)] == ["open"]
 
 
+async def test_version_1_opens_what_version_2_closes(
+    world: World, base: str, http: aiohttp.ClientSession, key: str
+) -> None:
+    """As LibreNMS and others still send it; Alertmanager sends version 1 to PagerDuty alone."""
+    url = f"{base}/generic/2010-04-15/create_event.json"
+    event = {"service_key": key, "event_type": "trigger", "incident_key": "7"}
+    status, answer = await post(http, url, event | {"description": "disk 91 %"})
+    expected = {"status": "success", "message": "Event processed", "incident_key": "7"}
+    assert (status, answer) == (200, expected)
+    status, answer = await post(http, url, event)
+    assert (status, answer["errors"]) == (400, ["description: is missing or blank"])
+    end = {"routing_key": key, "event_action": "resolve", "dedup_key": "7"}
+    assert (await post(http, f"{base}/v2/enqueue", end))[0] == 202
+    assert await incidents(world) == [("disk 91 %", "cleared", 1)]
+
+
 async def test_an_event_too_large_is_refused_before_it_is_read(
     base: str, http: aiohttp.ClientSession
 ) -> None:

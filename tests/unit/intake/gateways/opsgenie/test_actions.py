@@ -168,6 +168,19 @@ async def test_a_change_that_meets_the_end_of_its_alert_opens_nothing(api: Api) 
     assert {one.status for one in api.desk.known} == {"resolved"}
 
 
+async def test_zabbix_gets_its_answers_without_asking_again(api: Api) -> None:
+    """Its script repeats the question as long as a status is a failure that it does not know."""
+    created = await api.create(alias="4711", source="Zabbix", responders=[])
+    assert created["alertId"]
+    update = {"user": "Ann (ann)", "note": "acknowledged"}
+    for call in ("acknowledge", "notes", "close"):
+        assert (await api.act("POST", f"/{{id}}/{call}", "4711", update))["success"]
+    again = await api.act("POST", "/{id}/close", "4711", {"user": "", "note": "resolved"})
+    assert "Alert is already" in again["status"]
+    unknown = await api.act("POST", "/{id}/close", "4712", {"user": "", "note": "resolved"})
+    assert "There is no open alert" in unknown["status"]
+
+
 WISHES: list[tuple[str, dict[str, Any], str]] = [
     ("unacknowledge", {}, "take an acknowledgement back"),
     ("snooze", {"endTime": "2026-03-02T00:00:00Z"}, "snooze alerts (until 2026-03-02T00:00:00Z)"),
