@@ -141,7 +141,7 @@ class Desk(Protocol):
         """The newest alert of each of an origin's keys that is known."""
 
     async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
-        """The alerts of an origin in one incident, named by its id or its number."""
+        """The alerts of an origin in one incident, by its id, or by its number while it is open."""
 
 
 Read = Callable[[Submission], list[Signal]]

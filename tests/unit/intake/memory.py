@@ -16,7 +16,6 @@ from services.intake.signals.domain import (
     Taken,
     Wanted,
 )
-from shared.events.intake import Severity
 
 
 class Memory(Desk):
@@ -86,7 +85,7 @@ class Memory(Desk):
             key=data.key or "",
             status="firing",
             summary=data.summary,
-            severity=_severity(data),
+            severity=data.severity or "warning",
             service=data.service,
             labels=data.labels,
             annotations=data.annotations,
@@ -103,17 +102,10 @@ class Memory(Desk):
         return replace(
             before,
             summary=data.summary,
-            severity=_severity(data),
+            severity=data.severity or "warning",
             labels=data.labels,
             annotations=data.annotations,
             links=data.links,
             count=before.count + 1,
             updated_at=signal.received_at,
         )
-
-
-def _severity(data: AlertData) -> Severity:
-    try:
-        return Severity((data.severity or "").lower())
-    except ValueError:
-        return Severity.WARNING

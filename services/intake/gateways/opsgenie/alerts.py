@@ -79,7 +79,7 @@ def changed(known: KnownAlert, status: Status, by: str = "", **changes: Any) -> 
     fields: dict[str, Any] = {
         "summary": known.summary,
         "service": known.service,
-        "severity": known.severity.value,
+        "severity": known.severity,
         "labels": known.labels,
         "annotations": known.annotations,
         "links": known.links,
@@ -130,8 +130,8 @@ def tags_of(known: KnownAlert) -> list[str]:
 
 def priority_of(known: KnownAlert) -> str:
     """The priority of an alert: the sender's own as long as it says the same as the severity."""
-    severity, sent = known.severity.value, known.annotations.get("priority", "").strip().upper()
-    return sent if SEVERITY.get(sent) == severity else _PRIORITY[severity]
+    severity, sent = known.severity.lower(), known.annotations.get("priority", "").strip().upper()
+    return sent if SEVERITY.get(sent) == severity else _PRIORITY.get(severity, "P3")
 
 
 def summary_of(known: KnownAlert, integration: str) -> dict[str, Any]:

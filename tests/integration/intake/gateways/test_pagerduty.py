@@ -70,6 +70,22 @@ async def test_what_its_client_triggers_is_one_incident_until_it_is_resolved(
     assert [status for _, status, _ in await incidents(world)] == ["cleared", "open"]
 
 
+async def test_an_acknowledgement_reaches_the_incident_and_does_not_undo_its_end(
+    world: World, client: EventsApiV2Client
+) -> None:
+    key = await asyncio.to_thread(client.trigger, "disk 91 %", "db-1")
+    assert await asyncio.to_thread(client.acknowledge, key) == key
+    rows = await world.rows("SELECT acknowledged FROM alerts")
+    assert rows == [{"acknowledged": True}]
+    acknowledged = await world.rows("SELECT acknowledged_by FROM incidents")
+    assert acknowledged[0]["acknowledged_by"]
+    await asyncio.to_thread(client.trigger, "disk 92 %", "db-1", key)
+    assert await world.rows("SELECT acknowledged_by FROM incidents") == acknowledged
+    await asyncio.to_thread(client.resolve, key)
+    await asyncio.to_thread(client.acknowledge, key)
+    assert [status for _, status, _ in await incidents(world)] == ["cleared"]
+
+
 async def test_its_client_hears_success_where_nothing_was_open(
     world: World, client: EventsApiV2Client
 ) -> None:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from services.intake.gateways.alertmanager import MAX_ALERTS, read_webhook
 from services.intake.gateways.alertmanager.alerts import fingerprint, text
 from services.intake.incidents.domain.fold import fold_alerts
+from services.intake.incidents.domain.grouping import group_alerts
+from services.intake.incidents.domain.meeting import Met
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert, AlertData, Group, Signal, as_alert
 from shared.events.cloudevents import Malformed
@@ -59,7 +61,9 @@ def reported_bytes(signal: Signal) -> int:
     """How large the fact is that makes the signal's incident known."""
     alert = as_alert(signal)
     assert isinstance(alert, Alert)
-    result = fold_alerts([alert], {}, {}, iter([1000]), IntakePolicy(), 0, NOON)
+    result = fold_alerts(
+        group_alerts([alert], IntakePolicy()), Met(), iter([1000]), IntakePolicy(), 0, NOON
+    )
     (event,) = result.events
     return len(event.fact.model_dump_json().encode())
 
