@@ -20,7 +20,7 @@ from services.intake.gateways.policy import (
 )
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, read_intake_policy
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
@@ -59,7 +59,7 @@ async def run(settings: Settings) -> None:
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policies.intake.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    keys, lookup = KeyRing(database, clock), partial(look_up, database)
+    keys, lookup = KeyRing(database, clock), KnownAlerts(database).find
     downloads = Downloads(settings.allowed_networks)
     services = Services(keys, commit.submit, lookup, clock, policies.of_gateways, downloads)
     app = make_api(services, gateways)
@@ -68,19 +68,14 @@ async def run(settings: Settings) -> None:
         "commit": commit,
         "consumption": Consumption(
             database,
-            bootstrap=settings.kafka,
+            settings.kafka_cluster(NAME),
             group=NAME,
             handlers=with_redrive(NAME, topics),
             clock=clock,
-            topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
-            security=settings.kafka_security(NAME),
             kafka_required=False,  # the HTTP side goes on without it
         ),
-        "relay": Relay(
-            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
-            security=settings.kafka_security(NAME),
-        ),
+        "relay": Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         **policies.components(),
         "integrations": Registrar(policies.integrations, database, clock),

@@ -4,10 +4,10 @@ are served.
 
 import asyncio
 import gzip
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 import aiohttp
 import orjson
@@ -16,7 +16,7 @@ import pytest
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.store import create_key
@@ -97,7 +97,7 @@ async def gateway(database: str) -> AsyncIterator[Gateway]:
     handlers = Handlers(IntakePolicy, system_clock)
     commit = GroupCommit(own, handlers.take_new, handlers.take)
     task = asyncio.create_task(commit.run())
-    lookup = partial(look_up, own)
+    lookup = KnownAlerts(own).find
     services = Services(KeyRing(own, system_clock), commit.submit, lookup, system_clock)
     async with served(make_api(services)) as base, aiohttp.ClientSession() as session:
         yield Gateway(int(base.rpartition(":")[2]), key, session)
@@ -150,15 +150,29 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
         SIGNALS,
         gzip.compress(b"\0" * 50_000_000),
         {"Content-Type": STRUCTURED, "Content-Encoding": "gzip"},
-        415,
-        "Content-Encoding",
+        413,
+        "body",
     ),
     "a bomb for Alertmanager": (
+        ALERTMANAGER,
+        zlib.compress(b" " * 50_000_000),
+        {"Content-Encoding": "Deflate"},
+        413,
+        "body",
+    ),
+    "encoded twice": (
         ALERTMANAGER,
         b"x",
         {"Content-Encoding": "deflate, gzip"},
         415,
         "Content-Encoding",
+    ),
+    "not gzip": (
+        SIGNALS,
+        GOOD,
+        {"Content-Type": STRUCTURED, "Content-Encoding": "gzip"},
+        400,
+        "body",
     ),
     "NUL in an attribute": (
         SIGNALS,

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from services.intake.gateways.policy import (
     in_force,
     read_bundle,
 )
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.store import create_key
 from shared.policy.watch import PolicyWatch
@@ -63,7 +62,7 @@ async def address(world: World, mappings: PolicyWatch[MappingFiles]) -> AsyncIte
     async with world.database.transaction() as connection:
         key = await create_key(connection, "tests", None, NOON)
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
-        keys, lookup = KeyRing(world.database, lambda: NOON), partial(look_up, world.database)
+        keys, lookup = KeyRing(world.database, lambda: NOON), KnownAlerts(world.database).find
         services = Services(
             *(keys, commit.submit, lookup, lambda: NOON),
             policy=lambda: in_force(mappings.current.content, Signers()),
