@@ -166,6 +166,6 @@ def _with_note(alert: PostedAlert, announced: Announced) -> PostedAlert:
     behind = round((announced.at - announced.ends_at).total_seconds() / 60)
     note = {
         ANNOUNCED_END: f"{announced.ends_at.isoformat()} at {announced.at.isoformat()}",
-        "clock": f"the sender's clock is slow, by more than {behind} min",
+        "sender_clock": f"the sender's clock is slow, by more than {behind} min",
     }
     return alert.model_copy(update={"annotations": alert.annotations | note})

@@ -202,7 +202,7 @@ class TestASlowClock:
             at = NOON + minute * MINUTE
             data = await post(desk, self.firing(minute), at=at, clocks=clocks)
             assert (data.status, data.ends_at) == ("firing", at + 5 * MINUTE)
-        assert data.annotations["clock"] == "the sender's clock is slow, by more than 176 min"
+        assert data.annotations["sender_clock"] == "the sender's clock is slow, by more than 176 min"
 
     async def test_its_end_is_an_end(self) -> None:
         desk, clocks = Desk(), SlowClocks()
