@@ -22,8 +22,8 @@ def _with_settings(signal: Signal, integration: Integration, added: dict[str, st
     sent = signal.data.labels
     missing = {name: value for name, value in added.items() if name not in sent}
     if not missing:
-        return replace(signal, integration=integration)
+        return replace(signal, sender=integration)
     # First, so that they stay where labels are too many.
     labelled = signal.data.model_copy(update={"labels": {**missing, **sent}})
     data = within_bounds(labelled)
-    return replace(signal, integration=integration, data=data, added=frozenset(missing))
+    return replace(signal, sender=integration, data=data, added=frozenset(missing))

@@ -20,7 +20,7 @@ from aiohttp import web
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.store import create_key
 from shared.runtime.clock import system_clock
@@ -64,7 +64,7 @@ async def intake(world: World) -> AsyncIterator[str]:
     handlers = Handlers(lambda: POLICY, system_clock)
     async with committing(world.database, handlers.take_new, handlers.take) as commit:
         keys = KeyRing(world.database, system_clock)
-        lookup = partial(look_up, world.database)
+        lookup = KnownAlerts(world.database).find
         api = make_api(Services(keys, commit.submit, lookup, system_clock))
         async with served(api) as address:
             yield address

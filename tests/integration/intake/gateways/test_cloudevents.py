@@ -10,6 +10,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage
 from cloudevents.core.v1.event import CloudEvent
 
 from shared.kafka.consumption import Consumption
+from shared.kafka.security import Cluster
 from shared.kafka.topics import SIGNALS
 from tests.integration.intake.conftest import World
 from tests.support.consuming import make_topic
@@ -42,11 +43,10 @@ async def test_records_in_either_mode_are_taken_and_others_rejected_by_name(
             await producer.send_and_wait(topic, value, key=key, headers=headers)
     consumption = Consumption(
         world.database,
-        bootstrap=kafka,
+        Cluster(kafka, topic_prefix),
         group="intake",
         handlers={SIGNALS: world.handlers.on_signals},
         clock=lambda: NOON,
-        topic_prefix=topic_prefix,
     )
     task = asyncio.create_task(consumption.run())
     try:

@@ -115,7 +115,9 @@ async def serving(system: System, gateway: Gateway) -> AsyncIterator[str]:
         yield base
 
 
-async def post(url: str, body: bytes = b"1", **headers: str) -> tuple[int, Mapping[str, str], str]:
+async def post(
+    url: str, body: bytes = b"1", headers: Mapping[str, str] | None = None
+) -> tuple[int, Mapping[str, str], str]:
     async with (
         aiohttp.ClientSession() as http,
         http.post(url, data=body, headers=headers) as answer,
@@ -142,11 +144,11 @@ def basic(password: str) -> str:
 async def test_a_key_stands_where_the_sender_can_put_it(path: str, headers: dict[str, str]) -> None:
     system = System()
     async with serving(system, Gateway("tests", ROUTES)) as base:
-        assert (await post(base + path, **headers))[0] == 200
+        assert (await post(base + path, headers=headers))[0] == 200
         wrong = {name: text.replace(KEY, "x" * 32) for name, text in headers.items()}
         if "Authorization" in wrong:
             wrong = {"Authorization": basic("x" * 32)}
-        status, _, body = await post(base + path.replace(KEY, "x" * 32), **wrong)
+        status, _, body = await post(base + path.replace(KEY, "x" * 32), headers=wrong)
     assert status == 401
     assert "x" * 32 not in body
     assert len(system.stored) == 1
@@ -156,7 +158,7 @@ async def test_a_key_stands_where_the_sender_can_put_it(path: str, headers: dict
 async def test_basic_credentials_that_are_none(credentials: str) -> None:
     async with serving(System(), Gateway("tests", ROUTES)) as base:
         headers = {"Authorization": credentials}
-        assert (await post(f"{base}/v1/basic", **headers))[0] == 401
+        assert (await post(f"{base}/v1/basic", headers=headers))[0] == 401
 
 
 @pytest.fixture
@@ -181,7 +183,7 @@ async def test_a_key_in_the_url_is_never_logged_traced_measured_or_answered(
             for url in urls:
                 for body in (b"1", b"malformed", b"fault", b"x" * 1_000_001):
                     answers.append(await post(base + url, body))
-                answers.append(await post(base + url, b"1", **{"Content-Encoding": "br"}))
+                answers.append(await post(base + url, b"1", {"Content-Encoding": "br"}))
                 for fault in (ConnectionError("gone"), Overloaded()):
                     system.fails = fault
                     answers.append(await post(base + url))

@@ -26,7 +26,7 @@ def test_every_kind_of_signal_gets_the_labels(kind: type[AlertData]) -> None:
     (made,) = with_settings([signal(kind(summary="x", labels={"a": "b"}))], EU)
     expected = {"cluster": "eu-1", "environment": "prod", "team": "web", "a": "b"}
     assert made.data.labels == expected
-    assert made.integration is EU
+    assert made.sender is EU
 
 
 def test_what_the_sender_says_itself_stays() -> None:

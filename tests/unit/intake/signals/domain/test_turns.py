@@ -75,7 +75,7 @@ def test_a_large_request_is_divided_and_leaves_room_for_others() -> None:
 
 
 def test_who_sends_one_signal_after_another_is_not_made_to_wait_for_large_batches() -> None:
-    waiting, _ = turns(a=[3 * MAX_BATCH])
+    waiting, _ = turns(a=[4 * MAX_BATCH])
     assert sizes(waiting.next_batch()) == [("a0", MAX_BATCH)]
     for number in range(3):
         waiting.add("b", request(f"b{number}", 1))
