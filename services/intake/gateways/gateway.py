@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
+from uuid import UUID
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -138,6 +139,9 @@ class Desk(Protocol):
 
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         """The newest alert of each of an origin's keys that is known."""
+
+    async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
+        """The alerts of an origin in one incident, by its id, or by its number while it is open."""
 
 
 Read = Callable[[Submission], list[Signal]]

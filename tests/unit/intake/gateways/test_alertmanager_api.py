@@ -68,6 +68,9 @@ class Desk:
         assert origin == "key alertmanager-api"
         return [self.known[key] for key in keys if key in self.known]
 
+    async def members(self, origin: str, incident: UUID | int) -> list[KnownAlert]:
+        raise NotImplementedError
+
 
 def known(
     labels: dict[str, str], annotations: dict[str, str] | None = None, **changes: Any
