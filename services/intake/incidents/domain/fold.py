@@ -136,7 +136,7 @@ class _Fold(Folding):
         """
         if ends_at := item.alert.data.ends_at:
             return max(ends_at, self.now)
-        silence = item.rule.expire_after
+        silence = item.rule.expire_after or item.alert.signal.expire_after
         return self._exactly(silence) if silence else None
 
     def _exactly(self, span: timedelta) -> datetime:

@@ -71,10 +71,11 @@ def _rule_for(alert: Alert, policy: IntakePolicy) -> Rule:
             "window": grouping.window,
             "max_alerts": grouping.max_size,
         }
-    if silence := sender.expire_after:
+    silence = sender.expire_after or rule.expire_after or alert.signal.expire_after
+    if silence is None and not sender.sends_resolved:
+        silence = policy.never_resolved_expire_after
+    if silence != rule.expire_after:
         changed["expire_after"] = silence
-    elif not sender.sends_resolved and rule.expire_after is None:
-        changed["expire_after"] = policy.never_resolved_expire_after
     return rule.model_copy(update=changed) if changed else rule
 
 

@@ -141,8 +141,8 @@ def test_links_in_runbooks_lead_somewhere() -> None:
         ('up{job=~"tocsin-(intake|paging)"} == 0', "job is never tocsin-paging"),
         ('tocsin_problems{tocsin_component!~"relay|waker"} > 0', "tocsin_component is never waker"),
         (
-            'http_server_request_duration_seconds_count{http_route=~"/v2/.+"} > 0',
-            "http_route is never /v2/.+",
+            'http_server_request_duration_seconds_count{http_route=~"/v9/.+"} > 0',
+            "http_route is never /v9/.+",
         ),
     ],
 )
