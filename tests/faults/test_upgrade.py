@@ -181,7 +181,9 @@ async def test_a_column_is_replaced_release_by_release(
             for release in RELEASES:
                 version = release.unpack(tmp_path)
                 if release.name == "migrate":
-                    print(f"filled {await filled(connection)} rows")
+                    rows = await filled(connection)
+                    assert rows, "what the release before wrote alone is in the old column"
+                    print(f"filled {rows} rows")
                 for file in release.files(version.folder):
                     assert squawk(file) == ""
                     assert unexplained_waivers(file) == []
