@@ -46,7 +46,7 @@ def _openapi() -> dict[str, dict[str, Any]]:
     escalation.include_router(make_router(unused, unused, ""))
     reporting.include_router(incidents_router(unused, unused, unused))
     reporting.include_router(figures_router(unused, unused))
-    intake = make_api(unused, unused, unused)
+    intake = make_api(unused)
     return {
         "intake": intake.openapi(),
         "escalation": escalation.openapi(),

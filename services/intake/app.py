@@ -7,9 +7,10 @@ from fastapi import FastAPI
 
 from services.intake import NAME
 from services.intake.gateways.gateway import Gateway
-from services.intake.gateways.http import Submit, describe, make_router
+from services.intake.gateways.http import Services, describe, make_router
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
+from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import FILE, read_intake_policy
 from services.intake.keys.key_ring import KeyRing
 from services.intake.retention.policy import periods
@@ -25,7 +26,6 @@ from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
-from shared.runtime.clock import Clock
 from shared.runtime.retention import start_retention
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
@@ -44,7 +44,8 @@ async def run(settings: Settings) -> None:
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    app = make_api(KeyRing(database, clock), commit.submit, clock)
+    lookup = partial(look_up, database)
+    app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -71,13 +72,11 @@ async def run(settings: Settings) -> None:
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 
 
-def make_api(
-    keys: KeyRing, submit: Submit, clock: Clock, gateways: Iterable[Gateway] | None = None
-) -> FastAPI:
+def make_api(services: Services, gateways: Iterable[Gateway] | None = None) -> FastAPI:
     """Intake's HTTP: all gateways that are installed, unless others are given."""
     gateways = Registry(Registry.discover() if gateways is None else gateways)
     app = create_app("Tocsin intake", max_body=None)  # each gateway has bounds of its own
     # Not included but added: metrics name plain routes by the application's own list.
-    app.router.routes.extend(make_router(gateways, keys, submit, clock).routes)
+    app.router.routes.extend(make_router(gateways, services).routes)
     app.openapi = partial(describe, app, gateways)  # type: ignore[method-assign]
     return app

@@ -25,9 +25,11 @@ __all__ = [
     "Problem",
     "bearer",
     "create_app",
+    "malformed_problem",
     "read_body",
     "require_token",
     "unauthorised",
+    "unavailable_problem",
 ]
 
 log = logging.getLogger(__name__)
@@ -98,10 +100,13 @@ async def _problem(_: Request, error: Problem) -> Response:
     return problem_response(error)
 
 
+def malformed_problem(error: Malformed) -> Problem:
+    """The refusal of a request that can never be taken."""
+    return Problem(400, "Invalid request", str(error), field=error.field, reason=error.reason)
+
+
 async def _malformed(_: Request, error: Malformed) -> Response:
-    return problem_response(
-        Problem(400, "Invalid request", str(error), field=error.field, reason=error.reason)
-    )
+    return problem_response(malformed_problem(error))
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -126,8 +131,13 @@ async def _http(_: Request, error: HTTPException) -> Response:
     return problem_response(Problem(error.status_code, detail, detail, headers))
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
+def unavailable_problem(request: Request, error: BaseException) -> Problem:
+    """The refusal while Postgres is away, which is logged."""
     route = getattr(request.scope.get("route"), "path", None)
     log.warning("answered 503", extra={"route": route, "error": type(error).__qualname__})
     detail = "the database cannot be reached; send it again"
-    return problem_response(Problem(503, "Unavailable", detail, {"Retry-After": "5"}))
+    return Problem(503, "Unavailable", detail, {"Retry-After": "5"})
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    return problem_response(unavailable_problem(request, error))

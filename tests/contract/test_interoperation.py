@@ -18,12 +18,15 @@ from cloudevents.core.v1.event import CloudEvent
 from deploy.contracts.event_types import FACTS
 from deploy.contracts.files import load, sample_files
 from services.intake.app import make_api
+from services.intake.gateways.http import Services
+from services.intake.keys.domain import Integration
 from services.intake.keys.key_ring import KeyRing
 from services.intake.signals.domain import Decision, Identity, Signal, Taken, read_signal
 from shared.events.cloudevents import from_record
 from shared.events.facts import event_message, read_fact
 from shared.kafka.record import Record
 from tests.support.http import served
+from tests.unit.intake.builders import no_alerts
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -147,8 +150,8 @@ def check(signal: Signal, integration: str) -> None:
 
 
 class _AnyKey:
-    async def integration(self, key: str | None) -> str | None:
-        return "probe" if key else None
+    async def integration(self, key: str | None, gateway: str) -> Integration | None:
+        return Integration("probe") if key else None
 
 
 @pytest.fixture
@@ -163,5 +166,6 @@ async def intake() -> AsyncIterator[tuple[str, list[Signal]]]:
             for signal in signals
         }
 
-    async with served(make_api(cast("KeyRing", _AnyKey()), submit, lambda: NOON)) as url:
+    services = Services(cast("KeyRing", _AnyKey()), submit, no_alerts, lambda: NOON)
+    async with served(make_api(services)) as url:
         yield url, stored

@@ -7,13 +7,16 @@ import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import orjson
 import pytest
 
 from services.intake.app import make_api
+from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
+from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys.key_ring import KeyRing
 from services.intake.keys.store import create_key
@@ -94,10 +97,9 @@ async def gateway(database: str) -> AsyncIterator[Gateway]:
     handlers = Handlers(IntakePolicy, system_clock)
     commit = GroupCommit(own, handlers.take_new, handlers.take)
     task = asyncio.create_task(commit.run())
-    async with (
-        served(make_api(KeyRing(own, system_clock), commit.submit, system_clock)) as base,
-        aiohttp.ClientSession() as session,
-    ):
+    lookup = partial(look_up, own)
+    services = Services(KeyRing(own, system_clock), commit.submit, lookup, system_clock)
+    async with served(make_api(services)) as base, aiohttp.ClientSession() as session:
         yield Gateway(int(base.rpartition(":")[2]), key, session)
     task.cancel()
     with suppress(asyncio.CancelledError):

@@ -27,6 +27,7 @@ from services.escalation.response import store as escalation_store
 from services.intake.handlers import TOPIC_INTEGRATION, Handlers
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys import store as intake_keys
+from services.intake.keys.domain import Integration
 from services.intake.keys.key_ring import KeyRing
 from services.intake.keys.store import create_key
 from services.intake.signals.domain import read_signal
@@ -179,7 +180,8 @@ async def _intake_works(system: Tocsin) -> list[Record]:
     with system.plans.during("intake's keys"):
         async with database.transaction() as connection:
             key = await create_key(connection, "tests", None, now)
-        assert await KeyRing(database, system.clock).integration(key) == "tests"
+        sender = await KeyRing(database, system.clock).integration(key, "cloudevents")
+        assert sender == Integration("tests")
         async with database.transaction() as connection:
             for stored in await intake_keys.list_keys(connection):
                 await intake_keys.delete_key(connection, stored.key_id)

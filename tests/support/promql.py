@@ -5,7 +5,7 @@ selects.
 import re
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from promql_parser import (
     AggModifierType,
@@ -23,8 +23,7 @@ from promql_parser import (
 )
 
 from services.intake.app import make_api
-from services.intake.keys.key_ring import KeyRing
-from shared.runtime.clock import system_clock
+from services.intake.gateways.http import Services
 from shared.runtime.health import _LATE_ONLY
 from shared.telemetry.attributes import COMPONENT, ROUTE, STATUS, Attribute
 from shared.telemetry.declarations import all_declarations, declared_attributes, declared_metrics
@@ -52,7 +51,7 @@ def _labels(metric: Metric) -> dict[str, set[str]]:
 
 
 def _values() -> dict[str, set[str]]:
-    intake = make_api(cast("KeyRing", None), cast("Any", None), system_clock)
+    intake = make_api(cast("Services", None))
     return {
         **{_label(attribute): set(attribute.values) for attribute in declared_attributes()},
         _label(ROUTE): {str(getattr(route, "path", "")) for route in intake.routes},

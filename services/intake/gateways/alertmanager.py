@@ -22,7 +22,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from services.intake.gateways.gateway import Answer, Body, Gateway, Submission
+from services.intake.gateways.gateway import Answer, Body, Gateway, Route, Submission
 from services.intake.signals.domain import AlertData, Group, Identity, Signal, Taken
 from services.intake.signals.domain.bounds import within_bounds
 from services.intake.signals.domain.data import known_time
@@ -190,7 +190,7 @@ def _signal(
     group: Group | None,
 ) -> Signal:
     return Signal(
-        origin=f"{submission.integration} alertmanager",
+        origin=f"{submission.integration.name} alertmanager",
         signal_id=str(uuid7()),
         sent_at=alert.starts_at or submission.received_at,
         received_at=submission.received_at,
@@ -245,9 +245,14 @@ def _render(signals: Sequence[Signal], _: Mapping[Identity, Taken]) -> dict[str,
 
 
 GATEWAY = Gateway(
-    path="/v1/alertmanager",
-    summary="Alertmanager's webhook, version 4.",
-    bodies=[Body("application/json", AlertmanagerWebhook, MAX_BODY_BYTES)],
-    read=read_webhook,
-    answer=Answer(200, AcceptedAlerts, _render),
+    "alertmanager",
+    [
+        Route(
+            path="/v1/alertmanager",
+            summary="Alertmanager's webhook, version 4.",
+            bodies=[Body("application/json", AlertmanagerWebhook, MAX_BODY_BYTES)],
+            read=read_webhook,
+            answer=Answer(200, AcceptedAlerts, _render),
+        )
+    ],
 )

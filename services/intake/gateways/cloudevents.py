@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, Field, create_model
 
-from services.intake.gateways.gateway import Answer, Body, Gateway, Header, Submission
+from services.intake.gateways.gateway import Answer, Body, Gateway, Parameter, Route, Submission
 from services.intake.signals.domain import KINDS, Decision, Identity, Signal, Taken, read_signal
 from shared.events.cloudevents import (
     MAX_EVENT_BYTES,
@@ -115,7 +115,7 @@ def _read_one(submission: Submission, document: Any, where: str) -> Signal:
 
 
 def _signal(submission: Submission, event: CloudEvent, where: str = "") -> Signal:
-    return read_signal(event, submission.integration, submission.received_at, where)
+    return read_signal(event, submission.integration.name, submission.received_at, where)
 
 
 def _render(signals: Sequence[Signal], taken: Mapping[Identity, Taken]) -> dict[str, Any]:
@@ -131,18 +131,24 @@ def _render(signals: Sequence[Signal], taken: Mapping[Identity, Taken]) -> dict[
 
 
 GATEWAY = Gateway(
-    path="/v1/signals",
-    summary="CloudEvents: structured, binary (`ce-` headers, the data as the body) or a batch.",
-    bodies=[
-        Body(_STRUCTURED, AnyEvent, MAX_EVENT_BYTES),
-        Body(
-            _BATCH,
-            Annotated[list[AnyEvent], Field(min_length=1, max_length=MAX_BATCH)],
-            MAX_BATCH_BYTES,
-        ),
-        Body(_JSON, _DATA, MAX_EVENT_BYTES),
+    "cloudevents",
+    [
+        Route(
+            path="/v1/signals",
+            summary="CloudEvents: structured, binary (`ce-` headers, the data as the body) or a "
+            "batch.",
+            bodies=[
+                Body(_STRUCTURED, AnyEvent, MAX_EVENT_BYTES),
+                Body(
+                    _BATCH,
+                    Annotated[list[AnyEvent], Field(min_length=1, max_length=MAX_BATCH)],
+                    MAX_BATCH_BYTES,
+                ),
+                Body(_JSON, _DATA, MAX_EVENT_BYTES),
+            ],
+            read=read_events,
+            answer=Answer(202, AcceptedSignals, _render),
+            parameters=[Parameter(f"ce-{name}", "binary mode", Attribute) for name in _ATTRIBUTES],
+        )
     ],
-    read=read_events,
-    answer=Answer(202, AcceptedSignals, _render),
-    headers=[Header(f"ce-{name}", "binary mode", Attribute) for name in _ATTRIBUTES],
 )

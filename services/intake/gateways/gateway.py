@@ -1,16 +1,20 @@
 """What a gateway declares. One module per protocol; a new one needs no other edit."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, Protocol
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
+from starlette.responses import Response
 
-from services.intake.signals.domain import Identity, Signal, Taken
+from services.intake.keys.domain import Integration
+from services.intake.signals.domain import Identity, KnownAlert, Signal, Taken
 from shared.events.headers import Headers
 from shared.events.trace_context import TraceContext
 from shared.http.app import bearer
+from shared.http.problems import Problem, problem_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,13 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """A header that is read. `schema` is as that of a body."""
+class Parameter:
+    """A header, or a parameter of the query, that is read. `schema` is as that of a body."""
 
     name: str
     meaning: str
     schema: Any
+    place: Literal["header", "query"] = "header"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +67,18 @@ class Answer:
 
     status: int
     schema: Any
-    render: Callable[[Sequence[Signal], Mapping[Identity, Taken]], Any]
+    render: Callable[[Sequence[Signal], Mapping[Identity, Taken]], Any] = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An authenticated request. `content_type` is in lower case and without parameters; `trace` is
-    that of the request.
+    """An authenticated request. `path` has the parameters of its route; `content_type` is in lower
+    case and without parameters; `trace` is that of the request.
     """
 
-    integration: str
+    integration: Integration
+    path: Mapping[str, str]
+    query: QueryParams
     content_type: str
     headers: Headers
     body: bytes
@@ -79,24 +86,59 @@ class Submission:
     trace: TraceContext | None
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """A protocol: where it is served, what it takes, how that becomes signals, what it answers.
+class Desk(Protocol):
+    """What a route may ask for while it responds."""
 
-    `read` is pure. It raises Malformed, naming the field, for what can never be taken (400), and
-    Problem for any other refusal. A body of a content type that is not declared is bounded as the
-    first of `bodies`; `read` accepts or refuses it. `headers` are those that it reads.
+    async def submit(self, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
+        """Commit signals of the integration; the decision about each. Raises Problem."""
+
+    async def open_alerts(self, origin: str) -> Sequence[KnownAlert]:
+        """The alerts of an origin whose incident is open, oldest first; at most 10,000."""
+
+    async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
+        """The newest alert of each of an origin's keys that is known."""
+
+
+Read = Callable[[Submission], list[Signal]]
+Respond = Callable[[Desk, Submission], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call of a protocol: where it is served, what it takes, what it answers.
+
+    Most have `read`, which is pure, and makes signals of a request: they are committed, and
+    answered by `answer`. It raises Malformed, naming the field, for what can never be taken (400),
+    and Problem for any other refusal. A call that does something else has `respond` instead.
+
+    A body of a content type that is not declared is bounded as the first of `bodies`; `read`
+    accepts or refuses it. Without `bodies` none is read. `parameters` are the headers and the
+    parameters of the query that it reads.
     """
 
     path: str
     summary: str
-    bodies: Sequence[Body]
-    read: Callable[[Submission], list[Signal]]
     answer: Answer
+    read: Read | None = None
+    respond: Respond | None = None
+    method: str = "POST"
+    bodies: Sequence[Body] = ()
+    parameters: Sequence[Parameter] = ()
     authentication: Authentication = BEARER
-    headers: Sequence[Header] = ()
 
     def max_bytes(self, content_type: str) -> int:
         """The bound of a body of this content type."""
         declared = {body.content_type: body.max_bytes for body in self.bodies}
-        return declared.get(content_type, self.bodies[0].max_bytes)
+        return declared.get(content_type, self.bodies[0].max_bytes if self.bodies else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A protocol that senders speak. Its `name` is what a key's scope says.
+
+    `refuse` makes the protocol's own answer of an error: problem+json unless it has another.
+    """
+
+    name: str
+    routes: Sequence[Route]
+    refuse: Callable[[Problem], Response] = problem_response

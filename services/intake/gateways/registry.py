@@ -13,14 +13,19 @@ ENTRY_POINTS = "tocsin.gateways"
 
 
 class Registry:
-    """Gateways, each with a path of its own."""
+    """Gateways, each with a name and routes of its own."""
 
     def __init__(self, found: Iterable[Gateway]) -> None:
         self._gateways: dict[str, Gateway] = {}
+        served: set[tuple[str, str]] = set()
         for gateway in found:
-            if gateway.path in self._gateways:
-                raise ValueError(f"two gateways declare the path {gateway.path}")
-            self._gateways[gateway.path] = gateway
+            if gateway.name in self._gateways:
+                raise ValueError(f"two gateways are called {gateway.name}")
+            for route in gateway.routes:
+                if (route.method, route.path) in served:
+                    raise ValueError(f"two gateways declare {route.method} {route.path}")
+                served.add((route.method, route.path))
+            self._gateways[gateway.name] = gateway
 
     @classmethod
     def discover(cls) -> "Registry":

@@ -13,6 +13,13 @@ _MAX_KEY = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Integration:
+    """Who sends: a system, or a part of one, that has keys of its own."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key as it is kept: the name of its integration, and the hash that a secret must have."""
 

@@ -4,7 +4,7 @@ import hmac
 from datetime import datetime, timedelta
 
 from services.intake.keys import store
-from services.intake.keys.domain import StoredKey, split_key
+from services.intake.keys.domain import Integration, StoredKey, split_key
 from shared.postgres.database import Database
 from shared.runtime.clock import Clock
 
@@ -22,9 +22,9 @@ class KeyRing:
         self._clock = clock
         self._remembered: dict[str, tuple[StoredKey, datetime]] = {}
 
-    async def integration(self, key: str | None) -> str | None:
-        """The integration's name, or None for a key that is absent, wrong or expired. Raises one of
-        UNAVAILABLE.
+    async def integration(self, key: str | None, gateway: str) -> Integration | None:
+        """Whose key it is, or None for one that is absent, wrong or expired, or may not be used
+        with this gateway. Raises one of UNAVAILABLE.
         """
         parts = split_key(key or "")
         if parts is None:
@@ -39,7 +39,8 @@ class KeyRing:
                 self._remember(stored, now)
         if stored is None or not hmac.compare_digest(stored.secret_hash, secret_hash):
             return None
-        return None if stored.expires_at and stored.expires_at <= now else stored.name
+        expired = stored.expires_at and stored.expires_at <= now
+        return None if expired else Integration(stored.name)
 
     def _remember(self, stored: StoredKey, now: datetime) -> None:
         if len(self._remembered) >= _MAX_REMEMBERED:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,9 @@ import orjson
 import pytest
 
 from services.intake.app import make_api
+from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
+from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys.key_ring import KeyRing
 from services.intake.keys.store import create_key
@@ -94,7 +97,9 @@ async def committing(database: Database, take_new: Take, take: Take) -> AsyncIte
 async def base(world: World) -> AsyncIterator[str]:
     """Where intake's HTTP is served."""
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
-        api = make_api(KeyRing(world.database, lambda: NOON), commit.submit, lambda: NOON)
+        keys = KeyRing(world.database, lambda: NOON)
+        lookup = partial(look_up, world.database)
+        api = make_api(Services(keys, commit.submit, lookup, lambda: NOON))
         async with served(api) as address:
             yield address
 

@@ -1,13 +1,19 @@
 """Signals and what they do to incidents, in memory."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from starlette.datastructures import QueryParams
+
+from services.intake.gateways.gateway import Submission
 from services.intake.incidents.domain.fold import fold_alerts
 from services.intake.incidents.domain.incident import BatchResult, Incident, wanted_members
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.signals.domain import Alert, AlertData, Group, Signal, as_alert
+from services.intake.keys.domain import Integration
+from services.intake.signals.domain import Alert, AlertData, Group, KnownAlert, Signal, as_alert
+from shared.events.headers import Headers
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = IntakePolicy(
@@ -16,6 +22,25 @@ POLICY = IntakePolicy(
     unlisted_timeout=timedelta(hours=5),
 )
 _ids = count(1)
+
+
+def submission(
+    body: bytes = b"",
+    content_type: str = "application/json",
+    headers: Headers = (),
+    *,
+    path: Mapping[str, str] | None = None,
+    query: str = "",
+) -> Submission:
+    """A request of the integration `key`, received at noon."""
+    parameters = QueryParams(query)
+    sender = Integration("key")
+    return Submission(sender, path or {}, parameters, content_type, headers, body, NOON, None)
+
+
+async def no_alerts(_: str, __: Sequence[str] | None) -> list[KnownAlert]:
+    """A lookup where nothing is known."""
+    return []
 
 
 def alert(

@@ -1,6 +1,7 @@
 """Signals: what publishers may send, how large it may be, and what identifies it."""
 
 from services.intake.signals.domain.data import KINDS, AlertData, ChangeData, RequestData
+from services.intake.signals.domain.known import KnownAlert
 from services.intake.signals.domain.signal import (
     Alert,
     Decision,
@@ -11,6 +12,7 @@ from services.intake.signals.domain.signal import (
     Refused,
     Signal,
     Taken,
+    alert_key,
     as_alert,
     fingerprint,
     read_signal,
@@ -24,12 +26,14 @@ __all__ = [
     "Decision",
     "Group",
     "Identity",
+    "KnownAlert",
     "NeedsLocks",
     "Overloaded",
     "Refused",
     "RequestData",
     "Signal",
     "Taken",
+    "alert_key",
     "as_alert",
     "fingerprint",
     "read_signal",

@@ -82,9 +82,14 @@ class SignalData(BaseModel):
 
 
 class AlertData(SignalData):
-    """`tocsin.signals.Alert`: something is wrong (`firing`) or right again (`resolved`)."""
+    """`tocsin.signals.Alert`: something is wrong (`firing`), somebody at the sender has it
+    (`acknowledged`), or it is right again (`resolved`).
+    """
 
-    status: Literal["firing", "resolved"] = "firing"
+    status: Literal["firing", "acknowledged", "resolved"] = "firing"
+    by: Name | None = Field(
+        default=None, description="who acknowledged or resolved it at the sender"
+    )
     severity: Annotated[SeverityText | None, BeforeValidator(_severity_text)] = Field(
         default=None,
         description="critical, error, warning or info; anything else takes the policy's default",

@@ -35,6 +35,7 @@ class Decision(StrEnum):
 
     OPENED = "opened"
     JOINED = "joined"
+    ACKNOWLEDGED = "acknowledged"
     ALERT_ENDED = "alert ended"
     CLEARED = "cleared"
     NOTHING_WAS_OPEN = "nothing was open"
@@ -67,12 +68,14 @@ class NeedsLocks(Exception):
 class Group:
     """The state of a whole group of alerts, from a notification that lists some of them.
 
-    `unlisted` is the number of alerts that it leaves out. `all_resolved` is None where the
-    notification leaves the state of those open.
+    `key` is the sender's own name of the group: alerts with one key are one incident, unless policy
+    groups them otherwise. `unlisted` is the number of alerts that it leaves out. `all_resolved` is
+    None where the notification leaves the state of those open.
     """
 
     unlisted: int = 0
     all_resolved: bool | None = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,11 @@ def fingerprint(origin: str, data: AlertData) -> str:
     """
     identity = [data.key] if data.key else [data.service, sorted(data.labels.items())]
     return hashlib.sha256(orjson.dumps([origin, *identity])).hexdigest()[:32]
+
+
+def alert_key(origin: str, key: str) -> str:
+    """What identifies an alert that its sender names by `key`."""
+    return hashlib.sha256(orjson.dumps([origin, key, None])).hexdigest()[:32]
 
 
 def read_signal(

@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from services.intake.gateways.alertmanager import MAX_ALERTS, read_webhook
-from services.intake.gateways.gateway import Submission
 from services.intake.incidents.domain.fold import fold_alerts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert, AlertData, Group, Signal, as_alert
 from shared.events.cloudevents import Malformed
+from tests.unit.intake.builders import submission
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MAX_EVENT_BYTES = 300 * 1024  # Kafka takes 1 MB, and triage repeats an incident beside its reasons
@@ -21,7 +21,7 @@ MAX_EVENT_BYTES = 300 * 1024  # Kafka takes 1 MB, and triage repeats an incident
 
 def read(document: Any) -> list[Signal]:
     body = orjson.dumps(document)
-    return read_webhook(Submission("key", "application/json", [], body, NOON, None))
+    return read_webhook(submission(body))
 
 
 def notification(*alerts: Any, **more: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from services.intake.gateways.cloudevents import MAX_BATCH, read_events
-from services.intake.gateways.gateway import Submission
 from services.intake.signals.domain import Signal
 from shared.events.cloudevents import Malformed
 from shared.http.app import Problem
+from tests.unit.intake.builders import submission
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STRUCTURED = "application/cloudevents+json"
@@ -29,7 +29,7 @@ ATTRIBUTES = {f"ce-{name}": str(value) for name, value in EVENT.items() if name 
 def read(body: Any, content_type: str, **headers: str) -> list[Signal]:
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     data = body if isinstance(body, bytes) else orjson.dumps(body)
-    return read_events(Submission("key", content_type, raw, data, NOON, None))
+    return read_events(submission(data, content_type, raw))
 
 
 @pytest.mark.parametrize(

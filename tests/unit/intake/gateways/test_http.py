@@ -10,12 +10,21 @@ import pytest
 from pydantic import BaseModel
 
 from services.intake.app import make_api
-from services.intake.gateways.gateway import Answer, Authentication, Body, Gateway, Submission
+from services.intake.gateways.gateway import (
+    Answer,
+    Authentication,
+    Body,
+    Gateway,
+    Route,
+    Submission,
+)
+from services.intake.gateways.http import Services
+from services.intake.keys.domain import Integration
 from services.intake.keys.key_ring import KeyRing
 from services.intake.signals.domain import AlertData, Decision, Identity, Signal, Taken
 from shared.events.cloudevents import load_json
 from tests.support.http import served
-from tests.unit.intake.builders import NOON
+from tests.unit.intake.builders import NOON, no_alerts
 
 
 class Beat(BaseModel):
@@ -34,7 +43,7 @@ class Heard(BaseModel):
 def read_beat(submission: Submission) -> list[Signal]:
     beat = Beat.model_validate(load_json(submission.body))
     data = AlertData(summary=f"no beat of {beat.of}", key=beat.of)
-    origin = f"{submission.integration} beats"
+    origin = f"{submission.integration.name} beats"
     received_at = submission.received_at
     return [Signal(origin, beat.of, received_at, received_at, submission.trace, data)]
 
@@ -51,17 +60,22 @@ IN_BODY = Authentication(
     in_body=routing_key,
 )
 BEATS = Gateway(
-    path="/v1/beats",
-    summary="Beats of another system.",
-    bodies=[Body("application/json", Beat, 1_000)],
-    read=read_beat,
-    answer=Answer(201, Heard, lambda *_: {"status": "heard"}),
+    "beats",
+    [
+        Route(
+            path="/v1/beats",
+            summary="Beats of another system.",
+            bodies=[Body("application/json", Beat, 1_000)],
+            read=read_beat,
+            answer=Answer(201, Heard, lambda *_: {"status": "heard"}),
+        )
+    ],
 )
 
 
 class _OneKey:
-    async def integration(self, key: str | None) -> str | None:
-        return "tests" if key == "good" else None
+    async def integration(self, key: str | None, gateway: str) -> Integration | None:
+        return Integration("tests") if key == "good" else None
 
 
 @pytest.fixture
@@ -76,8 +90,10 @@ async def base(stored: list[Signal]) -> AsyncIterator[str]:
         stored.extend(signals)
         return {one.identity: Taken(Decision.OPENED, one.subject) for one in signals}
 
-    gateways = [BEATS, replace(BEATS, path="/v1/keyed", authentication=IN_BODY)]
-    api = make_api(cast("KeyRing", _OneKey()), submit, lambda: NOON, gateways)
+    keyed = replace(BEATS.routes[0], path="/v1/keyed", authentication=IN_BODY)
+    gateways = [BEATS, Gateway("keyed", [keyed])]
+    services = Services(cast("KeyRing", _OneKey()), submit, no_alerts, lambda: NOON)
+    api = make_api(services, gateways)
     async with served(api) as address:
         yield address
 
@@ -118,13 +134,13 @@ async def test_a_body_is_bounded_as_the_gateway_says(base: str) -> None:
 
 def test_it_is_described_by_its_declaration() -> None:
     nothing: Any = None
-    document = make_api(nothing, nothing, nothing, [BEATS]).openapi()
+    document = make_api(nothing, [BEATS]).openapi()
     operation = document["paths"]["/v1/beats"]["post"]
     content = operation["requestBody"]["content"]["application/json"]
     assert content["schema"] == {"$ref": "#/components/schemas/Beat"}
     heard = operation["responses"]["201"]["content"]["application/json"]
     assert heard["schema"] == {"$ref": "#/components/schemas/Heard"}
-    assert operation["summary"] == BEATS.summary
+    assert operation["summary"] == BEATS.routes[0].summary
     assert {"Beat", "Heard"} <= document["components"]["schemas"].keys()
     assert operation["security"] == [{"HTTPBearer": []}]
     assert "HTTPBearer" in document["components"]["securitySchemes"]
@@ -132,5 +148,5 @@ def test_it_is_described_by_its_declaration() -> None:
 
 def test_the_metrics_of_requests_know_its_path() -> None:
     nothing: Any = None
-    api = make_api(nothing, nothing, nothing, [BEATS])
+    api = make_api(nothing, [BEATS])
     assert "/v1/beats" in {getattr(route, "path", None) for route in api.routes}

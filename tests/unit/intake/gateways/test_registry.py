@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ def other_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     (tmp_path / "heartbeats.py").write_text(
         "from dataclasses import replace\n"
         "from services.intake.gateways.alertmanager import GATEWAY as OTHER\n"
-        "GATEWAY = replace(OTHER, path='/v1/heartbeats')\n"
+        "route = replace(OTHER.routes[0], path='/v1/heartbeats')\n"
+        "GATEWAY = replace(OTHER, name='heartbeats', routes=[route])\n"
     )
     information = tmp_path / "heartbeats-1.0.dist-info"
     information.mkdir()
@@ -30,12 +32,12 @@ def other_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def paths(registry: Registry) -> list[str]:
-    return sorted(gateway.path for gateway in registry)
+    return sorted(route.path for gateway in registry for route in gateway.routes)
 
 
 def test_every_module_that_declares_a_gateway_is_one() -> None:
-    own = [alertmanager.GATEWAY.path, cloudevents.GATEWAY.path]
-    assert paths(Registry.discover()) == sorted(own)
+    names = {gateway.name for gateway in Registry.discover()}
+    assert {alertmanager.GATEWAY.name, cloudevents.GATEWAY.name} <= names
 
 
 @pytest.mark.usefixtures("other_distribution")
@@ -43,6 +45,8 @@ def test_other_distributions_add_theirs() -> None:
     assert "/v1/heartbeats" in paths(Registry.discover())
 
 
-def test_two_gateways_of_one_path_are_refused() -> None:
-    with pytest.raises(ValueError, match="two gateways declare the path /v1/signals"):
+def test_two_gateways_of_one_name_or_path_are_refused() -> None:
+    with pytest.raises(ValueError, match="two gateways are called cloudevents"):
         Registry([cloudevents.GATEWAY, cloudevents.GATEWAY])
+    with pytest.raises(ValueError, match="two gateways declare POST /v1/signals"):
+        Registry([cloudevents.GATEWAY, replace(cloudevents.GATEWAY, name="other")])

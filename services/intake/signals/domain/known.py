@@ -1,0 +1,31 @@
+"""An alert as intake knows it, for senders that ask."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.events.intake import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAlert:
+    """One alert and its incident. `key` is the sender's own; `count` the number of signals that the
+    incident has had.
+    """
+
+    incident_id: UUID
+    number: int
+    origin: str
+    key: str
+    status: Literal["firing", "acknowledged", "resolved"]
+    summary: str
+    severity: Severity
+    service: str | None
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    links: list[str]
+    count: int
+    started_at: datetime
+    updated_at: datetime
+    ends_at: datetime | None
