@@ -181,9 +181,9 @@ async def test_a_column_is_replaced_release_by_release(
             for release in RELEASES:
                 version = release.unpack(tmp_path)
                 if release.name == "migrate":
-                    rows = await filled(connection)
-                    assert rows, "what the release before wrote alone is in the old column"
-                    print(f"filled {rows} rows")
+                    count = await filled(connection)
+                    assert count, "what the release before wrote alone is in the old column"
+                    print(f"filled {count} rows")
                 for file in release.files(version.folder):
                     assert squawk(file) == ""
                     assert unexplained_waivers(file) == []
