@@ -20,7 +20,7 @@ from shared.postgres.connection import Connection
 from shared.postgres.migrate import migrate
 from tests.bench.baseline import install
 from tests.faults.conftest import responding
-from tests.faults.schema_change import FILL, RELEASES
+from tests.faults.schema_change import FILL, RELEASES, Release
 from tests.faults.storm import Storm
 from tests.faults.supervised import short_waits
 from tests.support.checker import complaints
@@ -162,6 +162,16 @@ async def filled(connection: Connection) -> int:
     return rows
 
 
+async def migrated(release: Release, folder: Path, database: str) -> Version:
+    """The release, whose migrations have been applied to the database."""
+    version = release.unpack(folder)
+    for file in release.files(version.folder):
+        assert squawk(file) == ""
+        assert unexplained_waivers(file) == []
+    await version.run("triage", "migrate", TOCSIN_POSTGRES_ADMIN=database)
+    return version
+
+
 async def test_a_column_is_replaced_release_by_release(
     kafka: str, database: str, topic_prefix: str, tmp_path: Path, receiver: Receiver, long: bool
 ) -> None:
@@ -179,15 +189,11 @@ async def test_a_column_is_replaced_release_by_release(
         async with storm.steady("replaced"):
             await more_pages(receiver)
             for release in RELEASES:
-                version = release.unpack(tmp_path)
                 if release.name == "migrate":
                     count = await filled(connection)
                     assert count, "what the release before wrote alone is in the old column"
                     print(f"filled {count} rows")
-                for file in release.files(version.folder):
-                    assert squawk(file) == ""
-                    assert unexplained_waivers(file) == []
-                await version.run("triage", "migrate", TOCSIN_POSTGRES_ADMIN=database)
+                version = await migrated(release, tmp_path, database)
                 for one in (version, before, version):
                     await roll(it, one, receiver)
                 before = version
