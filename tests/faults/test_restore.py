@@ -45,10 +45,11 @@ class World:
         await self.publish({id: id for id in ids})
         return ids
 
-    async def publish(self, signals: Mapping[str, str]) -> None:
+    async def publish(self, signals: Mapping[str, str], **data: str) -> None:
         """Send signals (id to key of the alert) by the topic."""
         for id, key in signals.items():
-            await self.producer.send_and_wait(self.prefix + SIGNALS, orjson.dumps(alert(id, key)))
+            signal = orjson.dumps(alert(id, key, **data))
+            await self.producer.send_and_wait(self.prefix + SIGNALS, signal)
         self.sent.update(signals)
 
     async def post(self, how_many: int) -> None:
@@ -72,11 +73,15 @@ class World:
         await eventually("a page for each incident", all_paged)
         await self.settle()
 
-    async def published(self) -> Truth:
-        """Whether intake has read all signals and published what follows from them."""
-        read = self.database.sql("SELECT count(*) FROM intake.signals")
-        waiting = self.database.sql("SELECT count(*) FROM intake.outbox")
-        return Truth((read, waiting) == (str(len(self.sent)), "0"), f"{read}, {waiting} wait")
+    async def published(self, service: str) -> None:
+        """Wait until intake has all signals, and the service has published all that it knows."""
+        state = f"SELECT count(*), (SELECT count(*) FROM {service}.outbox) FROM intake.signals"
+
+        async def empty() -> Truth:
+            found = self.database.sql(state)
+            return Truth(found == f"{len(self.sent)}|0", found)
+
+        await eventually(f"{service} has published", empty)
 
     async def quiet(self) -> Evidence:
         """Wait until all is published and read."""
@@ -225,15 +230,10 @@ async def everything_is_restored(world: World) -> None:
 
 
 async def everything_is_lost(world: World) -> None:
-    """The database server and Kafka. At the instant of the backup, what intake has published was
-    not read by triage.
-    """
+    """The database server and Kafka, and with it facts that were published and not read."""
     epochs = world.epochs()
-    await world.stop("triage")
-    unread = await world.alerts(2)
-    await eventually("intake has published them", world.published)
-    instant = datetime.now(UTC)
-    await world.restart("triage")
+    instant, unread, resolved = await facts_that_nobody_reads(world)
+    await world.restart("intake", "triage")
     lost = await world.alerts(3)
     await world.paged()
     await world.stop(*SERVICES)
@@ -244,13 +244,37 @@ async def everything_is_lost(world: World) -> None:
     # Publishers send the last hours again.
     await world.publish({id: world.sent[id] for id in [*list(world.sent)[:3], *unread, *lost]})
     await world.quiet()
-    stuck = world.database.sql(UNKNOWN_TO_ESCALATION).splitlines()
-    assert sorted(stuck) == sorted(unread)
-    await world.publish({f"{id} again": id for id in stuck})
+    apart = dict(row.split("|") for row in world.database.sql(APART).splitlines())
+    assert apart == {**dict.fromkeys(unread, "unknown"), resolved: "resolved"}
+    for id, response in apart.items():
+        end = {"status": "resolved"} if response == "resolved" else {}
+        await world.publish({f"{id} again": id}, **end)
     await world.paged()
-    assert world.database.sql(UNKNOWN_TO_ESCALATION) == ""
+    assert world.database.sql(APART) == ""
     assert world.raised_since(epochs)
     print(f"all put back as of {instant}: {world.incidents} incidents")
+
+
+async def facts_that_nobody_reads(world: World) -> tuple[datetime, list[str], str]:
+    """An instant at which intake has published incidents that triage has not read, and escalation a
+    resolution that intake has not read; the ids of their signals.
+    """
+    await world.stop("triage")
+    unread = await world.alerts(2)
+    await world.published("intake")
+    await world.stop("intake")
+    resolved = list(world.sent)[3]
+    find = f"SELECT subject FROM intake.signals WHERE signal_id = '{resolved}'"
+    incident = world.database.sql(find)
+    await world.tocsin.act("resolve", incident)
+
+    async def reported() -> bool:
+        found = await world.tocsin.incident(incident)
+        return found is not None and found["status"] == "resolved"
+
+    await eventually("reporting knows of it", reported)
+    await world.published("escalation")
+    return datetime.now(UTC), unread, resolved
 
 
 async def kafka_is_replaced(world: World) -> None:
@@ -298,11 +322,11 @@ NEW_AUDIT_LOG = """
     REVOKE UPDATE, DELETE, TRUNCATE ON reporting.audit FROM tocsin_reporting
 """
 """As in docs/runbooks/restore-kafka.md."""
-UNKNOWN_TO_ESCALATION = """
-    SELECT DISTINCT ON (subject) signal_id FROM intake.signals WHERE subject IN (
-        SELECT incident_id FROM intake.incidents
-        WHERE status = 'open' AND incident_id NOT IN (SELECT id FROM escalation.incidents)
-    )
+APART = """
+    SELECT DISTINCT ON (subject) signal_id, coalesce(response.status, 'unknown')
+    FROM intake.signals JOIN intake.incidents AS incident ON incident.incident_id = subject
+    LEFT JOIN escalation.incidents AS response ON response.id = subject
+    WHERE incident.status = 'open' AND (response.id IS NULL OR response.status = 'resolved')
     ORDER BY subject, received_at DESC
 """
 """As in docs/runbooks/everything-lost.md."""
