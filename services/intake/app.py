@@ -10,9 +10,12 @@ from services.intake.gateways.gateway import Gateway
 from services.intake.gateways.http import Services, describe, make_router
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, read_intake_policy
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
+from services.intake.integrations.policy import Integrations, read_integrations
+from services.intake.integrations.registrar import Registrar
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
 from services.intake.signals.group_commit import GroupCommit
@@ -39,37 +42,45 @@ async def run(settings: Settings) -> None:
     """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
     database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
+    gateways = Registry.discover()
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
+    integrations = _watch_integrations(settings, gateways, database)
     await policy.start()
+    await integrations.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    lookup = partial(look_up, database)
-    app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock))
+    lookup = KnownAlerts(database).find
+    app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock), gateways)
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
         "consumption": Consumption(
             database,
-            bootstrap=settings.kafka,
+            settings.kafka_cluster(NAME),
             group=NAME,
             handlers=with_redrive(NAME, topics),
             clock=clock,
-            topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
-            security=settings.kafka_security(NAME),
             kafka_required=False,  # the HTTP side goes on without it
         ),
-        "relay": Relay(
-            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
-            security=settings.kafka_security(NAME),
-        ),
+        "relay": Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
+        "integrations_policy": integrations,
+        "integrations": Registrar(integrations, database, clock),
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
     }
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
+
+
+def _watch_integrations(
+    settings: Settings, gateways: Iterable[Gateway], database: Database
+) -> PolicyWatch[Integrations]:
+    read = partial(read_integrations, gateways=[gateway.name for gateway in gateways])
+    file = settings.policy_dir / INTEGRATIONS_FILE
+    return PolicyWatch(file, read, database, optional=True)
 
 
 def make_api(services: Services, gateways: Iterable[Gateway] | None = None) -> FastAPI:

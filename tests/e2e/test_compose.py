@@ -67,7 +67,7 @@ def compose(in_containers: bool, tmp_path: Path) -> Iterator[Compose]:
 def test_a_laptops_tocsin_pages_and_resolves(compose: Compose) -> None:
     compose.run("up", "--no-build", "--detach", "--wait", *SERVICES)
     (key,) = compose.run(
-        "exec", "-T", "intake", "tocsin", "intake", "keys", "create", "canary"
+        "exec", "-T", "intake", "tocsin", "intake", "integrations", "create", "canary"
     ).split()
     compose.run("up", "--no-build", "--detach", "--wait", "canary", TOCSIN_CANARY_KEY=key)
 
