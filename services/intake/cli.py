@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from services.intake import NAME
+from services.intake.gateways.cli import commands as mappings
 from services.intake.integrations.cli import make_commands
 from services.intake.integrations.policy import FILE, TEAMS_FILE, read_integrations
 from shared.policy.files import PolicyError, check_file, keys_of
@@ -22,6 +23,7 @@ app = service_commands("services.intake", "Identify and log: signals in, inciden
 app.add_typer(
     make_commands(lambda: Database(load_settings().dsn(NAME)), _gateways), name="integrations"
 )
+app.add_typer(mappings, name="mappings")
 
 
 def check_integrations(directory: Path) -> list[PolicyError]:

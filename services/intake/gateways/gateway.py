@@ -1,20 +1,23 @@
 """What a gateway declares. One module per protocol; a new one needs no other edit."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
+from uuid import UUID
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.intake.gateways.domain.signature import Signature
+from services.intake.gateways.policy import SIGNATURES, GatewayPolicy, shipped
 from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import Identity, KnownAlert, Signal, Taken
 from shared.events.headers import Headers
 from shared.events.trace_context import TraceContext
-from shared.http.auth import bearer, bearer_or_basic
-from shared.http.problems import Problem, problem_response
+from shared.http.auth import bearer, bearer_or_basic, unauthorised
+from shared.http.problems import PROBLEM, Problem, problem_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Submission:
     """An authenticated request, without its key. `path` has the parameters of its route;
-    `content_type` is in lower case and without parameters; `trace` is that of the request.
+    `content_type` is in lower case and without parameters; `trace` is that of the request;
+    `policy` is in force.
     """
 
     integration: Integration
@@ -125,6 +129,22 @@ class Submission:
     body: bytes
     received_at: datetime
     trace: TraceContext | None
+    policy: GatewayPolicy = field(default_factory=shipped)
+
+    def check_signature(self, rule: Signature | None) -> None:
+        """Where the integration has a secret, its requests must be signed with it, as `rule` says.
+        Raises Problem (401).
+        """
+        signer = self.policy.signers.get(self.integration.name)
+        if signer is None or not signer.secrets:
+            return
+        if rule is None:
+            hint = f"it cannot be signed here; take the secret out of {SIGNATURES}"
+            raise unauthorised(hint, "signature")
+        own = {"header": signer.header, "timestamp_header": signer.timestamp_header}
+        rule = rule.model_copy(update={name: value for name, value in own.items() if value})
+        if fault := rule.fault(signer.secrets, self.headers, self.body, self.received_at):
+            raise unauthorised(fault[1], fault[0])
 
 
 class Desk(Protocol):
@@ -138,6 +158,14 @@ class Desk(Protocol):
 
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         """The newest alert of each of an origin's keys that is known."""
+
+    async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
+        """The alerts of an origin in one incident, by its id, or by its number while it is open."""
+
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
+        """What is at an https address, by the rules for outgoing requests; for an hour from memory
+        if it is `lasting`. Raises Problem (503).
+        """
 
 
 Read = Callable[[Submission], list[Signal]]
@@ -154,7 +182,8 @@ class Route:
 
     A body of a content type that is not declared is bounded as the first of `bodies`; `read`
     accepts or refuses it. Without `bodies` none is read. `parameters` are the headers and the
-    parameters of the query that it reads.
+    parameters of the query that it reads. `refuse` is for a call whose error answers differ from
+    those of its gateway. One that is not `described` is another at a second path.
     """
 
     path: str
@@ -166,6 +195,8 @@ class Route:
     bodies: Sequence[Body] = ()
     parameters: Sequence[Parameter] = ()
     authentication: Authentication = BEARER
+    refuse: Callable[[Problem], Response] | None = None
+    described: bool = True
 
     def max_bytes(self, content_type: str) -> int:
         """The bound of a body of this content type."""
@@ -177,7 +208,8 @@ class Route:
 class Gateway:
     """A protocol that senders speak. Its `name` is what a key's scope says.
 
-    `refuse` makes the protocol's own answer of an error: problem+json unless it has another.
+    `refuse` makes the protocol's own answer of an error: problem+json unless it has another, which
+    `problem` describes as a response of OpenAPI.
     `busy` is the status of "too much now, send it again", always with Retry-After. It is 503 unless
     the sender is known to repeat another one: many drop what was answered with 429.
     """
@@ -185,4 +217,5 @@ class Gateway:
     name: str
     routes: Sequence[Route]
     refuse: Callable[[Problem], Response] = problem_response
+    problem: Mapping[str, Any] = field(default_factory=lambda: PROBLEM)
     busy: int = 503

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Request
@@ -13,9 +14,18 @@ from starlette.responses import Response
 from services.intake import spans
 from services.intake.gateways.gateway import Authentication, Gateway, Read, Route, Submission
 from services.intake.gateways.http.admission import Admission, busy
+from services.intake.gateways.policy import GatewayPolicy, shipped
 from services.intake.integrations.domain import Integration
 from services.intake.integrations.key_ring import KeyRing, TooManyUnknown
-from services.intake.signals.domain import Identity, KnownAlert, Overloaded, Refused, Signal, Taken
+from services.intake.signals.domain import (
+    Identity,
+    KnownAlert,
+    Overloaded,
+    Refused,
+    Signal,
+    Taken,
+    Wanted,
+)
 from services.intake.signals.domain.additions import with_settings
 from services.intake.signals.domain.backlog import Backlog, Room
 from shared.events.cloudevents import Malformed
@@ -28,6 +38,7 @@ from shared.http.app import (
     unauthorised,
     unavailable_problem,
 )
+from shared.http.downloads import Downloads, NotDownloaded
 from shared.postgres.errors import UNAVAILABLE
 from shared.runtime.clock import Clock
 from shared.telemetry import span
@@ -38,8 +49,8 @@ Submit = Callable[[str, Sequence[Signal], int], Awaitable[Mapping[Identity, Take
 each after the commit.
 """
 
-Lookup = Callable[[str, Sequence[str] | None], Awaitable[Sequence[KnownAlert]]]
-"""Alerts of an origin: the newest of each of some keys, or all of open incidents."""
+Lookup = Callable[[str, Wanted], Awaitable[Sequence[KnownAlert]]]
+"""Alerts of an origin."""
 
 Lanes = WeakValueDictionary[str, asyncio.Lock]
 """Held by an integration while a large body of its is read."""
@@ -56,6 +67,8 @@ class Services:
     submit: Submit
     lookup: Lookup
     clock: Clock
+    policy: Callable[[], GatewayPolicy] = shipped
+    downloads: Downloads = field(default_factory=lambda: Downloads(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,15 @@ class _Desk:
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         return await self.shared.services.lookup(origin, keys)
 
+    async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
+        return await self.shared.services.lookup(origin, incident)
+
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
+        try:
+            return await self.shared.services.downloads.download(url, lasting=lasting)
+        except NotDownloaded as error:
+            raise Problem(503, "Not downloaded", str(error), {"Retry-After": "20"}) from None
+
 
 def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
     """The routes of all gateways."""
@@ -109,17 +131,18 @@ def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
 async def _serve(gateway: Gateway, route: Route, shared: _Shared, request: Request) -> Response:
     # What measures and logs requests takes the path from here: the real one may hold a key.
     request.scope["route"] = route
+    refuse = route.refuse or gateway.refuse
     try:
         with shared.backlog.room("") as room:
             return await _answer(gateway, route, shared, room, request)
     except Malformed as error:
-        return gateway.refuse(malformed_problem(error))
+        return refuse(malformed_problem(error))
     except Problem as problem:
-        return gateway.refuse(problem)
+        return refuse(problem)
     except (Overloaded, TooManyUnknown):
-        return gateway.refuse(busy(gateway, "too much is waiting", 2))
+        return refuse(busy(gateway, "too much is waiting", 2))
     except UNAVAILABLE as error:
-        return gateway.refuse(unavailable_problem(request, error))
+        return refuse(unavailable_problem(request, error))
 
 
 async def _answer(
@@ -127,6 +150,7 @@ async def _answer(
 ) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     limit = route.max_bytes(content_type)
+    request.state.policy = policy = shared.services.policy()
     integration, body = await _authenticated(gateway, route, shared, room, limit, request)
     headers = request.headers.raw
     attributes = {METHOD: route.method, ROUTE: route.path}
@@ -140,6 +164,7 @@ async def _answer(
             body=body,
             received_at=shared.services.clock(),
             trace=trace,
+            policy=policy,
         )
         desk = _Desk(shared, integration, len(body))
         if route.read is None:

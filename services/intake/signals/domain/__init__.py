@@ -1,7 +1,7 @@
 """Signals: what publishers may send, how large it may be, and what identifies it."""
 
 from services.intake.signals.domain.data import KINDS, AlertData, ChangeData, RequestData
-from services.intake.signals.domain.known import KnownAlert
+from services.intake.signals.domain.known import KnownAlert, Wanted
 from services.intake.signals.domain.signal import (
     Alert,
     Decision,
@@ -33,6 +33,7 @@ __all__ = [
     "RequestData",
     "Signal",
     "Taken",
+    "Wanted",
     "alert_key",
     "as_alert",
     "fingerprint",
