@@ -9,7 +9,12 @@ from tests.support import containers, fuzzing, stack
 from tests.support.secured_kafka import SecuredKafka, secured_kafka_server
 from tests.support.version import THIS, Version
 
-IN_CONTAINERS = ("tests/contract/", "tests/e2e/test_story.py", "tests/e2e/test_images.py")
+IN_CONTAINERS = (
+    "tests/contract/",
+    "tests/e2e/test_story.py",
+    "tests/e2e/test_images.py",
+    "tests/e2e/test_compose.py",
+)
 """The tests that `--stack=containers` runs."""
 
 

@@ -15,7 +15,7 @@ USER 10001:10001
 EXPOSE 9092
 ENTRYPOINT ["start-kafka"]
 
-# Settings: POSTGRES_PASSWORD, POSTGRES_HOST_AUTH_METHOD, PGDATA, and options of `postgres` as arguments.
+# Settings: POSTGRES_PASSWORD, POSTGRES_HOST_AUTH_METHOD, POSTGRES_DB, PGDATA, and options of `postgres` as arguments.
 FROM ${POSTGRES} AS postgres
 COPY deploy/images/start-postgres /usr/local/bin/
 RUN echo 'tocsin:x:10001:10001::/tmp:/usr/sbin/nologin' >>/etc/passwd && \

@@ -119,7 +119,7 @@ async def migrate(
         await _make_schema(connection, service)
         pending = _pending(service, wanted, await _list_applied(connection))
         for migration in pending:
-            await _apply(connection, migration)
+            await _apply_patiently(connection, migration)
         return [migration.name for migration in pending]
     except LockHeld as held:
         raise MigrationError(str(held)) from None
@@ -159,6 +159,18 @@ async def _list_applied(connection: Connection) -> dict[str, str]:
         row["name"]: row["checksum"]
         for row in await connection.fetch("SELECT * FROM schema_migrations")
     }
+
+
+async def _apply_patiently(connection: Connection, migration: Migration) -> None:
+    """Apply it again where it met a running service that locks its tables in another order."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            await _apply(connection, migration)
+            return
+        except MigrationError as error:
+            deadlock = isinstance(error.__cause__, asyncpg.DeadlockDetectedError)
+            if not deadlock or migration.statements or attempt == _ATTEMPTS - 1:
+                raise
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

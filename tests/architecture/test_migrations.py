@@ -1,14 +1,12 @@
 """No migration blocks the service that runs beside it: squawk reads every file."""
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from shared.postgres.migrate import OUTSIDE
 from tests.architecture.tree import ROOT, relative
+from tests.support.squawk import squawk, unexplained_waivers
 
 _APPLIED_BEFORE = {
     "services/escalation/migrations/0002_sender.sql",
@@ -18,9 +16,6 @@ _APPLIED_BEFORE = {
     "services/reporting/migrations/0003_board.sql",
 }
 """Files of version 0.1.0 that build indexes in place. Applied migrations are never edited."""
-_WAIVER = re.compile(r"-- squawk-ignore(-file)?\b")
-_REASON = re.compile(r"-- (?!squawk-ignore)\S+ \S+")
-
 MIGRATIONS = sorted(
     [*ROOT.glob("services/*/migrations/*.sql"), *ROOT.glob("shared/postgres/plumbing/*.sql")]
 )
@@ -32,22 +27,6 @@ EXAMPLES = {
     "a check of all rows under a lock": "ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0);",
     "a column that writers do not know of": "ALTER TABLE t ADD COLUMN n text NOT NULL;",
 }
-
-
-def squawk(path: Path) -> str:
-    """What squawk finds in a file; empty if nothing."""
-    outside = path.read_text().startswith(OUTSIDE)
-    command = [str(Path(sys.executable).with_name("squawk")), "--reporter", "gcc"]
-    command += ["--no-assume-in-transaction"] if outside else []
-    done = subprocess.run(
-        [*command, "--config", str(ROOT / ".squawk.toml"), str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == bool(done.stdout.strip()), done.stderr
-    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("path", MIGRATIONS, ids=relative)
@@ -78,10 +57,4 @@ def test_an_index_may_be_built_beside_the_service(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", MIGRATIONS, ids=relative)
 def test_a_waiver_is_explained(path: Path) -> None:
-    lines = path.read_text().splitlines()
-    unexplained = [
-        number
-        for number, line in enumerate(lines, 1)
-        if _WAIVER.match(line) and not (number > 1 and _REASON.match(lines[number - 2]))
-    ]
-    assert unexplained == [], "say in the line above why it blocks nobody"
+    assert unexplained_waivers(path) == [], "say in the line above why it blocks nobody"

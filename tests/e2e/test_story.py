@@ -4,7 +4,8 @@ processes.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.policies import policy_files
 from tests.support.running import SERVICES, Receiver, Running, alert, eventually, running
-from tests.support.version import Version
+from tests.support.version import THIS, Version
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -73,14 +74,26 @@ async def test_an_outage_from_the_first_signal_to_the_report(
     assert TRACE.split("-")[1] in str(incident_report)
     assert len(pages.received) == 2, "each of the two was paged once"
     assert await doctors_orders(tocsin) == []
-    await tocsin.kill("triage")
-    probe = tocsin.url("triage", "/readyz")
+    await tocsin.kill("triage", signal.SIGTERM)
+    probe = tocsin.probe("triage", "/readyz")
     assert f"{probe}: does not answer" in "\n".join(await doctors_orders(tocsin, probe))
 
 
 async def doctors_orders(tocsin: Running, *probes: str) -> list[str]:
     """The problems that `tocsin doctor` finds."""
     options = [option for probe in probes for option in ("--probe", probe)]
+    if tocsin.version == THIS:
+        return await examined(tocsin, SERVICES, *options)
+    # An image knows the schema of its own service alone.
+    return [
+        problem
+        for service in SERVICES
+        for problem in await examined(tocsin, [service], "--service", service, *options)
+    ]
+
+
+async def examined(tocsin: Running, services: Collection[str], *options: str) -> list[str]:
+    """The problems that one run of it finds; it must speak of these services and of Kafka."""
     doctor = await asyncio.create_subprocess_exec(
         str(tocsin.version.tocsin),
         *("doctor", "--json", *options),
@@ -90,7 +103,7 @@ async def doctors_orders(tocsin: Running, *probes: str) -> list[str]:
     )
     printed, _ = await doctor.communicate()
     found = json.loads(printed)["findings"]
-    assert {one["about"] for one in found} >= {"kafka", *SERVICES}
+    assert {one["about"] for one in found} >= {"kafka", *services}
     problems = [f"{one['about']}: {one['text']}" for one in found if one["severity"] == "problem"]
     assert doctor.returncode == bool(problems)
     return problems

@@ -1,5 +1,5 @@
 """A version and the one before run side by side under load, with the schema of the new one, forward
-and back: no signal is lost, nobody is paged twice.
+and back: no signal is lost, nobody is paged twice. So do the releases that replace a column.
 """
 
 import dataclasses
@@ -9,19 +9,25 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import asyncpg
+import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.local.ports import choose
 from shared.kafka.topics import SIGNALS
+from shared.postgres.connection import Connection
+from shared.postgres.migrate import migrate
 from tests.bench.baseline import install
 from tests.faults.conftest import responding
+from tests.faults.schema_change import FILL, RELEASES, Release
 from tests.faults.storm import Storm
 from tests.faults.supervised import short_waits
 from tests.support.checker import complaints
 from tests.support.evidence import checking
-from tests.support.running import SERVICES, Receiver, Running, eventually, idle
+from tests.support.running import SERVICES, Receiver, Running, Truth, eventually, idle, running
 from tests.support.settings import service_settings, write_policy
+from tests.support.squawk import squawk, unexplained_waivers
 from tests.support.stack import drop_database, name_of, new_database
 from tests.support.version import THIS, Version
 
@@ -115,4 +121,91 @@ async def test_an_upgrade_and_the_way_back_lose_and_double_nothing(
             evidence = await checker.evidence(receiver.received)
     found = complaints(evidence, storm.accepted)
     assert not found, "\n".join(found)
+    print(f"{len(storm.accepted.signals)} signals, {len(receiver.received)} pages")
+
+
+async def roll(tocsin: Running, release: Version, receiver: Receiver) -> None:
+    """Start triage of a release beside the one that runs, then stop that; wait for new pages before
+    and after.
+    """
+    (before,) = (name for name in tocsin.processes if name.startswith("triage"))
+    tocsin.version = release
+    name = await tocsin.start("triage", 1 if before == "triage" else 0)
+    await tocsin.ready(name)
+    await more_pages(receiver)
+    tocsin.processes[before].terminate()
+    assert await tocsin.processes.pop(before).wait() == 0
+    await more_pages(receiver)
+
+
+async def more_pages(receiver: Receiver) -> None:
+    """Wait for pages about incidents that nobody was paged for until now."""
+    known = incidents_paged(receiver)
+
+    async def paged() -> Truth:
+        new = incidents_paged(receiver) - known
+        return Truth(len(new) > 4, f"{len(new)} new incidents")
+
+    await eventually("pages about new incidents", paged)
+
+
+def incidents_paged(receiver: Receiver) -> set[str]:
+    """Ids of all incidents that somebody was paged for."""
+    return {page.body["data"]["incident_id"] for page in receiver.received}
+
+
+async def filled(connection: Connection) -> int:
+    """Fill the new column in pieces; returns how many rows that took."""
+    rows = 0
+    while count := int((await connection.execute(FILL)).removeprefix("UPDATE ")):
+        rows += count
+    return rows
+
+
+async def migrated(release: Release, folder: Path, database: str) -> Version:
+    """The release, whose migrations have been applied to the database."""
+    version = release.unpack(folder)
+    for file in release.files(version.folder):
+        assert squawk(file) == ""
+        assert unexplained_waivers(file) == []
+    await version.run("triage", "migrate", TOCSIN_POSTGRES_ADMIN=database)
+    return version
+
+
+async def test_a_column_is_replaced_release_by_release(
+    kafka: str, database: str, topic_prefix: str, tmp_path: Path, receiver: Receiver, long: bool
+) -> None:
+    if not long:
+        pytest.skip("it rolls a service twelve times under load: make faults")
+    before, policy = THIS, short_waits(receiver)
+    for service in SERVICES:
+        await migrate(database, service)  # which lets it connect to this database
+    connection: Connection = await asyncpg.connect(database)
+    async with (
+        running(kafka, database, topic_prefix, tmp_path, policy, TOCSIN_WEBHOOK_TIMEOUT="1") as it,
+        AIOKafkaProducer(bootstrap_servers=kafka) as producer,
+        responding(Storm(it, producer, topic_prefix + SIGNALS), receiver) as storm,
+    ):
+        async with storm.steady("replaced"):
+            await more_pages(receiver)
+            for release in RELEASES:
+                if release.name == "migrate":
+                    count = await filled(connection)
+                    assert count, "what the release before wrote alone is in the old column"
+                    print(f"filled {count} rows")
+                version = await migrated(release, tmp_path, database)
+                for one in (version, before, version):
+                    await roll(it, one, receiver)
+                before = version
+        async with checking(kafka, database, topic_prefix) as checker:
+            await storm.settle(checker)
+            evidence = await checker.evidence(receiver.received)
+    found = complaints(evidence, storm.accepted)
+    assert not found, "\n".join(found)
+    rows = await connection.fetch("SELECT * FROM triage.incidents")
+    assert rows
+    for row in rows:
+        assert "triage" not in row
+        assert orjson.loads(row["decision"])["intake_sequence"] == row["intake_sequence"]
+    await connection.close()
     print(f"{len(storm.accepted.signals)} signals, {len(receiver.received)} pages")

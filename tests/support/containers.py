@@ -30,7 +30,10 @@ PROPERTIES = THIS.folder / "deploy" / "compose" / "kafka.properties"
 # Read-only, without rights, as under Kubernetes' policy `restricted`; in the host's network, as the
 # receivers of pages listen on loopback. Only what an image may need is taken over from the caller.
 _TOCSIN = """#!/bin/sh
-case $1 in intake | triage | escalation | reporting | canary) name=$1 ;; *) name=intake ;; esac
+name=intake
+for word in "$@"; do
+  case $word in intake | triage | escalation | reporting | canary) name=$word && break ;; esac
+done
 exec docker run --rm --network host --read-only --tmpfs /tmp --cap-drop ALL \\
   --security-opt no-new-privileges --env TOCSIN_HTTP_HOST=127.0.0.1 \\
   $(env | sed -nE 's/^((TOCSIN|OTEL)_[A-Z0-9_]+)=.*/--env \\1/p') \\

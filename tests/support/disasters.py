@@ -5,12 +5,13 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from deploy.local.postgres import THROWAWAY, Postgres, programs, temporary_home
+from tests.support.stack import until
 
 _ARCHIVING = {**THROWAWAY, "archive_mode": "on", "archive_timeout": "0"}
 
@@ -37,45 +38,82 @@ class Archived:
 
     def sql(self, statements: str, database: str = "tocsin") -> str:
         """What psql prints."""
-        return self._run("psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statements,
-                         self.server.dsn(database))  # fmt: skip
+        return self._sql(statements, self.server.dsn(database))
 
     def dump(self, schema: str) -> Path:
         """A backup of one schema."""
-        file = self._log.with_name(f"{schema}.dump")
-        self._run("pg_dump", "--format=custom", f"--schema={schema}", f"--file={file}",
-                  self.server.dsn())  # fmt: skip
-        return file
+        return self._dump(schema, self.server)
+
+    def dump_as_of(self, schema: str, instant: datetime) -> Path:
+        """A backup of one schema as it was at an instant, from a second server that is recovered to
+        then. Something must have been committed since.
+        """
+        self.archive()
+        home = temporary_home()
+        # It must not archive: the first server goes on with the timeline that it would leave.
+        server = self._recovered(home, THROWAWAY, instant)
+        try:
+            return self._dump(schema, server)
+        finally:
+            server.stop()
+            for path in (home, server.socket):
+                shutil.rmtree(path, ignore_errors=True)
 
     def restore(self, schema: str, dump: Path) -> None:
         """Put one schema back."""
-        self.sql(f"DROP SCHEMA {schema} CASCADE")
+        self.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         self._run("pg_restore", "--exit-on-error", f"--dbname={self.server.dsn()}", str(dump))
 
     def back_up(self) -> None:
-        """A base backup of the whole server."""
+        """A base backup of the whole server, in place of the one before."""
+        shutil.rmtree(self.home / "base", ignore_errors=True)
         self._run("pg_basebackup", "--checkpoint=fast", f"--pgdata={self.home / 'base'}",
                   f"--dbname={self.server.dsn()}")  # fmt: skip
 
-    def recover(self, to: datetime) -> None:
-        """The disk is lost; the server is put back as it was at an instant."""
-        self.sql("SELECT pg_switch_wal()", "postgres")
+    def archive(self) -> None:
+        """Archive all that was committed until now."""
+        segment = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
+        done = f"SELECT last_archived_wal >= '{segment}' FROM pg_stat_archiver"
+        until(lambda: self.sql(done) == "t")
+
+    def recover(self, instant: datetime) -> None:
+        """The disk is lost; the server is put back as it was at an instant, and backed up.
+        Something must have been committed since.
+        """
+        self.archive()
         self.server.stop()
-        data = self.home / "data"
-        shutil.rmtree(data)
+        shutil.rmtree(self.home / "data")
+        self.server = self._recovered(self.home, self._settings, instant)
+        self.back_up()
+
+    def _recovered(self, home: Path, settings: Mapping[str, str], instant: datetime) -> Postgres:
+        """A server with its data in `home`, started, as this one was at an instant."""
+        data = home / "data"
         shutil.copytree(self.home / "base", data)
         (data / "complete").touch()
         (data / "recovery.signal").touch()
-        for path in (data, *data.rglob("*")):
+        for path in (home, data, *data.rglob("*")):
             self._own(path)
         data.chmod(0o700)
         recovery = {
             "restore_command": f"cp {self._archive}/%f %p",
-            "recovery_target_time": to.isoformat(),
+            "recovery_target_time": instant.isoformat(),
             "recovery_target_action": "promote",
         }
-        self.server = Postgres(self.home, self._log, {**self._settings, **recovery})
-        self.server.start()
+        server = Postgres(home, self._log, {**settings, **recovery})
+        server.start()
+        # Until then it may show an earlier instant.
+        until(lambda: self._sql("SELECT pg_is_in_recovery()", server.dsn()) == "f")
+        return server
+
+    def _sql(self, statements: str, dsn: str) -> str:
+        return self._run("psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statements, dsn)
+
+    def _dump(self, schema: str, server: Postgres) -> Path:
+        file = self._log.with_name(f"{schema}.dump")
+        self._run("pg_dump", "--format=custom", f"--schema={schema}", f"--file={file}",
+                  server.dsn())  # fmt: skip
+        return file
 
     def _own(self, path: Path) -> None:
         if self.server.user:

@@ -228,3 +228,24 @@ async def _builds(dsn: str) -> None:
         return bool(await _fetch(dsn, query))
 
     await eventually("the migration waits", waiting)
+
+
+async def test_a_migration_that_deadlocks_with_a_running_service_is_applied_again(
+    empty: str,
+) -> None:
+    await migrate(empty, "intake", [NOTES, MARKS])
+    columns = "ALTER TABLE notes ADD COLUMN a text; ALTER TABLE marks ADD COLUMN b text"
+    wider = Migration("intake/0003_wider.sql", columns)
+    service = await asyncpg.connect(empty)
+    # The other session finds the deadlock, and is the one that gives way.
+    await service.execute("SET deadlock_timeout = '1h'")
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'intake.marks'::regclass"
+
+    async with service.transaction():
+        await service.fetch("SELECT FROM intake.marks")
+        migrating = asyncio.create_task(migrate(empty, "intake", [NOTES, MARKS, wider]))
+        await eventually("the migration waits for marks", lambda: _fetch(empty, waiting))
+        await service.fetch("SELECT FROM intake.notes")
+
+    assert await migrating == [wider.name]
+    await service.close()
