@@ -5,7 +5,7 @@ incidents), `tocsin.redrive.v1` (its dead letters, given back). Topics out: `toc
 `tocsin.rejections.v1`, `tocsin.dead-letters.v1`, `tocsin.operations.v1`. Schema owned: `intake`.
 
 Capabilities, each may import those before it: keys, signals, gateways, incidents,
-retention.
+heartbeats, retention.
 """
 
 NAME = "intake"

@@ -10,6 +10,9 @@ from services.intake.gateways.gateway import Gateway
 from services.intake.gateways.http import Services, describe, make_router
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
+from services.intake.heartbeats import policy as heartbeats
+from services.intake.heartbeats.policy_sync import PolicySync
+from services.intake.heartbeats.register import Register
 from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import FILE, read_intake_policy
 from services.intake.keys.key_ring import KeyRing
@@ -41,11 +44,16 @@ async def run(settings: Settings) -> None:
     clock = database.clock
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
     await policy.start()
+    expected = PolicyWatch(
+        settings.policy_dir / heartbeats.FILE, heartbeats.read_heartbeats, database, optional=True
+    )
+    await expected.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     lookup = partial(look_up, database)
-    app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock))
+    register = Register(database, clock)
+    app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock, register))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -66,6 +74,8 @@ async def run(settings: Settings) -> None:
         ),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
+        "heartbeats_policy": expected,
+        "heartbeats": PolicySync(database, lambda: expected.current, clock),
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
     }

@@ -12,6 +12,7 @@ from itertools import chain
 from uuid import UUID
 
 from services.intake import metrics
+from services.intake.heartbeats.monitor import Monitor
 from services.intake.incidents import store
 from services.intake.incidents.domain.ending import (
     close,
@@ -32,7 +33,9 @@ from services.intake.incidents.tracer import Tracer
 from services.intake.signals.domain import (
     Alert,
     Decision,
+    HeartbeatData,
     Identity,
+    NeedsLocks,
     Signal,
     Taken,
     as_alert,
@@ -65,6 +68,7 @@ class Handlers:
     def __init__(self, policy: Callable[[], IntakePolicy], clock: Clock) -> None:
         self._policy = policy
         self._clock = clock
+        self._heartbeats = Monitor(clock)
 
     async def take(
         self, connection: Connection, signals: Sequence[Signal]
@@ -74,7 +78,11 @@ class Handlers:
         Raises Conflict when another transaction logged one of them, or opened one of the incidents,
         first.
         """
-        return await self._take(connection, signals, store.lock_for_signals)
+        beats, alerts = await self._heartbeats.take(connection, signals)
+        others = [*(one for one in signals if one.identity not in beats), *alerts]
+        if not others:
+            return dict(beats)
+        return {**beats, **await self._take(connection, others, store.lock_for_signals)}
 
     async def take_new(
         self, connection: Connection, signals: Sequence[Signal]
@@ -82,8 +90,11 @@ class Handlers:
         """`take` without a transaction, for signals that meet no open incident: there is nothing to
         lock, and one statement inserts everything or nothing.
 
-        Raises NeedsLocks, before it writes, when one meets an open incident; Conflict as `take`.
+        Raises NeedsLocks, before it writes, when one meets an open incident or is a beat of a
+        heartbeat; Conflict as `take`.
         """
+        if any(isinstance(signal.data, HeartbeatData) for signal in signals):
+            raise NeedsLocks
         return await self._take(connection, signals, store.read_for_new)
 
     async def _take(
@@ -219,9 +230,11 @@ class Handlers:
         await write_together(connection, writes)
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
-        """Due timers: flush pending updates, and clear what ended without a word. Stale ones do
-        nothing.
+        """Due timers: flush pending updates, clear what ended without a word, and report missed
+        heartbeats. Stale ones do nothing.
         """
+        if alerts := await self._heartbeats.fire(connection, timers):
+            await self.take(connection, alerts)
         epoch, incidents = await store.lock_incidents(connection, {t.subject for t in timers})
         now, policy, pending = self._clock(), self._policy(), []
         ends = await self._end_expired(connection, timers, incidents)

@@ -17,11 +17,28 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from services.intake import spans
-from services.intake.gateways.gateway import Authentication, Gateway, Read, Route, Submission
+from services.intake.gateways.gateway import (
+    Authentication,
+    Gateway,
+    HeartbeatDesk,
+    Read,
+    Route,
+    Submission,
+)
 from services.intake.keys.domain import Integration
 from services.intake.keys.key_ring import KeyRing
-from services.intake.signals.domain import Identity, KnownAlert, Overloaded, Refused, Signal, Taken
+from services.intake.signals.domain import (
+    Decision,
+    HeartbeatData,
+    Identity,
+    KnownAlert,
+    Overloaded,
+    Refused,
+    Signal,
+    Taken,
+)
 from shared.events.cloudevents import Malformed
+from shared.events.ids import uuid7
 from shared.events.trace_context import trace_in_headers
 from shared.http.app import (
     PROBLEM,
@@ -60,6 +77,7 @@ class Services:
     submit: Submit
     lookup: Lookup
     clock: Clock
+    heartbeats: HeartbeatDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,17 @@ class _Desk:
 
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         return await self.services.lookup(origin, keys)
+
+    async def beat(self, name: str, sent: Submission) -> bool:
+        at = sent.received_at
+        origin, data = f"{self.integration} heartbeats", HeartbeatData(name=name)
+        signal = Signal(origin, str(uuid7()), at, at, sent.trace, data)
+        taken = await self.submit([signal])
+        return taken[signal.identity].decision is Decision.BEAT
+
+    @property
+    def heartbeats(self) -> HeartbeatDesk:
+        return self.services.heartbeats
 
 
 def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:

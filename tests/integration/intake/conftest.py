@@ -16,6 +16,7 @@ import pytest
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
+from services.intake.heartbeats.register import Register
 from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.keys.key_ring import KeyRing
@@ -99,7 +100,8 @@ async def base(world: World) -> AsyncIterator[str]:
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
         keys = KeyRing(world.database, lambda: NOON)
         lookup = partial(look_up, world.database)
-        api = make_api(Services(keys, commit.submit, lookup, lambda: NOON))
+        register = Register(world.database, lambda: world.clock[0])
+        api = make_api(Services(keys, commit.submit, lookup, lambda: NOON, register))
         async with served(api) as address:
             yield address
 

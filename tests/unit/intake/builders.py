@@ -43,6 +43,10 @@ async def no_alerts(_: str, __: Sequence[str] | None) -> list[KnownAlert]:
     return []
 
 
+NO_HEARTBEATS: Any = None
+"""For requests that ask for none."""
+
+
 def alert(
     status: str = "firing",
     *,

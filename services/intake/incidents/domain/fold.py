@@ -157,7 +157,8 @@ class _Fold:
         if before is None:  # it opened in this batch: its report comes before its end
             reported = self._publish(report(incident, self.epoch, self.now, cause))
             after = replace(after, sequence=reported.sequence)
-        event = clear(after, "resolved at the source", self.epoch, self.now, cause)
+        by = f" by {alert.data.by}" if alert.data.by else ""
+        event = clear(after, f"resolved at the source{by}", self.epoch, self.now, cause)
         self._keep(alert, self._publish(event), Decision.CLEARED)
         del self.open[alert.fingerprint]
 

@@ -11,13 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from services.intake.signals.domain.bounds import within_bounds
-from services.intake.signals.domain.data import (
-    KINDS,
-    AlertData,
-    ChangeData,
-    RequestData,
-    known_time,
-)
+from services.intake.signals.domain.data import KINDS, AlertData, SignalContent, known_time
 from shared.events.cloudevents import CloudEvent, Malformed
 from shared.events.facts import first_problem
 from shared.events.ids import derived_id
@@ -40,6 +34,8 @@ class Decision(StrEnum):
     CLEARED = "cleared"
     NOTHING_WAS_OPEN = "nothing was open"
     LOGGED = "logged"
+    BEAT = "beat"
+    UNKNOWN_HEARTBEAT = "unknown heartbeat"
     REPEAT = "repeat"
     REJECTED = "rejected"
 
@@ -91,7 +87,7 @@ class Signal:
     sent_at: datetime
     received_at: datetime
     trace: TraceContext | None
-    data: AlertData | RequestData | ChangeData
+    data: SignalContent
     group: Group | None = None
 
     @property
@@ -133,7 +129,7 @@ class Alert:
 
 
 def as_alert(signal: Signal) -> Alert | None:
-    """The alert in a signal, or None for a request or change."""
+    """The alert in a signal, or None for one of another kind."""
     if not isinstance(signal.data, AlertData):
         return None
     return Alert(signal, signal.data, fingerprint(signal.origin, signal.data))

@@ -47,7 +47,7 @@ def _describe_news(fact: intake.IncidentNews) -> Words:
             signals = f"{incident.signal_count} signal{'s' if incident.signal_count != 1 else ''}"
             return f"More was reported: {signals} so far", {**counts, "changed": changed}
         case intake.IncidentCleared(reason=reason):
-            resolved = reason == "resolved at the source"
+            resolved = reason.startswith("resolved")
             return f"Cleared: {reason if resolved else 'no signal from the source since'}", counts
         case _:
             assert_never(fact)
