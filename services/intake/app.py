@@ -44,10 +44,6 @@ async def run(settings: Settings) -> None:
     clock = database.clock
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
     await policy.start()
-    expected = PolicyWatch(
-        settings.policy_dir / heartbeats.FILE, heartbeats.read_heartbeats, database, optional=True
-    )
-    await expected.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
@@ -74,12 +70,21 @@ async def run(settings: Settings) -> None:
         ),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
-        "heartbeats_policy": expected,
-        "heartbeats": PolicySync(database, lambda: expected.current, clock),
+        **await _start_heartbeats(settings, database),
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
     }
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
+
+
+async def _start_heartbeats(settings: Settings, database: Database) -> dict[str, Component]:
+    file = settings.policy_dir / heartbeats.FILE
+    policy = PolicyWatch(file, heartbeats.read_heartbeats, database, optional=True)
+    await policy.start()
+    return {
+        "heartbeats_policy": policy,
+        "heartbeats": PolicySync(database, lambda: policy.current, database.clock),
+    }
 
 
 def make_api(services: Services, gateways: Iterable[Gateway] | None = None) -> FastAPI:

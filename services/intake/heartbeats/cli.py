@@ -72,6 +72,11 @@ def make_commands(open_database: Callable[[], Database]) -> typer.Typer:
         found = _run(open_database(), lambda register: register.find(name))
         _show_one(found or _missing(name))
 
+    _add_ends(commands, open_database)
+    return commands
+
+
+def _add_ends(commands: typer.Typer, open_database: Callable[[], Database]) -> None:
     @commands.command("delete")
     def delete(name: Name) -> None:
         """Expect it no more. Its incident, if it has one, clears and says why."""
@@ -88,8 +93,6 @@ def make_commands(open_database: Callable[[], Database]) -> typer.Typer:
     def disable(name: Name) -> None:
         """Keep it, but expect nothing. Its incident, if it has one, clears and says why."""
         _switch(open_database(), name, enabled=False)
-
-    return commands
 
 
 def _switch(database: Database, name: str, *, enabled: bool) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from services.intake.signals.domain import cdevents
 from services.intake.signals.domain.bounds import within_bounds
 from services.intake.signals.domain.data import KINDS, AlertData, SignalContent, known_time
 from shared.events.cloudevents import CloudEvent, Malformed
@@ -154,18 +155,25 @@ def read_signal(
     event: CloudEvent, integration: str, received_at: datetime, where: str = ""
 ) -> Signal:
     """The signal in a CloudEvent. Raises Malformed, its field prefixed with `where` in a batch."""
+    data, source = _content(event, where)
+    origin = f"{integration} {source}"
+    if len(f"{origin}{event.id}".encode()) > _MAX_IDENTITY_BYTES:
+        reason = f"is, with the source, longer than {_MAX_IDENTITY_BYTES} bytes"
+        raise Malformed(f"{where}id", reason)
+    sent_at = known_time(event.time) or received_at
+    return Signal(origin, event.id, sent_at, received_at, event.trace, within_bounds(data))
+
+
+def _content(event: CloudEvent, where: str) -> tuple[SignalContent, str]:
+    """What an event holds, and whose it is."""
+    if event.type.startswith(cdevents.PREFIX):
+        return cdevents.read_cdevent(event, where)
     model = KINDS.get(event.type)
     if model is None:
         raise Malformed(
             f"{where}type", f"`{event.type}` is not known; send one of {', '.join(KINDS)}"
         )
     try:
-        data = model.model_validate(event.data)
+        return model.model_validate(event.data), event.source
     except ValidationError as error:
         raise first_problem(error, f"{where}data") from None
-    origin = f"{integration} {event.source}"
-    if len(f"{origin}{event.id}".encode()) > _MAX_IDENTITY_BYTES:
-        reason = f"is, with the source, longer than {_MAX_IDENTITY_BYTES} bytes"
-        raise Malformed(f"{where}id", reason)
-    sent_at = known_time(event.time) or received_at
-    return Signal(origin, event.id, sent_at, received_at, event.trace, within_bounds(data))

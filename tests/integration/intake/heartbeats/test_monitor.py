@@ -1,7 +1,10 @@
 """Heartbeats on real Postgres: their timers, their incidents, their races."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -168,16 +171,14 @@ async def test_beats_and_deadlines_that_race_end_in_one_state(
         await register.save(name, SETTINGS, "operator")
     world.clock[0] += 6 * MINUTE
 
-    async def again(work: Any) -> None:
+    async def again(work: Callable[[], Awaitable[None]]) -> None:
         while True:
-            try:
-                return await work()
-            except (Conflict, DEADLOCK):
-                continue
+            with suppress(Conflict, DEADLOCK):
+                await work()
+                return
 
     jobs = [
-        again(lambda name=name: world.take(beat(f"{name}-b", name), fired(f"{name}-f")))
-        for name in names
+        again(partial(world.take, beat(f"{name}-b", name), fired(f"{name}-f"))) for name in names
     ]
     await asyncio.gather(*jobs, *(again(world.fire_due) for _ in range(3)))
     await pass_time(world, 1)
