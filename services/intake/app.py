@@ -1,6 +1,6 @@
 """Composition root of intake: the only place where its objects are built."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from fastapi import FastAPI
@@ -16,6 +16,7 @@ from services.intake.heartbeats.register import Register
 from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import FILE, read_intake_policy
 from services.intake.keys.key_ring import KeyRing
+from services.intake.mail.listener import Listener
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
 from services.intake.signals.group_commit import GroupCommit
@@ -29,6 +30,7 @@ from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
+from shared.runtime.clock import Clock
 from shared.runtime.retention import start_retention
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
@@ -36,6 +38,9 @@ from shared.runtime.settings import Settings
 # Where processors are short, what was taken in is paged before more is taken in: senders wait a
 # little longer for their answer, instead of thousands of pages each waiting for seconds.
 _NICENESS = 3
+
+Components = Mapping[str, Component]
+"""By the name that health and logs give each."""
 
 
 async def run(settings: Settings) -> None:
@@ -49,7 +54,8 @@ async def run(settings: Settings) -> None:
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     lookup = partial(look_up, database)
     register = Register(database, clock)
-    app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock, register))
+    keys = KeyRing(database, clock)
+    app = make_api(Services(keys, commit.submit, lookup, clock, register))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -71,13 +77,21 @@ async def run(settings: Settings) -> None:
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
         **await _start_heartbeats(settings, database),
+        **_mail(settings, keys, commit, clock),
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
     }
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 
 
-async def _start_heartbeats(settings: Settings, database: Database) -> dict[str, Component]:
+def _mail(settings: Settings, keys: KeyRing, commit: GroupCommit, clock: Clock) -> Components:
+    if settings.mail_listen is None:
+        return {}
+    listener = Listener(settings.mail_listen, keys.integration, commit.submit, clock)
+    return {"mail": listener}
+
+
+async def _start_heartbeats(settings: Settings, database: Database) -> Components:
     file = settings.policy_dir / heartbeats.FILE
     policy = PolicyWatch(file, heartbeats.read_heartbeats, database, optional=True)
     await policy.start()
