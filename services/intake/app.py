@@ -87,8 +87,9 @@ async def run(settings: Settings) -> None:
 def _mail(settings: Settings, keys: KeyRing, commit: GroupCommit, clock: Clock) -> Components:
     if settings.mail_listen is None:
         return {}
-    listener = Listener(settings.mail_listen, keys.integration, commit.submit, clock)
-    return {"mail": listener}
+    certificate = settings.mail_certificate
+    tls = (certificate, settings.mail_certificate_key) if certificate else None
+    return {"mail": Listener(settings.mail_listen, keys.integration, commit.submit, clock, tls)}
 
 
 async def _start_heartbeats(settings: Settings, database: Database) -> Components:

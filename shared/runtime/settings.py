@@ -146,6 +146,13 @@ class Settings(KafkaSettings):
     mail_listen: MailAddress | None = Field(
         default=None, description="host:port where intake takes alerts by SMTP; none: it does not"
     )
+    mail_certificate: Path | None = Field(
+        default=None,
+        description="file (PEM) with certificate and chain: then mail may come by STARTTLS",
+    )
+    mail_certificate_key: Path | None = Field(
+        default=None, description="file (PEM) with its key, if that is in another file"
+    )
     allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(), description="private networks that webhooks may reach, with commas between them"
     )

@@ -4,8 +4,10 @@ address may send, as with an address of HTTP.
 
 import asyncio
 import logging
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -31,6 +33,8 @@ _AWAY = "451 4.3.0 the database cannot be reached, send it again"
 
 FindIntegration = Callable[[str, str], Awaitable[Integration | None]]
 """Whose key it is that is used with a gateway; None for a bad one."""
+Certificate = tuple[Path, Path | None]
+"""Files with a certificate and, if it is in another one, its key."""
 Submit = Callable[[str, Sequence[Signal]], Awaitable[Mapping[Identity, Taken]]]
 """Stores the signals of an integration; returns after the commit."""
 
@@ -42,9 +46,11 @@ class _Conversation(SMTP):
     command_size_limit = 1024
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        began = self.transport is None  # STARTTLS makes it anew
         super().connection_made(transport)
-        self._ending = self.loop.call_later(_WHOLE_SECONDS, transport.close)
-        self.event_handler.came(self, transport)
+        if began:
+            self._ending = self.loop.call_later(_WHOLE_SECONDS, transport.close)
+            self.event_handler.came(self, transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ending.cancel()
@@ -59,12 +65,20 @@ class Listener:
     it, before the answer, makes the sender repeat a mail that is known by its Message-ID.
     """
 
-    def __init__(self, listen: str, find: FindIntegration, submit: Submit, clock: Clock) -> None:
+    def __init__(
+        self,
+        listen: str,
+        find: FindIntegration,
+        submit: Submit,
+        clock: Clock,
+        certificate: Certificate | None = None,
+    ) -> None:
         host, _, port = listen.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
         self._find = find
         self._submit = submit
         self._clock = clock
+        self._certificate = certificate
         self._open: dict[SMTP, tuple[asyncio.BaseTransport, str]] = {}
         self.listening = asyncio.Event()
         self.port = 0
@@ -102,8 +116,23 @@ class Listener:
             timeout=_IDLE_SECONDS,
             command_call_limit=_MAX_COMMANDS,
             auth_exclude_mechanism=["LOGIN", "PLAIN"],
+            tls_context=self._tls(),
             loop=loop,
         )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """What STARTTLS is done with; read anew, so that a renewed certificate is used. Without one
+        that can be read a mail is taken all the same.
+        """
+        if self._certificate is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(*self._certificate)
+        except OSError as error:  # includes ssl.SSLError
+            log.error("no STARTTLS: the certificate cannot be read", exc_info=error)
+            return None
+        return context
 
     def came(self, conversation: SMTP, transport: Any) -> None:
         """A connection was made; one too many is told to come back."""

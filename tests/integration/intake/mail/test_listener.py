@@ -2,9 +2,11 @@
 
 import asyncio
 import smtplib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from services.intake.mail.domain.message import MAX_BYTES
 from services.intake.mail.listener import Listener
 from services.intake.signals.domain import Overloaded
 from tests.integration.intake.conftest import NOON, World, committing
+from tests.support.certificates import self_signed
 from tests.support.running import eventually
 
 
@@ -83,7 +86,7 @@ async def test_a_mail_opens_and_another_clears_an_incident(
     assert row["origin"] == "nagios mail"
     assert row["labels"] == {"from": "nagios@mon.example", "host": "web1", "check": "HTTP"}
     assert row["annotations"] == {"text": "sent to …@tocsin.example"}, "the key is kept nowhere"
-    await send(listener, to, mail(problem.replace("PROBLEM", "CUSTOM"), "again"))
+    await send(listener, to, mail(problem, "again"))
     assert len(await incidents(world)) == 1
     await send(listener, to, mail("** RECOVERY Service Alert: web1/HTTP is OK **"))
     assert await incidents(world) == [("cleared", problem, "critical")]
@@ -166,6 +169,29 @@ async def test_what_cannot_be_committed_stays_with_the_sender(
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def test_mail_by_starttls(world: World, key: str, tmp_path: Path) -> None:
+    made = self_signed(tmp_path)
+    keys = KeyRing(world.database, lambda: NOON)
+    async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
+        files = (made.path, made.key)
+        own = Listener("127.0.0.1:0", keys.integration, commit.submit, lambda: NOON, files)
+        task = asyncio.create_task(own.run())
+        await own.listening.wait()
+
+        def deliver() -> None:
+            with smtplib.SMTP("127.0.0.1", own.port, timeout=30) as client:
+                client.starttls(context=ssl.create_default_context(cafile=str(made.path)))
+                client.sendmail("a@b", [f"{key}@x"], mail("by TLS"))
+
+        await asyncio.to_thread(deliver)
+        assert [summary for _, summary, _ in await incidents(world)] == ["by TLS"]
+        made.path.unlink()  # a renewal that went wrong keeps no alert away
+        assert (await send(own, f"{key}@x", mail("without")))[0] == 250
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_connections_of_one_address_are_bounded(listener: Listener) -> None:
