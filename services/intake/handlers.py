@@ -79,10 +79,11 @@ class Handlers:
         first.
         """
         beats, alerts = await self._heartbeats.take(connection, signals)
-        others = [*(one for one in signals if one.identity not in beats), *alerts]
-        if not others:
-            return dict(beats)
-        return {**beats, **await self._take(connection, others, store.lock_for_signals)}
+        if beats:
+            _count(Counter(taken.decision for taken in beats.values()))
+            signals = [*(one for one in signals if one.identity not in beats), *alerts]
+        taken = await self._take(connection, signals, store.lock_for_signals) if signals else {}
+        return {**beats, **taken}
 
     async def take_new(
         self, connection: Connection, signals: Sequence[Signal]

@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.intake.keys.domain import Integration
 from services.intake.mail.domain.message import MAX_BYTES, Mail, read_mail
-from services.intake.mail.domain.signals import GATEWAY, signal_in
+from services.intake.mail.domain.signals import SCOPE, signal_in
 from services.intake.signals.domain import Identity, Overloaded, Refused, Signal, Taken
 from shared.postgres.errors import UNAVAILABLE
 from shared.runtime.clock import Clock
@@ -165,7 +165,7 @@ class Listener:
         if unknown >= _MAX_UNKNOWN:
             return "421 4.7.0 too many addresses that do not exist"
         try:
-            integration = await self._find(_key(address), GATEWAY)
+            integration = await self._find(_key(address), SCOPE)
         except UNAVAILABLE:
             return _AWAY
         if integration is None:
@@ -195,7 +195,7 @@ class Listener:
         return "250 2.0.0 committed"
 
     async def _take(self, mail: Mail, key: str) -> None:
-        integration = await self._find(key, GATEWAY)
+        integration = await self._find(key, SCOPE)
         if integration is not None:  # it may have been revoked since
             signal = signal_in(mail, integration.name, key, self._clock())
             await self._submit(integration.name, [signal])

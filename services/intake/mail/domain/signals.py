@@ -8,8 +8,8 @@ from services.intake.mail.domain.subjects import read_subject
 from services.intake.signals.domain import AlertData, Signal
 from shared.events.text import shorten
 
-GATEWAY = "mail"
-"""What the scope of a key says, as for the gateways of HTTP."""
+SCOPE = "mail"
+"""Of keys, as the name of a gateway is for HTTP."""
 _MAX_KEY = 255
 _MAX_TEXT = 4096
 
@@ -23,7 +23,7 @@ def signal_in(mail: Mail, integration: str, secret: str, received_at: datetime) 
     said = read_subject(subject, text)
     labels = {"from": mail.sender} | said.labels
     return Signal(
-        origin=f"{integration} {GATEWAY}",
+        origin=f"{integration} {SCOPE}",
         signal_id=_within(mail.message_id),
         sent_at=received_at,
         received_at=received_at,
