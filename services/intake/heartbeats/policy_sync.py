@@ -71,3 +71,6 @@ class PolicySync:
             ending = [left for one, left in over if left and not one.removed]
             gone = [one.heartbeat_id for one, left in over if left is None]
             await save_heartbeats(connection, [*saved, *ending], gone, now)
+        if saved or over:
+            counts = {"made_or_changed": len(saved), "deleted": len(over)}
+            log.info("heartbeats.yaml is applied", extra=counts)
