@@ -118,16 +118,16 @@ def _start_servers(console: Console, supervisor: Supervisor, stack: Stack) -> No
 
 
 def _create_key(variables: Mapping[str, str]) -> str:
-    command = [sys.executable, "-m", "shared.runtime.cli", "intake", "keys", "create", "local"]
-    done = subprocess.run(
-        command, env={**os.environ, **variables}, capture_output=True, text=True, check=False
-    )
-    key = next((word for word in done.stdout.split() if word.startswith("tocsin_")), None)
-    if done.returncode or key is None:
-        raise RuntimeError(
-            f"the integration key could not be created: {done.stdout[-500:]}{done.stderr[-500:]}"
+    """The first key of the integration `local`, or another one where the first was not saved."""
+    environment = {**os.environ, **variables}
+    for verb in ("create", "rotate"):
+        command = [sys.executable, "-m", "shared.runtime.cli", "intake", "integrations"]
+        done = subprocess.run(
+            [*command, verb, "local"], env=environment, capture_output=True, text=True, check=False
         )
-    return key
+        if not done.returncode:
+            return done.stdout.strip()
+    raise RuntimeError(f"the integration key could not be created: {done.stderr[-500:]}")
 
 
 @contextmanager

@@ -15,7 +15,11 @@ from services.intake.heartbeats.policy_sync import PolicySync
 from services.intake.heartbeats.register import Register
 from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import FILE, read_intake_policy
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
+from services.intake.integrations.policy import Integrations, read_integrations
+from services.intake.integrations.registrar import Registrar
+from services.intake.mail.domain.signals import SCOPE as MAIL
 from services.intake.mail.listener import Listener
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
@@ -47,15 +51,17 @@ async def run(settings: Settings) -> None:
     """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
     database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
+    gateways = Registry.discover()
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
+    integrations = _watch_integrations(settings, gateways, database)
     await policy.start()
+    await integrations.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     lookup = partial(look_up, database)
-    register = Register(database, clock)
-    keys = KeyRing(database, clock)
-    app = make_api(Services(keys, commit.submit, lookup, clock, register))
+    keys, register = KeyRing(database, clock), Register(database, clock)
+    app = make_api(Services(keys, commit.submit, lookup, clock, register), gateways)
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -78,6 +84,8 @@ async def run(settings: Settings) -> None:
         "policy": policy,
         **await _start_heartbeats(settings, database),
         **_mail(settings, keys, commit, clock),
+        "integrations_policy": integrations,
+        "integrations": Registrar(integrations, database, clock),
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
     }
@@ -100,6 +108,14 @@ async def _start_heartbeats(settings: Settings, database: Database) -> Component
         "heartbeats_policy": policy,
         "heartbeats": PolicySync(database, lambda: policy.current, database.clock),
     }
+
+
+def _watch_integrations(
+    settings: Settings, gateways: Iterable[Gateway], database: Database
+) -> PolicyWatch[Integrations]:
+    read = partial(read_integrations, gateways=[MAIL, *(gateway.name for gateway in gateways)])
+    file = settings.policy_dir / INTEGRATIONS_FILE
+    return PolicyWatch(file, read, database, optional=True)
 
 
 def make_api(services: Services, gateways: Iterable[Gateway] | None = None) -> FastAPI:

@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from deploy.local.ports import choose
-from services.intake.keys.store import create_key
+from services.intake.integrations.store import create_key
 from shared.kafka.topics import TOPICS, apply_topics
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock

@@ -98,7 +98,7 @@ def _run(node: Node, figures: Figures) -> None:
     with figures.timed("images imported"):
         digests = {name: node.load(node.folder / "images" / f"{name}.tar") for name in NAMES}
     it.start(digests)
-    key = it.tocsin("intake", "intake", "keys", "create", "rehearsal").split()[-1]
+    key = it.tocsin("intake", "intake", "integrations", "create", "rehearsal").split()[-1]
     trials.demo(it, key)
     asyncio.run(trials.kills(it, key))
     asyncio.run(trials.rolling_update(it, key))

@@ -12,10 +12,15 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from services.intake.keys.domain import Integration
+from services.intake.gateways.gateway import Gateway
+from services.intake.gateways.http.admission import Admission
+from services.intake.integrations.domain import Integration
+from services.intake.integrations.key_ring import TooManyUnknown
 from services.intake.mail.domain.message import MAX_BYTES, Mail, read_mail
 from services.intake.mail.domain.signals import SCOPE, signal_in
 from services.intake.signals.domain import Identity, Overloaded, Refused, Signal, Taken
+from services.intake.signals.domain.additions import with_settings
+from shared.http.problems import Problem
 from shared.postgres.errors import UNAVAILABLE
 from shared.runtime.clock import Clock
 
@@ -29,14 +34,15 @@ _MAX_UNKNOWN = 5
 _MAX_COMMANDS = 1000
 _LARGE = 32 * 1024
 _BUSY = "451 4.3.2 too many signals are waiting, send it again"
+_GATEWAY = Gateway(SCOPE, [])
 _AWAY = "451 4.3.0 the database cannot be reached, send it again"
 
 FindIntegration = Callable[[str, str], Awaitable[Integration | None]]
 """Whose key it is that is used with a gateway; None for a bad one."""
 Certificate = tuple[Path, Path | None]
 """Files with a certificate and, if it is in another one, its key."""
-Submit = Callable[[str, Sequence[Signal]], Awaitable[Mapping[Identity, Taken]]]
-"""Stores the signals of an integration; returns after the commit."""
+Submit = Callable[[str, Sequence[Signal], int], Awaitable[Mapping[Identity, Taken]]]
+"""Stores signals: of which integration, and how many bytes they were. Returns after the commit."""
 
 
 class _Conversation(SMTP):
@@ -79,6 +85,7 @@ class Listener:
         self._submit = submit
         self._clock = clock
         self._certificate = certificate
+        self._admission = Admission()
         self._open: dict[SMTP, tuple[asyncio.BaseTransport, str]] = {}
         self.listening = asyncio.Event()
         self.port = 0
@@ -166,6 +173,8 @@ class Listener:
             return "421 4.7.0 too many addresses that do not exist"
         try:
             integration = await self._find(_key(address), SCOPE)
+        except TooManyUnknown:
+            return _BUSY
         except UNAVAILABLE:
             return _AWAY
         if integration is None:
@@ -184,8 +193,8 @@ class Listener:
             return f"250 2.0.0 not taken as a report: {mail.ignored}"
         try:
             for address in dict.fromkeys(envelope.rcpt_tos):
-                await self._take(mail, _key(address))
-        except Overloaded:
+                await self._take(mail, _key(address), len(raw))
+        except (Overloaded, Problem):
             return _BUSY
         except Refused:
             return "554 5.6.0 the database refused a value in this mail"
@@ -194,11 +203,12 @@ class Listener:
             return _AWAY
         return "250 2.0.0 committed"
 
-    async def _take(self, mail: Mail, key: str) -> None:
+    async def _take(self, mail: Mail, key: str, size: int) -> None:
         integration = await self._find(key, SCOPE)
         if integration is not None:  # it may have been revoked since
+            self._admission.admit(_GATEWAY, integration)
             signal = signal_in(mail, integration.name, key, self._clock())
-            await self._submit(integration.name, [signal])
+            await self._submit(integration.name, with_settings([signal], integration), size)
 
     async def handle_exception(self, error: Exception) -> str:
         """A fault of this program: the sender keeps the mail."""

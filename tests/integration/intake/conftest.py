@@ -19,8 +19,8 @@ from services.intake.handlers import Handlers
 from services.intake.heartbeats.register import Register
 from services.intake.incidents.lookup import look_up
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.keys.key_ring import KeyRing
-from services.intake.keys.store import create_key
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.store import create_key
 from services.intake.signals.domain import AlertData, Signal
 from services.intake.signals.group_commit import GroupCommit, Take
 from shared.postgres.database import Database

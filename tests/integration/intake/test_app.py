@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from deploy.local.ports import choose
-from services.intake.keys.store import create_key
+from services.intake.integrations.store import create_key
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
 from tests.support.running import eventually, free_port

@@ -11,7 +11,7 @@ from services.intake.gateways.gateway import Submission
 from services.intake.incidents.domain.fold import fold_alerts
 from services.intake.incidents.domain.incident import BatchResult, Incident, wanted_members
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.keys.domain import Integration
+from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import Alert, AlertData, Group, KnownAlert, Signal, as_alert
 from shared.events.headers import Headers
 
@@ -34,7 +34,7 @@ def submission(
 ) -> Submission:
     """A request of the integration `key`, received at noon."""
     parameters = QueryParams(query)
-    sender = Integration("key")
+    sender = Integration(name="key")
     return Submission(sender, path or {}, parameters, content_type, headers, body, NOON, None)
 
 

@@ -1,6 +1,7 @@
 """An accepted signal: what identifies it, what it is about, and what was decided about it."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +11,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import cdevents
 from services.intake.signals.domain.bounds import within_bounds
 from services.intake.signals.domain.data import KINDS, AlertData, SignalContent, known_time
@@ -80,7 +82,8 @@ class Signal:
     """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's
     clock.
 
-    `group` is set where the signal came in a notification about a group of alerts.
+    `group` is set where the signal came in a notification about a group of alerts, `sender` where
+    its integration has settings; `added` are the names of labels that these have added.
     """
 
     origin: str
@@ -90,6 +93,8 @@ class Signal:
     trace: TraceContext | None
     data: SignalContent
     group: Group | None = None
+    sender: Integration | None = None
+    added: frozenset[str] = frozenset()
 
     @property
     def identity(self) -> Identity:
@@ -133,16 +138,18 @@ def as_alert(signal: Signal) -> Alert | None:
     """The alert in a signal, or None for one of another kind."""
     if not isinstance(signal.data, AlertData):
         return None
-    return Alert(signal, signal.data, fingerprint(signal.origin, signal.data))
+    return Alert(signal, signal.data, fingerprint(signal.origin, signal.data, signal.added))
 
 
-def fingerprint(origin: str, data: AlertData) -> str:
+def fingerprint(origin: str, data: AlertData, added: Collection[str] = ()) -> str:
     """What an alert is about, the same for its beginning and its end: the sender's key, else
-    service and labels, which may be absent.
+    service and labels, which may be absent. Labels that its integration has `added` do not count:
+    its settings may change in between.
 
     Status, severity, summary and annotations never count, since they differ between the two.
     """
-    identity = [data.key] if data.key else [data.service, sorted(data.labels.items())]
+    labels = sorted(item for item in data.labels.items() if item[0] not in added)
+    identity = [data.key] if data.key else [data.service, labels]
     return hashlib.sha256(orjson.dumps([origin, *identity])).hexdigest()[:32]
 
 

@@ -11,14 +11,19 @@ from typing import Any
 
 import pytest
 
-from services.intake.keys.key_ring import KeyRing
-from services.intake.keys.store import create_key
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.store import create_key
 from services.intake.mail.domain.message import MAX_BYTES
 from services.intake.mail.listener import Listener
 from services.intake.signals.domain import Overloaded
 from tests.integration.intake.conftest import NOON, World, committing
 from tests.support.certificates import self_signed
 from tests.support.running import eventually
+
+_SETTINGS = """
+    INSERT INTO integrations (name, settings) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET settings = EXCLUDED.settings
+"""
 
 
 @pytest.fixture
@@ -92,6 +97,20 @@ async def test_a_mail_opens_and_another_clears_an_incident(
     assert await incidents(world) == [("cleared", problem, "critical")]
 
 
+async def test_an_integration_has_settings(world: World, listener: Listener, key: str) -> None:
+    given = {"gateway": "mail", "team": "ops", "rate": 0.001, "burst": 1}
+    await world.rows(_SETTINGS, "nagios", given)
+    assert (await send(listener, f"{key}@x", mail("disk full")))[0] == 250
+    (row,) = await world.rows("SELECT labels FROM incidents")
+    assert row["labels"] == {"from": "nagios@mon.example", "team": "ops"}
+    code, answer = await send(listener, f"{key}@x", mail("another"))
+    assert (code, answer[:5]) == (451, "4.3.2"), "it has sent too much, and tries again"
+    async with world.database.transaction() as connection:
+        other = await create_key(connection, "web", None, NOON)
+    await world.rows(_SETTINGS, "web", {"gateway": "grafana"})
+    assert (await send(listener, f"{other}@x", mail("no")))[0] == 550
+
+
 async def test_a_repeat_of_a_mail_counts_once(world: World, listener: Listener, key: str) -> None:
     """The sender did not see the answer, and sends it again."""
     raw = mail("disk full", Message_ID="<1@mon>")
@@ -157,7 +176,7 @@ async def test_one_mail_to_two_integrations(world: World, listener: Listener, ke
 async def test_what_cannot_be_committed_stays_with_the_sender(
     world: World, key: str, failure: Exception, code: str
 ) -> None:
-    async def fail(_: str, __: Any) -> Any:
+    async def fail(*_: Any) -> Any:
         raise failure
 
     keys = KeyRing(world.database, lambda: NOON)
