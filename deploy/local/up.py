@@ -15,11 +15,12 @@ from rich.console import Console
 from deploy.local import jars, postgres, state
 from deploy.local.environment import Stack, build
 from deploy.local.greeting import greet
-from deploy.local.paths import JARS, KAFKA, LOGS, SECRETS, STATE
+from deploy.local.paths import JARS, KAFKA, LOGS, POLICY, SECRETS, STATE
 from deploy.local.services import installed_services
 from deploy.local.state import ProcessRecord, Secrets, State
 from deploy.local.supervisor import Supervisor, end_leftovers
-from shared.kafka.topics import apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.policy.retention import topics_in
 from shared.postgres.migrate import migrate
 
 _READY_SECONDS = 60.0
@@ -99,7 +100,7 @@ def _start(console: Console, supervisor: Supervisor, current: State) -> None:
         for service in installed_services():
             asyncio.run(migrate(stack.postgres.dsn(), service))
     with _step(console, "topics created"):
-        asyncio.run(apply_topics(stack.kafka.bootstrap, replication=1))
+        asyncio.run(apply_topics(stack.kafka.bootstrap, topics=topics_in(POLICY), replication=1))
     if secrets.integration_key is None:
         secrets.integration_key = _create_key(stack.variables)
         stack = build(current, secrets, files)

@@ -13,7 +13,7 @@ from services.intake.handlers import Handlers
 from services.intake.heartbeats import policy as heartbeats
 from services.intake.heartbeats.policy_sync import PolicySync
 from services.intake.heartbeats.register import Register
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, read_intake_policy
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
@@ -59,27 +59,22 @@ async def run(settings: Settings) -> None:
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    lookup = partial(look_up, database)
     keys, register = KeyRing(database, clock), Register(database, clock)
+    lookup = KnownAlerts(database).find
     app = make_api(Services(keys, commit.submit, lookup, clock, register), gateways)
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
         "consumption": Consumption(
             database,
-            bootstrap=settings.kafka,
+            settings.kafka_cluster(NAME),
             group=NAME,
             handlers=with_redrive(NAME, topics),
             clock=clock,
-            topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
-            security=settings.kafka_security(NAME),
             kafka_required=False,  # the HTTP side goes on without it
         ),
-        "relay": Relay(
-            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
-            security=settings.kafka_security(NAME),
-        ),
+        "relay": Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
         **await _start_heartbeats(settings, database),

@@ -7,7 +7,6 @@ import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 import aiohttp
 import orjson
@@ -17,7 +16,7 @@ from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
 from services.intake.heartbeats.register import Register
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.store import create_key
@@ -98,7 +97,7 @@ async def gateway(database: str) -> AsyncIterator[Gateway]:
     handlers = Handlers(IntakePolicy, system_clock)
     commit = GroupCommit(own, handlers.take_new, handlers.take)
     task = asyncio.create_task(commit.run())
-    lookup = partial(look_up, own)
+    lookup = KnownAlerts(own).find
     keys, register = KeyRing(own, system_clock), Register(own, system_clock)
     services = Services(keys, commit.submit, lookup, system_clock, register)
     async with served(make_api(services)) as base, aiohttp.ClientSession() as session:

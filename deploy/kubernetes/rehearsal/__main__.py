@@ -100,6 +100,7 @@ def _run(node: Node, figures: Figures) -> None:
     it.start(digests)
     key = it.tocsin("intake", "intake", "integrations", "create", "rehearsal").split()[-1]
     trials.demo(it, key)
+    trials.canary(it)
     asyncio.run(trials.kills(it, key))
     asyncio.run(trials.rolling_update(it, key))
     for name, used in sorted({**it.memory(), **node.memory()}.items()):

@@ -1,6 +1,6 @@
 """Heartbeats in the transactions of signals and timers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from services.intake.heartbeats.domain import look, take_beats
 from services.intake.heartbeats.store import (
@@ -10,7 +10,14 @@ from services.intake.heartbeats.store import (
     lock_of_timers,
     save_heartbeats,
 )
-from services.intake.signals.domain import Decision, HeartbeatData, Identity, Signal, Taken
+from services.intake.signals.domain import (
+    Decision,
+    HeartbeatData,
+    Identity,
+    NeedsLocks,
+    Signal,
+    Taken,
+)
 from services.intake.signals.store import signals_write
 from shared.postgres.connection import Connection
 from shared.postgres.timers import Timer
@@ -32,13 +39,14 @@ class Monitor:
     async def take(
         self, connection: Connection, signals: Sequence[Signal]
     ) -> tuple[Mapping[Identity, Taken], Sequence[Signal]]:
-        """Take the beats among signals: the decision about each, and the alerts that follow.
+        """Take the beats among signals: the decision about each, and the other signals with the
+        alerts that follow.
 
         Raises Conflict when another transaction logged one of them, or made its heartbeat, first.
         """
         beats = {one.identity: one for one in signals if isinstance(one.data, HeartbeatData)}
         if not beats:
-            return {}, []
+            return {}, signals
         names = {one.data.name for one in beats.values() if isinstance(one.data, HeartbeatData)}
         known = await lock_heartbeats(connection, names)
         repeats = await load_known_beats(connection, list(beats.values()))
@@ -49,7 +57,15 @@ class Monitor:
         logged = signals_write(result.decided, now)
         await save_heartbeats(connection, changed, (), now, logged)
         taken = {identity: Taken(Decision.REPEAT, None) for identity in repeats}
-        return taken | {one.identity: decided for one, decided in result.decided}, result.alerts
+        taken |= {one.identity: decided for one, decided in result.decided}
+        others = [signal for signal in signals if not isinstance(signal.data, HeartbeatData)]
+        return taken, [*others, *result.alerts]
+
+    @staticmethod
+    def refuse_beats(signals: Iterable[Signal]) -> None:
+        """Raises NeedsLocks where a signal is a beat, which `take` needs a transaction for."""
+        if any(isinstance(signal.data, HeartbeatData) for signal in signals):
+            raise NeedsLocks
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> Sequence[Signal]:
         """Look at the heartbeats whose timers are due; the alerts that follow. Stale timers do

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
 from services.intake.heartbeats.register import Register
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.store import create_key
@@ -30,7 +29,9 @@ from tests.support.resolving import resolution
 from tests.support.stack import runtime_dsn
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-POLICY = IntakePolicy(update_interval=timedelta(seconds=10), expiry_grace=timedelta(minutes=2))
+POLICY = IntakePolicy(
+    update_interval=timedelta(seconds=10), expiry_grace=timedelta(minutes=2), storm=None
+)
 
 
 @dataclass
@@ -99,7 +100,7 @@ async def base(world: World) -> AsyncIterator[str]:
     """Where intake's HTTP is served."""
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
         keys = KeyRing(world.database, lambda: NOON)
-        lookup = partial(look_up, world.database)
+        lookup = KnownAlerts(world.database).find
         register = Register(world.database, lambda: world.clock[0])
         api = make_api(Services(keys, commit.submit, lookup, lambda: NOON, register))
         async with served(api) as address:

@@ -34,6 +34,7 @@ class Decision(StrEnum):
     JOINED = "joined"
     ACKNOWLEDGED = "acknowledged"
     ALERT_ENDED = "alert ended"
+    HELD = "held"
     CLEARED = "cleared"
     NOTHING_WAS_OPEN = "nothing was open"
     LOGGED = "logged"
@@ -69,12 +70,14 @@ class Group:
 
     `key` is the sender's own name of the group: alerts with one key are one incident, unless policy
     groups them otherwise. `unlisted` is the number of alerts that it leaves out. `all_resolved` is
-    None where the notification leaves the state of those open.
+    None where the notification leaves the state of those open. Of the signals of one notification,
+    one tells the group's state; the others have its key alone (`is_told` is False).
     """
 
     unlisted: int = 0
     all_resolved: bool | None = False
     key: str = ""
+    is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,9 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A signal that fires or resolves. Its fingerprint decides which incident it belongs to."""
+    """A signal that fires, is acknowledged or resolves. Its fingerprint is the same for all three:
+    unless it is grouped with others, it is that of its incident.
+    """
 
     signal: Signal
     data: AlertData
@@ -121,9 +126,11 @@ class Alert:
         return self.data.status == "firing"
 
     @property
-    def alert_key(self) -> str:
-        """Which of the incident's alerts this is."""
-        return self.data.alert or ""
+    def identity(self) -> str:
+        """By which it is found again, whatever group its sender or the policy puts it into."""
+        if not self.data.alert:
+            return self.fingerprint
+        return _hash([self.fingerprint, self.data.alert])
 
     @property
     def severity(self) -> Severity | None:
@@ -149,13 +156,16 @@ def fingerprint(origin: str, data: AlertData, added: Collection[str] = ()) -> st
     Status, severity, summary and annotations never count, since they differ between the two.
     """
     labels = sorted(item for item in data.labels.items() if item[0] not in added)
-    identity = [data.key] if data.key else [data.service, labels]
-    return hashlib.sha256(orjson.dumps([origin, *identity])).hexdigest()[:32]
+    return _hash([origin, data.key] if data.key else [origin, data.service, labels])
 
 
 def alert_key(origin: str, key: str) -> str:
-    """What identifies an alert that its sender names by `key`."""
-    return hashlib.sha256(orjson.dumps([origin, key, None])).hexdigest()[:32]
+    """The fingerprint of an alert that its sender names by `key`."""
+    return _hash([origin, key])
+
+
+def _hash(parts: list[object]) -> str:
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 
 def read_signal(

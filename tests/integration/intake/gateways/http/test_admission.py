@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.integrations.domain import Settings
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.store import create_integration, create_key
@@ -58,7 +57,7 @@ def counted(app: ASGIApp, statuses: Counter[int]) -> ASGIApp:
 @asynccontextmanager
 async def intake(world: World, statuses: Counter[int]) -> AsyncIterator[str]:
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
-        keys, lookup = KeyRing(world.database, lambda: NOON), partial(look_up, world.database)
+        keys, lookup = KeyRing(world.database, lambda: NOON), KnownAlerts(world.database).find
         api = make_api(Services(keys, commit.submit, lookup, lambda: NOON, NO_HEARTBEATS))
         async with served(counted(api, statuses)) as base:
             yield base

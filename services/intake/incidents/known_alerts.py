@@ -1,0 +1,21 @@
+"""Alerts for senders that ask what is known of theirs."""
+
+from collections.abc import Sequence
+
+from services.intake.incidents.store.known import list_newest_alerts, list_open_alerts
+from services.intake.signals.domain import KnownAlert
+from shared.postgres.database import Database
+
+
+class KnownAlerts:
+    """Reads them. Raises one of UNAVAILABLE."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, origin: str, keys: Sequence[str] | None) -> Sequence[KnownAlert]:
+        """The newest alert of each of an origin's keys, or all alerts of its open incidents."""
+        async with self._database.connection() as connection:
+            if keys is None:
+                return await list_open_alerts(connection, origin)
+            return await list_newest_alerts(connection, origin, keys)
