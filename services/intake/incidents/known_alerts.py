@@ -1,9 +1,10 @@
 """Alerts for senders that ask what is known of theirs."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
-from services.intake.incidents.store.known import list_newest_alerts, list_open_alerts
-from services.intake.signals.domain import KnownAlert
+from services.intake.incidents.store.known import list_members, list_newest_alerts, list_open_alerts
+from services.intake.signals.domain import KnownAlert, Wanted
 from shared.postgres.database import Database
 
 
@@ -13,9 +14,13 @@ class KnownAlerts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, origin: str, keys: Sequence[str] | None) -> Sequence[KnownAlert]:
-        """The newest alert of each of an origin's keys, or all alerts of its open incidents."""
+    async def find(self, origin: str, wanted: Wanted) -> Sequence[KnownAlert]:
+        """The newest alert of each of an origin's keys, its alerts in one incident, or all alerts
+        of its open incidents.
+        """
         async with self._database.connection() as connection:
-            if keys is None:
+            if wanted is None:
                 return await list_open_alerts(connection, origin)
-            return await list_newest_alerts(connection, origin, keys)
+            if isinstance(wanted, UUID | int):
+                return await list_members(connection, origin, wanted)
+            return await list_newest_alerts(connection, origin, wanted)

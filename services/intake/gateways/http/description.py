@@ -10,7 +10,6 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from services.intake.gateways.gateway import Gateway, Route
-from shared.http.problems import PROBLEM
 
 _COMPONENT = "#/components/schemas/{model}"
 _PATH_NAME = re.compile(r"{(\w+)")
@@ -20,14 +19,17 @@ _PATH_TYPE = re.compile(r":\w+}")
 def describe(app: FastAPI, gateways: Iterable[Gateway]) -> dict[str, Any]:
     """The OpenAPI document of an application that has the routes of these gateways."""
     document = get_openapi(title=app.title, version=app.version, routes=[])
-    routes = [route for gateway in gateways for route in gateway.routes]
+    described = [
+        (gateway, route) for gateway in gateways for route in gateway.routes if route.described
+    ]
+    routes = [route for _, route in described]
     schemas, components = _schemas(routes)
     used = [route.authentication for route in routes]
     schemes = {one.name: dict(one.scheme) for one in used if one.scheme is not None}
     paths: dict[str, dict[str, Any]] = {}
-    for route in routes:
+    for gateway, route in described:
         operations = paths.setdefault(_PATH_TYPE.sub("}", route.path), {})
-        operations[route.method.lower()] = _operation(route, schemas)
+        operations[route.method.lower()] = _operation(gateway, route, schemas)
     return document | {
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": schemes},
@@ -62,7 +64,7 @@ def _place(route: Route, name: object) -> str:
     return f"{route.method} {route.path} {name}"
 
 
-def _operation(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(gateway: Gateway, route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
     def described(name: object) -> dict[str, Any]:
         return {"schema": schemas[_place(route, name)]}
 
@@ -80,7 +82,7 @@ def _operation(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "responses": {
             str(route.answer.status): {"description": "Committed.", "content": answer},
-            "default": PROBLEM,
+            "default": dict(gateway.problem),
         },
     }
     if route.bodies:

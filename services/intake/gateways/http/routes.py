@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Request
@@ -31,6 +32,7 @@ from services.intake.signals.domain import (
     Refused,
     Signal,
     Taken,
+    Wanted,
 )
 from services.intake.signals.domain.additions import with_settings
 from services.intake.signals.domain.backlog import Backlog, Room
@@ -55,8 +57,8 @@ Submit = Callable[[str, Sequence[Signal], int], Awaitable[Mapping[Identity, Take
 each after the commit.
 """
 
-Lookup = Callable[[str, Sequence[str] | None], Awaitable[Sequence[KnownAlert]]]
-"""Alerts of an origin: the newest of each of some keys, or all of open incidents."""
+Lookup = Callable[[str, Wanted], Awaitable[Sequence[KnownAlert]]]
+"""Alerts of an origin."""
 
 Lanes = WeakValueDictionary[str, asyncio.Lock]
 """Held by an integration while a large body of its is read."""
@@ -110,6 +112,9 @@ class _Desk:
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         return await self.shared.services.lookup(origin, keys)
 
+    async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
+        return await self.shared.services.lookup(origin, incident)
+
     async def beat(self, name: str, sent: Submission) -> bool:
         at = sent.received_at
         origin, data = f"{self.integration.name} heartbeats", HeartbeatData(name=name)
@@ -138,17 +143,18 @@ def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
 async def _serve(gateway: Gateway, route: Route, shared: _Shared, request: Request) -> Response:
     # What measures and logs requests takes the path from here: the real one may hold a key.
     request.scope["route"] = route
+    refuse = route.refuse or gateway.refuse
     try:
         with shared.backlog.room("") as room:
             return await _answer(gateway, route, shared, room, request)
     except Malformed as error:
-        return gateway.refuse(malformed_problem(error))
+        return refuse(malformed_problem(error))
     except Problem as problem:
-        return gateway.refuse(problem)
+        return refuse(problem)
     except (Overloaded, TooManyUnknown):
-        return gateway.refuse(busy(gateway, "too much is waiting", 2))
+        return refuse(busy(gateway, "too much is waiting", 2))
     except UNAVAILABLE as error:
-        return gateway.refuse(unavailable_problem(request, error))
+        return refuse(unavailable_problem(request, error))
 
 
 async def _answer(

@@ -16,7 +16,7 @@ from services.intake.signals.domain.heartbeat import (
     HeartbeatSettings,
     ManagedBy,
 )
-from services.intake.signals.domain.known import KnownAlert
+from services.intake.signals.domain.known import KnownAlert, Wanted
 from services.intake.signals.domain.signal import (
     Alert,
     Decision,
@@ -56,6 +56,7 @@ __all__ = [
     "Signal",
     "SignalContent",
     "Taken",
+    "Wanted",
     "alert_key",
     "as_alert",
     "fingerprint",
