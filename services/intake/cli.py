@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from services.intake import NAME
+from services.intake.gateways.cli import commands as mappings
 from services.intake.heartbeats.cli import make_commands as heartbeat_commands
 from services.intake.integrations.cli import make_commands
 from services.intake.integrations.policy import FILE, TEAMS_FILE, read_integrations
@@ -25,6 +26,7 @@ app.add_typer(
     make_commands(lambda: Database(load_settings().dsn(NAME)), _gateways), name="integrations"
 )
 app.add_typer(heartbeat_commands(lambda: Database(load_settings().dsn(NAME))), name="heartbeats")
+app.add_typer(mappings, name="mappings")
 
 
 def check_integrations(directory: Path) -> list[PolicyError]:

@@ -142,6 +142,7 @@ def _beating(heartbeat: Heartbeat | None, data: HeartbeatData, now: datetime) ->
     if data.every_seconds is None:
         return heartbeat if there else None
     given = data.model_dump(include={"summary", "severity", "service", "labels"})
+    given |= {"summary": data.summary or None}
     given |= {"every": timedelta(seconds=data.every_seconds)}
     given |= {"grace": timedelta(seconds=data.grace_seconds)}
     if heartbeat is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -21,6 +21,7 @@ from services.intake.gateways.gateway import (
     Submission,
 )
 from services.intake.gateways.http.admission import Admission, busy
+from services.intake.gateways.policy import GatewayPolicy, shipped
 from services.intake.integrations.domain import Integration
 from services.intake.integrations.key_ring import KeyRing, TooManyUnknown
 from services.intake.signals.domain import (
@@ -47,6 +48,7 @@ from shared.http.app import (
     unauthorised,
     unavailable_problem,
 )
+from shared.http.downloads import Downloads, NotDownloaded
 from shared.postgres.errors import UNAVAILABLE
 from shared.runtime.clock import Clock
 from shared.telemetry import span
@@ -76,6 +78,8 @@ class Services:
     lookup: Lookup
     clock: Clock
     heartbeats: HeartbeatDesk
+    policy: Callable[[], GatewayPolicy] = shipped
+    downloads: Downloads = field(default_factory=lambda: Downloads(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,12 @@ class _Desk:
 
     async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
         return await self.shared.services.lookup(origin, incident)
+
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
+        try:
+            return await self.shared.services.downloads.download(url, lasting=lasting)
+        except NotDownloaded as error:
+            raise Problem(503, "Not downloaded", str(error), {"Retry-After": "20"}) from None
 
     async def beat(self, name: str, sent: Submission) -> bool:
         at = sent.received_at
@@ -162,6 +172,7 @@ async def _answer(
 ) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     limit = route.max_bytes(content_type)
+    request.state.policy = policy = shared.services.policy()
     integration, body = await _authenticated(gateway, route, shared, room, limit, request)
     headers = request.headers.raw
     attributes = {METHOD: route.method, ROUTE: route.path}
@@ -175,6 +186,7 @@ async def _answer(
             body=body,
             received_at=shared.services.clock(),
             trace=trace,
+            policy=policy,
         )
         desk = _Desk(shared, integration, len(body))
         if route.read is None:

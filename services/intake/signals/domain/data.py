@@ -167,7 +167,7 @@ class HeartbeatData(BaseModel):
     grace_seconds: int = Field(
         default=60, ge=0, le=31 * 86_400, description="how late a beat may be"
     )
-    summary: Text | None = Field(default=None, description="of the incident when one is missed")
+    summary: Text = Field(default="", description="of the incident when one is missed")
     severity: Severity | None = None
     service: Name | None = Field(default=None, description="name in the service catalogue")
     labels: Labels = Field(default_factory=dict, json_schema_extra=_EMPTY_OBJECT)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
@@ -85,8 +85,9 @@ class Signal:
     """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's
     clock.
 
-    `group` is set where the signal came in a notification about a group of alerts, `sender` where
-    its integration has settings; `added` are the names of labels that these have added.
+    `group` is set where the signal came in a notification about a group of alerts; `expire_after`
+    where its sender repeats what fires, or never says that it is over; `sender` where its
+    integration has settings; `added` are the names of labels that these have added.
     """
 
     origin: str
@@ -96,6 +97,7 @@ class Signal:
     trace: TraceContext | None
     data: SignalContent
     group: Group | None = None
+    expire_after: timedelta | None = None
     sender: Integration | None = None
     added: frozenset[str] = frozenset()
 

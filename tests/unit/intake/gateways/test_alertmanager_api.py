@@ -49,6 +49,9 @@ class Desk(WithoutHeartbeats):
             self._keep(signal, signal.data)
         return {one.identity: Taken(Decision.JOINED, one.subject) for one in signals}
 
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
+        raise AssertionError("nothing is downloaded")
+
     def _keep(self, signal: Signal, data: AlertData) -> None:
         key = data.key or ""
         before = self.known.get(key)
