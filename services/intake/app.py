@@ -1,6 +1,6 @@
 """Composition root of intake: the only place where its objects are built."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,12 +20,17 @@ from services.intake.gateways.policy import (
 )
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
+from services.intake.heartbeats import policy as heartbeats
+from services.intake.heartbeats.policy_sync import PolicySync
+from services.intake.heartbeats.register import Register
 from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, read_intake_policy
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
 from services.intake.integrations.policy import read_integrations
 from services.intake.integrations.registrar import Registrar
+from services.intake.mail.domain.signals import SCOPE as MAIL
+from services.intake.mail.listener import Listener
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
 from services.intake.signals.group_commit import GroupCommit
@@ -40,6 +45,7 @@ from shared.postgres.database import Database
 from shared.postgres.relay import Relay
 from shared.postgres.timers import Ticker
 from shared.postgres.wake import Wake
+from shared.runtime.clock import Clock
 from shared.runtime.retention import start_retention
 from shared.runtime.service import Component, run_service
 from shared.runtime.settings import Settings
@@ -47,6 +53,9 @@ from shared.runtime.settings import Settings
 # Where processors are short, what was taken in is paged before more is taken in: senders wait a
 # little longer for their answer, instead of thousands of pages each waiting for seconds.
 _NICENESS = 3
+
+Components = Mapping[str, Component]
+"""By the name that health and logs give each."""
 
 
 async def run(settings: Settings) -> None:
@@ -60,8 +69,10 @@ async def run(settings: Settings) -> None:
     handlers = Handlers(lambda: policies.intake.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     keys, lookup = KeyRing(database, clock), KnownAlerts(database).find
-    downloads = Downloads(settings.allowed_networks)
-    services = Services(keys, commit.submit, lookup, clock, policies.of_gateways, downloads)
+    register, downloads = Register(database, clock), Downloads(settings.allowed_networks)
+    services = Services(
+        keys, commit.submit, lookup, clock, register, policies.of_gateways, downloads
+    )
     app = make_api(services, gateways)
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
@@ -78,6 +89,8 @@ async def run(settings: Settings) -> None:
         "relay": Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         **policies.components(),
+        **await _start_heartbeats(settings, database),
+        **_mail(settings, keys, commit, clock),
         "integrations": Registrar(policies.integrations, database, clock),
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policies.intake),
@@ -85,12 +98,30 @@ async def run(settings: Settings) -> None:
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 
 
+def _mail(settings: Settings, keys: KeyRing, commit: GroupCommit, clock: Clock) -> Components:
+    if settings.mail_listen is None:
+        return {}
+    certificate = settings.mail_certificate
+    tls = (certificate, settings.mail_certificate_key) if certificate else None
+    return {"mail": Listener(settings.mail_listen, keys.integration, commit.submit, clock, tls)}
+
+
+async def _start_heartbeats(settings: Settings, database: Database) -> Components:
+    file = settings.policy_dir / heartbeats.FILE
+    policy = PolicyWatch(file, heartbeats.read_heartbeats, database, optional=True)
+    await policy.start()
+    return {
+        "heartbeats_policy": policy,
+        "heartbeats": PolicySync(database, lambda: policy.current, database.clock),
+    }
+
+
 class _Policies:
     """The files that intake follows."""
 
     def __init__(self, folder: Path, gateways: Sequence[str], database: Database) -> None:
         self.intake = PolicyWatch(folder / FILE, read_intake_policy, database, optional=True)
-        read = partial(read_integrations, gateways=gateways)
+        read = partial(read_integrations, gateways=[MAIL, *gateways])
         self.integrations = PolicyWatch(folder / INTEGRATIONS_FILE, read, database, optional=True)
         self._mappings = PolicyWatch(
             folder / FOLDER, read_bundle, database, optional=True, load=bundle

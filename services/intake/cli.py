@@ -1,11 +1,13 @@
-"""`tocsin intake`: the service, and the integrations that may send."""
+"""`tocsin intake`: the service, the integrations that may send, and the heartbeats."""
 
 from pathlib import Path
 
 from services.intake import NAME
 from services.intake.gateways.cli import commands as mappings
+from services.intake.heartbeats.cli import make_commands as heartbeat_commands
 from services.intake.integrations.cli import make_commands
 from services.intake.integrations.policy import FILE, TEAMS_FILE, read_integrations
+from services.intake.mail.domain.signals import SCOPE as MAIL
 from shared.policy.files import PolicyError, check_file, keys_of
 from shared.postgres.database import Database
 from shared.runtime.commands import service_commands
@@ -16,13 +18,14 @@ def _gateways() -> frozenset[str]:
     # Imported here: few commands need the modules of a server.
     from services.intake.gateways.registry import Registry
 
-    return frozenset(gateway.name for gateway in Registry.discover())
+    return frozenset([MAIL, *(gateway.name for gateway in Registry.discover())])
 
 
 app = service_commands("services.intake", "Identify and log: signals in, incidents out.")
 app.add_typer(
     make_commands(lambda: Database(load_settings().dsn(NAME)), _gateways), name="integrations"
 )
+app.add_typer(heartbeat_commands(lambda: Database(load_settings().dsn(NAME))), name="heartbeats")
 app.add_typer(mappings, name="mappings")
 
 

@@ -12,6 +12,7 @@ from itertools import chain
 from uuid import UUID
 
 from services.intake import metrics
+from services.intake.heartbeats.monitor import Monitor
 from services.intake.incidents.domain.ending import (
     Ended,
     close,
@@ -61,6 +62,7 @@ class Handlers:
     def __init__(self, policy: Callable[[], IntakePolicy], clock: Clock) -> None:
         self._policy = policy
         self._clock = clock
+        self._heartbeats = Monitor(clock)
         self._open_counts = OpenCounts(clock)
 
     async def take(
@@ -71,7 +73,10 @@ class Handlers:
         Raises Conflict when another transaction logged one of them, or opened one of the incidents,
         first.
         """
-        return await self._take(connection, signals, store.lock_for_signals)
+        beats, signals = await self._heartbeats.take(connection, signals)
+        _count(Counter(taken.decision for taken in beats.values()))
+        taken = await self._take(connection, signals, store.lock_for_signals) if signals else {}
+        return {**beats, **taken}
 
     async def take_new(
         self, connection: Connection, signals: Sequence[Signal]
@@ -79,8 +84,10 @@ class Handlers:
         """`take` without a transaction, for signals that meet no open incident: there is nothing to
         lock, and one statement inserts everything or nothing.
 
-        Raises NeedsLocks, before it writes, when one meets an open incident; Conflict as `take`.
+        Raises NeedsLocks, before it writes, when one meets an open incident or is a beat of a
+        heartbeat; Conflict as `take`.
         """
+        self._heartbeats.refuse_beats(signals)
         return await self._take(connection, signals, store.read_for_new)
 
     async def _take(
@@ -231,9 +238,11 @@ class Handlers:
         await write_together(connection, writes)
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
-        """Due timers: report what was held back, flush pending updates, and clear what ended
-        without a word. Stale ones do nothing.
+        """Due timers: report what was held back and missed heartbeats, flush pending updates, and
+        clear what ended without a word. Stale ones do nothing.
         """
+        if alerts := await self._heartbeats.fire(connection, timers):
+            await self.take(connection, alerts)
         epoch, incidents = await store.lock_incidents(connection, {t.subject for t in timers})
         now, policy, pending = self._clock(), self._policy(), []
         ends = await self._end_expired(connection, timers, incidents)

@@ -32,5 +32,16 @@ JOIN = Span(
     (INCIDENT_ID,),
 )
 RECORD_CHANGE = Span("record change", "the request, or the publisher", "a change")
+RECORD_ADVISORY = Span("record advisory", "the request, or the publisher", "an advisory")
 LOG_REQUEST = Span("log request", "the request, or the publisher", "a service request")
-SPANS = (RECEIVE, REPORT, UPDATE, CLEAR, JOIN, RECORD_CHANGE, LOG_REQUEST, *BATCH_SPANS)
+SPANS = (
+    RECEIVE,
+    REPORT,
+    UPDATE,
+    CLEAR,
+    JOIN,
+    RECORD_CHANGE,
+    RECORD_ADVISORY,
+    LOG_REQUEST,
+    *BATCH_SPANS,
+)

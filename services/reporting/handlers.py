@@ -16,6 +16,7 @@ from services.reporting.timeline.domain.state import (
     state_in,
     synthetic_services,
 )
+from services.reporting.timeline.store.advisories import advisories_write
 from services.reporting.timeline.store.changes import changes_write
 from services.reporting.timeline.store.entries import timeline_write
 from services.reporting.timeline.store.incidents import (
@@ -90,11 +91,13 @@ class Handlers:
         events, entries = _read(records)
         facts = [event.data for event in events]
         changes = [fact.change for fact in facts if isinstance(fact, intake.ChangeRecorded)]
+        advisories = [one.advisory for one in facts if isinstance(one, intake.AdvisoryRecorded)]
         requests = [fact for fact in facts if isinstance(fact, _REQUEST)]
         return [
             *await self._incidents(connection, [event for event in events if state_in(event)]),
             timeline_write(entries),
             changes_write(changes),
+            advisories_write(advisories),
             requests_write(requests),
         ]
 

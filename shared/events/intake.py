@@ -128,3 +128,31 @@ class ChangeRecorded(Fact, topic=TOPIC):
     """A change was recorded, so that incidents can be traced to it later."""
 
     change: Change
+
+
+class Advisory(Model):
+    """A weakness of software or a patch for one, as its publisher or a scanner tells of it
+    (`status`; more to come). `advisory` is its id there, a CVE say.
+    """
+
+    advisory_id: UUID
+    source: str
+    advisory: str
+    status: str
+    summary: str
+    severity: str | None = None
+    service: str | None = None
+    aliases: list[str] = []
+    packages: list[str] = []
+    fixed_in: list[str] = []
+    description: str | None = None
+    labels: dict[str, str] = {}
+    links: list[str] = []
+    published_at: datetime | None = None
+    received_at: datetime
+
+
+class AdvisoryRecorded(Fact, topic=TOPIC):
+    """An advisory was recorded, so that it can be traced to what it affects and what fixed it."""
+
+    advisory: Advisory

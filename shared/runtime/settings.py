@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import pydantic_settings
-from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -26,6 +26,16 @@ from shared.runtime.variables import SecretFileError, value_of
 
 _INJECTED = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 S = TypeVar("S", bound="Settings")
+
+
+def _listen_address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("write host:port, for example 0.0.0.0:2525 or [::]:2525")
+    return value
+
+
+MailAddress = Annotated[str, AfterValidator(_listen_address)]
 
 
 class _Environment(EnvSettingsSource):
@@ -136,6 +146,16 @@ class Settings(KafkaSettings):
     webhook_timeout: float = Field(default=10, gt=0, le=120)
     smtp: SecretStr | None = Field(default=None, description="smtp://[user:password@]host:port")
     smtp_from: str = "tocsin@localhost"
+    mail_listen: MailAddress | None = Field(
+        default=None, description="host:port where intake takes alerts by SMTP; none: it does not"
+    )
+    mail_certificate: Path | None = Field(
+        default=None,
+        description="file (PEM) with certificate and chain: then mail may come by STARTTLS",
+    )
+    mail_certificate_key: Path | None = Field(
+        default=None, description="file (PEM) with its key, if that is in another file"
+    )
     allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(), description="private networks that webhooks may reach, with commas between them"
     )

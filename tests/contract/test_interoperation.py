@@ -26,7 +26,7 @@ from shared.events.cloudevents import from_record
 from shared.events.facts import event_message, read_fact
 from shared.kafka.record import Record
 from tests.support.http import served
-from tests.unit.intake.builders import no_alerts
+from tests.unit.intake.builders import NO_HEARTBEATS, no_alerts
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -202,6 +202,6 @@ async def intake() -> AsyncIterator[tuple[str, list[Signal]]]:
             for signal in signals
         }
 
-    services = Services(cast("KeyRing", _AnyKey()), submit, no_alerts, lambda: NOON)
+    services = Services(cast("KeyRing", _AnyKey()), submit, no_alerts, lambda: NOON, NO_HEARTBEATS)
     async with served(make_api(services)) as url:
         yield url, stored

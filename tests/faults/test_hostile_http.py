@@ -16,6 +16,7 @@ import pytest
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
+from services.intake.heartbeats.register import Register
 from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.integrations.key_ring import KeyRing
@@ -98,7 +99,8 @@ async def gateway(database: str) -> AsyncIterator[Gateway]:
     commit = GroupCommit(own, handlers.take_new, handlers.take)
     task = asyncio.create_task(commit.run())
     lookup = KnownAlerts(own).find
-    services = Services(KeyRing(own, system_clock), commit.submit, lookup, system_clock)
+    keys, register = KeyRing(own, system_clock), Register(own, system_clock)
+    services = Services(keys, commit.submit, lookup, system_clock, register)
     async with served(make_api(services)) as base, aiohttp.ClientSession() as session:
         yield Gateway(int(base.rpartition(":")[2]), key, session)
     task.cancel()

@@ -13,7 +13,14 @@ from starlette.responses import Response
 from services.intake.gateways.domain.signature import Signature
 from services.intake.gateways.policy import SIGNATURES, GatewayPolicy, shipped
 from services.intake.integrations.domain import Integration
-from services.intake.signals.domain import Identity, KnownAlert, Signal, Taken
+from services.intake.signals.domain import (
+    Heartbeat,
+    HeartbeatSettings,
+    Identity,
+    KnownAlert,
+    Signal,
+    Taken,
+)
 from shared.events.headers import Headers
 from shared.events.trace_context import TraceContext
 from shared.http.auth import bearer, bearer_or_basic, unauthorised
@@ -147,6 +154,26 @@ class Submission:
             raise unauthorised(fault[1], fault[0])
 
 
+class HeartbeatDesk(Protocol):
+    """The heartbeats that there are, for routes that make, change and delete them. All raise one of
+    UNAVAILABLE.
+    """
+
+    async def find(self, name: str) -> Heartbeat | None:
+        """The heartbeat of a name."""
+
+    async def list(self) -> Sequence[Heartbeat]:
+        """All heartbeats, by name."""
+
+    async def save(self, name: str, settings: HeartbeatSettings) -> Heartbeat:
+        """Make a heartbeat, or change the one that has the name. Raises HeartbeatRefused where a
+        policy file manages it.
+        """
+
+    async def delete(self, name: str) -> bool:
+        """Delete a heartbeat; False when there is none. Raises HeartbeatRefused as `save`."""
+
+
 class Desk(Protocol):
     """What a route may ask for while it responds."""
 
@@ -166,6 +193,13 @@ class Desk(Protocol):
         """What is at an https address, by the rules for outgoing requests; for an hour from memory
         if it is `lasting`. Raises Problem (503).
         """
+
+    async def beat(self, name: str, sent: "Submission") -> bool:
+        """Commit a beat of a heartbeat; False where there is none of that name. Raises Problem."""
+
+    @property
+    def heartbeats(self) -> HeartbeatDesk:
+        """The heartbeats that there are."""
 
 
 Read = Callable[[Submission], list[Signal]]

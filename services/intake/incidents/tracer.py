@@ -12,6 +12,7 @@ from services.intake.signals.domain.records import logged
 from services.intake.spans import INCIDENT_NUMBER
 from shared.events.facts import Event, Fact, event_messages, new_event
 from shared.events.intake import (
+    AdvisoryRecorded,
     ChangeRecorded,
     IncidentCleared,
     IncidentReported,
@@ -30,6 +31,7 @@ _SPANS: dict[type[Fact], Span] = {
     IncidentUpdated: spans.UPDATE,
     IncidentCleared: spans.CLEAR,
     ChangeRecorded: spans.RECORD_CHANGE,
+    AdvisoryRecorded: spans.RECORD_ADVISORY,
     RequestLogged: spans.LOG_REQUEST,
 }
 
@@ -71,7 +73,7 @@ class Tracer:
             self._add(incident.incident_id, incident.sequence, item.fact, position)
 
     def add_records(self, signals: Iterable[Signal]) -> None:
-        """Facts about service requests and changes."""
+        """Facts about service requests, changes and advisories."""
         for signal in signals:
             fact = logged(signal)
             with span(_SPANS[type(fact)], signal.trace) as trace:

@@ -14,6 +14,7 @@ from services.reporting.figures.store import load_figures
 from services.reporting.timeline.domain.filters import StatusFilter
 from services.reporting.timeline.domain.view import IncidentView
 from services.reporting.timeline.http import NO_NUL, load_view
+from services.reporting.timeline.store.advisories import list_advisories
 from services.reporting.timeline.store.changes import list_changes
 from services.reporting.timeline.store.lists import (
     count_open,
@@ -78,6 +79,12 @@ def _add_lists(router: APIRouter, pages: Pages, database: Database, clock: Clock
     async def requests() -> HTMLResponse:
         async with database.connection() as connection:
             return pages.render("requests.html", requests=await list_requests(connection, 100))
+
+    @router.get("/advisories")
+    async def advisories() -> HTMLResponse:
+        async with database.connection() as connection:
+            newest = await list_advisories(connection, 100)
+        return pages.render("advisories.html", advisories=newest)
 
     @router.get("/canary")
     async def canary() -> HTMLResponse:

@@ -31,5 +31,6 @@ AGING = (
         sequences=True,
     ),
     Aging("changes", "changes", "change_id", "made_at < $1"),
+    Aging("advisories", "advisories", "advisory_id", "received_at < $1"),
     Aging("requests", "requests", "request_id", "received_at < $1"),
 )

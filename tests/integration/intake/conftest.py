@@ -15,6 +15,7 @@ import pytest
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
+from services.intake.heartbeats.register import Register
 from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.integrations.key_ring import KeyRing
@@ -100,7 +101,8 @@ async def base(world: World) -> AsyncIterator[str]:
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
         keys = KeyRing(world.database, lambda: NOON)
         lookup = KnownAlerts(world.database).find
-        api = make_api(Services(keys, commit.submit, lookup, lambda: NOON))
+        register = Register(world.database, lambda: world.clock[0])
+        api = make_api(Services(keys, commit.submit, lookup, lambda: NOON, register))
         async with served(api) as address:
             yield address
 

@@ -54,6 +54,19 @@ async def no_alerts(_: str, __: Wanted) -> list[KnownAlert]:
     return []
 
 
+NO_HEARTBEATS: Any = None
+"""For requests that ask for none."""
+
+
+class WithoutHeartbeats:
+    """The part of a Desk that knows none."""
+
+    heartbeats: Any = NO_HEARTBEATS
+
+    async def beat(self, name: str, sent: Submission) -> bool:
+        return False
+
+
 def alert(
     status: str = "firing",
     *,

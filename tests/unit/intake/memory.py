@@ -16,9 +16,10 @@ from services.intake.signals.domain import (
     Taken,
     Wanted,
 )
+from tests.unit.intake.builders import WithoutHeartbeats
 
 
-class Memory(Desk):
+class Memory(WithoutHeartbeats, Desk):
     """A desk that remembers what is submitted. `before_submission` runs before each."""
 
     def __init__(self) -> None:

@@ -127,6 +127,7 @@ def mail(notice: Notice, sender: tuple[str, str], recipient: str) -> EmailMessag
     # All attempts at one page have one id, so that a mail system can drop the repeat.
     message["Message-ID"] = f"<{notice.order.attempt_key}@tocsin>"
     message["Auto-Submitted"] = "auto-generated"
+    message["X-Tocsin"] = "page"  # intake takes no such mail: it would page again
     message.set_content(notice.text)
     return message
 

@@ -12,12 +12,21 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from services.intake import spans
-from services.intake.gateways.gateway import Authentication, Gateway, Read, Route, Submission
+from services.intake.gateways.gateway import (
+    Authentication,
+    Gateway,
+    HeartbeatDesk,
+    Read,
+    Route,
+    Submission,
+)
 from services.intake.gateways.http.admission import Admission, busy
 from services.intake.gateways.policy import GatewayPolicy, shipped
 from services.intake.integrations.domain import Integration
 from services.intake.integrations.key_ring import KeyRing, TooManyUnknown
 from services.intake.signals.domain import (
+    Decision,
+    HeartbeatData,
     Identity,
     KnownAlert,
     Overloaded,
@@ -29,6 +38,7 @@ from services.intake.signals.domain import (
 from services.intake.signals.domain.additions import with_settings
 from services.intake.signals.domain.backlog import Backlog, Room
 from shared.events.cloudevents import Malformed
+from shared.events.ids import uuid7
 from shared.events.trace_context import trace_in_headers
 from shared.http.app import (
     JsonResponse,
@@ -67,6 +77,7 @@ class Services:
     submit: Submit
     lookup: Lookup
     clock: Clock
+    heartbeats: HeartbeatDesk
     policy: Callable[[], GatewayPolicy] = shipped
     downloads: Downloads = field(default_factory=lambda: Downloads(()))
 
@@ -113,6 +124,17 @@ class _Desk:
             return await self.shared.services.downloads.download(url, lasting=lasting)
         except NotDownloaded as error:
             raise Problem(503, "Not downloaded", str(error), {"Retry-After": "20"}) from None
+
+    async def beat(self, name: str, sent: Submission) -> bool:
+        at = sent.received_at
+        origin, data = f"{self.integration.name} heartbeats", HeartbeatData(name=name)
+        signal = Signal(origin, str(uuid7()), at, at, sent.trace, data)
+        taken = await self.submit([signal])
+        return taken[signal.identity].decision is Decision.BEAT
+
+    @property
+    def heartbeats(self) -> HeartbeatDesk:
+        return self.shared.services.heartbeats
 
 
 def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:

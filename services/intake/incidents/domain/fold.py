@@ -207,7 +207,8 @@ class _Fold(Folding):
             if before is None:  # it opened in this batch: its report comes before its end
                 reported = self.publish(report(incident, self.epoch, self.now, cause))
                 after = replace(after, sequence=reported.sequence)
-            event = clear(after, "resolved at the source", self.epoch, self.now, cause)
+            by = f" by {item.alert.data.by}" if item.alert.data.by else ""
+            event = clear(after, f"resolved at the source{by}", self.epoch, self.now, cause)
             cleared = self.publish(event)
         self.end(cleared)
         self.decide(item, Decision.CLEARED, cleared)

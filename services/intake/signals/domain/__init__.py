@@ -1,6 +1,21 @@
 """Signals: what publishers may send, how large it may be, and what identifies it."""
 
-from services.intake.signals.domain.data import KINDS, AlertData, ChangeData, RequestData
+from services.intake.signals.domain.data import (
+    KINDS,
+    AdvisoryData,
+    AlertData,
+    ChangeData,
+    HeartbeatData,
+    RequestData,
+    SignalContent,
+)
+from services.intake.signals.domain.heartbeat import (
+    Heartbeat,
+    HeartbeatName,
+    HeartbeatRefused,
+    HeartbeatSettings,
+    ManagedBy,
+)
 from services.intake.signals.domain.known import KnownAlert, Wanted
 from services.intake.signals.domain.signal import (
     Alert,
@@ -20,18 +35,26 @@ from services.intake.signals.domain.signal import (
 
 __all__ = [
     "KINDS",
+    "AdvisoryData",
     "Alert",
     "AlertData",
     "ChangeData",
     "Decision",
     "Group",
+    "Heartbeat",
+    "HeartbeatData",
+    "HeartbeatName",
+    "HeartbeatRefused",
+    "HeartbeatSettings",
     "Identity",
     "KnownAlert",
+    "ManagedBy",
     "NeedsLocks",
     "Overloaded",
     "Refused",
     "RequestData",
     "Signal",
+    "SignalContent",
     "Taken",
     "Wanted",
     "alert_key",

@@ -1,7 +1,7 @@
 """The data of the CloudEvents that publishers send, validated and bounded."""
 
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -13,10 +13,14 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
 )
 
+from shared.events.intake import Severity
 
-def _no_nul(text: str) -> str:
+
+def without_nul(text: str) -> str:
+    """The text. Raises ValueError for a NUL, which Postgres cannot keep."""
     if "\x00" in text:
         raise ValueError("contains a NUL character")
     return text
@@ -47,23 +51,24 @@ def _severity_text(value: Any) -> Any:
     return value if value is None or isinstance(value, str) else str(value)
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_no_nul)]
-SeverityText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_no_nul)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(without_nul)]
+SeverityText = Annotated[str, StringConstraints(max_length=64), AfterValidator(without_nul)]
 Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=1024),
-    AfterValidator(_no_nul),
+    AfterValidator(without_nul),
     AfterValidator(_not_blank),
 ]
-LongText = Annotated[str, StringConstraints(max_length=16_384), AfterValidator(_no_nul)]
+LongText = Annotated[str, StringConstraints(max_length=16_384), AfterValidator(without_nul)]
 Labels = Annotated[
-    dict[Name, Annotated[str, StringConstraints(max_length=4096), AfterValidator(_no_nul)]],
+    dict[Name, Annotated[str, StringConstraints(max_length=4096), AfterValidator(without_nul)]],
     Field(max_length=128),
 ]
 Links = Annotated[
-    list[Annotated[str, StringConstraints(max_length=2048), AfterValidator(_no_nul)]],
+    list[Annotated[str, StringConstraints(max_length=2048), AfterValidator(without_nul)]],
     Field(max_length=20),
 ]
+Names = Annotated[list[Name], Field(max_length=100)]
 Moment = Annotated[datetime | None, WrapValidator(_lenient_time)]
 # Made by factories and named in the schema by hand: pydantic copies a mutable default deeply for
 # every signal.
@@ -122,9 +127,65 @@ class ChangeData(SignalData):
     links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
 
 
-KINDS: dict[str, type[AlertData | RequestData | ChangeData]] = {
+class AdvisoryData(SignalData):
+    """`tocsin.signals.Advisory`: software has a weakness, or a patch for one is there."""
+
+    advisory: Name = Field(description="its id: a CVE, GHSA or vendor's number")
+    status: Literal["affected", "investigating", "not affected", "fixed", "withdrawn"] = "affected"
+    severity: Annotated[SeverityText | None, BeforeValidator(_severity_text)] = Field(
+        default=None, description="a word, a score or a CVSS vector, as its publisher has it"
+    )
+    aliases: Names = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
+    packages: Names = Field(
+        default_factory=list,
+        json_schema_extra=_EMPTY_ARRAY,
+        description="what it is about, as package URLs where there are any",
+    )
+    fixed_in: Names = Field(
+        default_factory=list,
+        json_schema_extra=_EMPTY_ARRAY,
+        description="versions that are not affected any more",
+    )
+    description: LongText | None = None
+    links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
+    published_at: Moment = None
+
+
+class HeartbeatData(BaseModel):
+    """`tocsin.signals.Heartbeat`: the sender is alive. With `every_seconds`, a heartbeat of that
+    name is made, or changed, if no policy file has it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)] = (
+        Field(description="which heartbeat this is a beat of")
+    )
+    every_seconds: int | None = Field(
+        default=None, ge=1, le=400 * 86_400, description="the longest time between two beats"
+    )
+    grace_seconds: int = Field(
+        default=60, ge=0, le=31 * 86_400, description="how late a beat may be"
+    )
+    summary: Text = Field(default="", description="of the incident when one is missed")
+    severity: Severity | None = None
+    service: Name | None = Field(default=None, description="name in the service catalogue")
+    labels: Labels = Field(default_factory=dict, json_schema_extra=_EMPTY_OBJECT)
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        return without_nul(name)
+
+
+SignalContent: TypeAlias = AlertData | RequestData | ChangeData | AdvisoryData | HeartbeatData
+"""What a signal may hold."""
+
+KINDS: dict[str, type[SignalContent]] = {
     "tocsin.signals.Alert": AlertData,
     "tocsin.signals.ServiceRequest": RequestData,
     "tocsin.signals.Change": ChangeData,
+    "tocsin.signals.Advisory": AdvisoryData,
+    "tocsin.signals.Heartbeat": HeartbeatData,
 }
 """The data of each CloudEvents type that is a signal."""

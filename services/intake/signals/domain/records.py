@@ -1,21 +1,28 @@
-"""Facts about signals that open no incident: requests and changes are logged, and what cannot be
-read is rejected.
+"""Facts about signals that open no incident: requests, changes and advisories are logged, and
+what cannot be read is rejected.
 """
 
 from typing import Any
 
-from services.intake.signals.domain.data import ChangeData, RequestData
+from services.intake.signals.domain.data import AdvisoryData, ChangeData, RequestData
 from services.intake.signals.domain.signal import Signal
 from shared.events.cloudevents import CloudEvent, Malformed
 from shared.events.facts import Event, new_event
 from shared.events.ids import derived_id
-from shared.events.intake import Change, ChangeRecorded, RequestLogged, ServiceRequest
+from shared.events.intake import (
+    Advisory,
+    AdvisoryRecorded,
+    Change,
+    ChangeRecorded,
+    RequestLogged,
+    ServiceRequest,
+)
 from shared.events.rejections import SignalRejected
 from shared.kafka.record import Record
 
 
-def logged(signal: Signal) -> RequestLogged | ChangeRecorded:
-    """The fact of a service request or a change."""
+def logged(signal: Signal) -> RequestLogged | ChangeRecorded | AdvisoryRecorded:
+    """The fact of a service request, a change or an advisory."""
     data = signal.data
     common: dict[str, Any] = {"source": signal.origin, "received_at": signal.received_at}
     match data:
@@ -27,8 +34,11 @@ def logged(signal: Signal) -> RequestLogged | ChangeRecorded:
         case RequestData():
             request = ServiceRequest(request_id=signal.subject, **common, **data.model_dump())
             return RequestLogged(request=request)
+        case AdvisoryData():
+            advisory = Advisory(advisory_id=signal.subject, **common, **data.model_dump())
+            return AdvisoryRecorded(advisory=advisory)
         case _:
-            raise TypeError("an alert is about an incident")
+            raise TypeError("alerts and beats are about something else")
 
 
 def rejection(record: Record, event: CloudEvent | None, error: Malformed) -> Event:

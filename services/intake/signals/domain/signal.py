@@ -12,14 +12,9 @@ import orjson
 from pydantic import ValidationError
 
 from services.intake.integrations.domain import Integration
+from services.intake.signals.domain import cdevents
 from services.intake.signals.domain.bounds import within_bounds
-from services.intake.signals.domain.data import (
-    KINDS,
-    AlertData,
-    ChangeData,
-    RequestData,
-    known_time,
-)
+from services.intake.signals.domain.data import KINDS, AlertData, SignalContent, known_time
 from shared.events.cloudevents import CloudEvent, Malformed
 from shared.events.facts import first_problem
 from shared.events.ids import derived_id
@@ -43,6 +38,8 @@ class Decision(StrEnum):
     CLEARED = "cleared"
     NOTHING_WAS_OPEN = "nothing was open"
     LOGGED = "logged"
+    BEAT = "beat"
+    UNKNOWN_HEARTBEAT = "unknown heartbeat"
     REPEAT = "repeat"
     REJECTED = "rejected"
 
@@ -98,7 +95,7 @@ class Signal:
     sent_at: datetime
     received_at: datetime
     trace: TraceContext | None
-    data: AlertData | RequestData | ChangeData
+    data: SignalContent
     group: Group | None = None
     expire_after: timedelta | None = None
     sender: Integration | None = None
@@ -147,7 +144,7 @@ class Alert:
 
 
 def as_alert(signal: Signal) -> Alert | None:
-    """The alert in a signal, or None for a request or change."""
+    """The alert in a signal, or None for one of another kind."""
     if not isinstance(signal.data, AlertData):
         return None
     return Alert(signal, signal.data, fingerprint(signal.origin, signal.data, signal.added))
@@ -177,18 +174,25 @@ def read_signal(
     event: CloudEvent, integration: str, received_at: datetime, where: str = ""
 ) -> Signal:
     """The signal in a CloudEvent. Raises Malformed, its field prefixed with `where` in a batch."""
+    data, source = _content(event, where)
+    origin = f"{integration} {source}"
+    if len(f"{origin}{event.id}".encode()) > _MAX_IDENTITY_BYTES:
+        reason = f"is, with the source, longer than {_MAX_IDENTITY_BYTES} bytes"
+        raise Malformed(f"{where}id", reason)
+    sent_at = known_time(event.time) or received_at
+    return Signal(origin, event.id, sent_at, received_at, event.trace, within_bounds(data))
+
+
+def _content(event: CloudEvent, where: str) -> tuple[SignalContent, str]:
+    """What an event holds, and whose it is."""
+    if event.type.startswith(cdevents.PREFIX):
+        return cdevents.read_cdevent(event, where)
     model = KINDS.get(event.type)
     if model is None:
         raise Malformed(
             f"{where}type", f"`{event.type}` is not known; send one of {', '.join(KINDS)}"
         )
     try:
-        data = model.model_validate(event.data)
+        return model.model_validate(event.data), event.source
     except ValidationError as error:
         raise first_problem(error, f"{where}data") from None
-    origin = f"{integration} {event.source}"
-    if len(f"{origin}{event.id}".encode()) > _MAX_IDENTITY_BYTES:
-        reason = f"is, with the source, longer than {_MAX_IDENTITY_BYTES} bytes"
-        raise Malformed(f"{where}id", reason)
-    sent_at = known_time(event.time) or received_at
-    return Signal(origin, event.id, sent_at, received_at, event.trace, within_bounds(data))

@@ -28,6 +28,7 @@ from shared.runtime.clock import system_clock
 from tests.integration.intake.conftest import POLICY, World, committing
 from tests.support.http import listening, served
 from tests.support.running import eventually, free_port
+from tests.unit.intake.builders import NO_HEARTBEATS
 
 PROMETHEUS = shutil.which("prometheus") or ""
 AMTOOL = shutil.which("amtool") or ""
@@ -69,7 +70,7 @@ async def intake(world: World) -> AsyncIterator[str]:
     async with committing(world.database, handlers.take_new, handlers.take) as commit:
         keys = KeyRing(world.database, system_clock)
         lookup = KnownAlerts(world.database).find
-        api = make_api(Services(keys, commit.submit, lookup, system_clock))
+        api = make_api(Services(keys, commit.submit, lookup, system_clock, NO_HEARTBEATS))
         async with served(api) as address:
             yield address
 
@@ -80,7 +81,8 @@ async def jumping(world: World) -> AsyncIterator[str]:
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
         keys = KeyRing(world.database, lambda: world.clock[0])
         lookup = KnownAlerts(world.database).find
-        api = make_api(Services(keys, commit.submit, lookup, lambda: world.clock[0]))
+        clock = partial(world.clock.__getitem__, 0)
+        api = make_api(Services(keys, commit.submit, lookup, clock, NO_HEARTBEATS))
         async with served(api) as address:
             yield f"{address}/v1/alertmanager"
 

@@ -26,6 +26,7 @@ from shared.policy.watch import PolicyWatch
 from tests.integration.intake.conftest import NOON, World, committing, post
 from tests.support.http import served
 from tests.support.running import eventually
+from tests.unit.intake.builders import NO_HEARTBEATS
 
 OURS = """\
 about: Ours
@@ -64,7 +65,7 @@ async def address(world: World, mappings: PolicyWatch[MappingFiles]) -> AsyncIte
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
         keys, lookup = KeyRing(world.database, lambda: NOON), KnownAlerts(world.database).find
         services = Services(
-            *(keys, commit.submit, lookup, lambda: NOON),
+            *(keys, commit.submit, lookup, lambda: NOON, NO_HEARTBEATS),
             policy=lambda: in_force(mappings.current.content, Signers()),
         )
         async with served(make_api(services)) as base:

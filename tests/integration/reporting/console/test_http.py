@@ -9,7 +9,7 @@ import pytest
 
 from shared.events.facts import new_event
 from shared.events.ids import uuid7
-from shared.events.intake import RequestLogged, ServiceRequest
+from shared.events.intake import Advisory, AdvisoryRecorded, RequestLogged, ServiceRequest
 from shared.events.trace_context import new_trace
 from shared.runtime.clock import system_clock
 from tests.support.browser import LEAST_CONTRAST, Browser
@@ -116,7 +116,7 @@ async def test_it_fits_a_phone_and_can_be_read(
     outage = recent(summary="a very long summary without a space: " + "x" * 300)
     await feed.events(outage.reported(), outage.triaged(), outage.started(), outage.paged(1))
     await browser.resize(390, 800)
-    for path in ("/", "/incidents/INC-1042", "/requests"):
+    for path in ("/", "/incidents/INC-1042", "/requests", "/advisories"):
         await browser.open(console + path, prefers_color_scheme=scheme)
         assert await browser.value("document.documentElement.scrollWidth") <= 390
         assert await browser.value(LEAST_CONTRAST) >= 4.5
@@ -137,11 +137,29 @@ async def test_a_page_is_complete_without_javascript(
             request.request_id, 1, system_clock(), RequestLogged(request=request), new_trace()
         )
     )
+    advisory = Advisory(
+        advisory_id=uuid7(),
+        source="scanner",
+        advisory="CVE-2026-1001",
+        status="affected",
+        summary="the parser overflows",
+        service="checkout",
+        fixed_in=["2.4.1"],
+        received_at=system_clock(),
+    )
+    recorded = AdvisoryRecorded(advisory=advisory)
+    await feed.events(
+        new_event(advisory.advisory_id, 1, system_clock(), recorded, new_trace()),
+        new_event(advisory.advisory_id, 1, system_clock(), recorded, new_trace()),
+    )
     board = await page(http, console)
     assert "Mean time to resolve: from opening to resolution" in board
     assert "INC-1042 checkout answers 5xx" in board
     assert "Paged ana by webhook" in await page(http, f"{console}/incidents/{outage.incident_id}")
     assert "a new laptop" in await page(http, f"{console}/requests")
+    advisories = await page(http, f"{console}/advisories")
+    assert advisories.count("CVE-2026-1001</b> affected: the parser overflows") == 1
+    assert "checkout, fixed in 2.4.1" in advisories
     assert "there is no incident INC-7" in await page(http, f"{console}/incidents/INC-7", 404)
 
 

@@ -16,7 +16,7 @@ from services.intake.integrations.key_ring import KeyRing
 from services.intake.signals.domain import Decision, Identity, Overloaded, Signal, Taken
 from shared.http.downloads import Downloads, NotDownloaded
 from tests.support.http import served
-from tests.unit.intake.builders import NOON, no_alerts
+from tests.unit.intake.builders import NO_HEARTBEATS, NOON, no_alerts
 
 KEY = "good"
 
@@ -76,7 +76,7 @@ async def serving() -> AsyncIterator[Served]:
     """All gateways."""
     made = Served()
     services = Services(
-        *(cast("KeyRing", _OneKey()), made.submit, no_alerts, lambda: NOON),
+        *(cast("KeyRing", _OneKey()), made.submit, no_alerts, lambda: NOON, NO_HEARTBEATS),
         policy=lambda: GatewayPolicy(shipped().mappings, made.signers),
         downloads=made.downloads,
     )

@@ -28,7 +28,7 @@ from shared.events.intake import Severity
 from shared.events.malformed import Malformed
 from shared.http.problems import Problem
 from tests.support.fuzzing import ANY_JSON
-from tests.unit.intake.builders import NOON, submission
+from tests.unit.intake.builders import NOON, WithoutHeartbeats, submission
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -36,7 +36,7 @@ LABELS = {"alertname": "DiskFull", "instance": "db-3", "severity": "critical", "
 
 
 @dataclass
-class Desk:
+class Desk(WithoutHeartbeats):
     """Keeps what is submitted, and knows the newest state of each alert."""
 
     signals: list[Signal] = field(default_factory=list)

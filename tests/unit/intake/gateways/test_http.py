@@ -24,7 +24,7 @@ from services.intake.integrations.key_ring import KeyRing
 from services.intake.signals.domain import AlertData, Decision, Identity, Signal, Taken
 from shared.events.cloudevents import load_json
 from tests.support.http import served
-from tests.unit.intake.builders import NOON, no_alerts
+from tests.unit.intake.builders import NO_HEARTBEATS, NOON, no_alerts
 
 
 class Beat(BaseModel):
@@ -95,7 +95,7 @@ async def base(stored: list[Signal]) -> AsyncIterator[str]:
 
     keyed = replace(BEATS.routes[0], path="/v1/keyed", authentication=IN_BODY)
     gateways = [BEATS, Gateway("keyed", [keyed])]
-    services = Services(cast("KeyRing", _OneKey()), submit, no_alerts, lambda: NOON)
+    services = Services(cast("KeyRing", _OneKey()), submit, no_alerts, lambda: NOON, NO_HEARTBEATS)
     api = make_api(services, gateways)
     async with served(api) as address:
         yield address

@@ -14,21 +14,21 @@ from services.intake.gateways.registry import Registry
 @pytest.fixture
 def other_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A distribution that is installed beside Tocsin and has a gateway."""
-    (tmp_path / "heartbeats.py").write_text(
+    (tmp_path / "elsewhere.py").write_text(
         "from dataclasses import replace\n"
         "from services.intake.gateways.alertmanager import GATEWAY as OTHER\n"
-        "route = replace(OTHER.routes[0], path='/v1/heartbeats')\n"
-        "GATEWAY = replace(OTHER, name='heartbeats', routes=[route])\n"
+        "route = replace(OTHER.routes[0], path='/v1/elsewhere')\n"
+        "GATEWAY = replace(OTHER, name='elsewhere', routes=[route])\n"
     )
-    information = tmp_path / "heartbeats-1.0.dist-info"
+    information = tmp_path / "elsewhere-1.0.dist-info"
     information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: heartbeats\nVersion: 1.0\n")
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(
-        "[tocsin.gateways]\nheartbeats = heartbeats:GATEWAY\nabsent = not_installed:GATEWAY\n"
+        "[tocsin.gateways]\nelsewhere = elsewhere:GATEWAY\nabsent = not_installed:GATEWAY\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     yield
-    sys.modules.pop("heartbeats", None)
+    sys.modules.pop("elsewhere", None)
 
 
 def paths(registry: Registry) -> list[str]:
@@ -42,7 +42,7 @@ def test_every_module_that_declares_a_gateway_is_one() -> None:
 
 @pytest.mark.usefixtures("other_distribution")
 def test_other_distributions_add_theirs() -> None:
-    assert "/v1/heartbeats" in paths(Registry.discover())
+    assert "/v1/elsewhere" in paths(Registry.discover())
 
 
 def test_two_gateways_of_one_name_or_path_are_refused() -> None:

@@ -21,6 +21,7 @@ from services.intake.integrations.store import create_integration, create_key
 from tests.integration.intake.conftest import NOON, World, committing
 from tests.support.http import served
 from tests.support.running import eventually, free_port
+from tests.unit.intake.builders import NO_HEARTBEATS
 
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager") or ""
 ALERTS = 1_000
@@ -57,7 +58,7 @@ def counted(app: ASGIApp, statuses: Counter[int]) -> ASGIApp:
 async def intake(world: World, statuses: Counter[int]) -> AsyncIterator[str]:
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
         keys, lookup = KeyRing(world.database, lambda: NOON), KnownAlerts(world.database).find
-        api = make_api(Services(keys, commit.submit, lookup, lambda: NOON))
+        api = make_api(Services(keys, commit.submit, lookup, lambda: NOON, NO_HEARTBEATS))
         async with served(counted(api, statuses)) as base:
             yield base
 

@@ -40,7 +40,7 @@ from shared.telemetry.exposition import expose
 from shared.telemetry.requests import measure_requests
 from tests.support.escalating import recorded_spans
 from tests.support.http import served
-from tests.unit.intake.builders import NOON, no_alerts
+from tests.unit.intake.builders import NO_HEARTBEATS, NOON, no_alerts
 
 KEY = "SecretSecretSecretSecretSecret12"
 IN_QUERY = Authentication(
@@ -109,7 +109,7 @@ class _Ring:
 @asynccontextmanager
 async def serving(system: System, gateway: Gateway) -> AsyncIterator[str]:
     ring = cast("KeyRing", _Ring(system))
-    api = make_api(Services(ring, system.submit, no_alerts, lambda: NOON), [gateway])
+    api = make_api(Services(ring, system.submit, no_alerts, lambda: NOON, NO_HEARTBEATS), [gateway])
     measure_requests(api)
     async with served(api) as base:
         yield base

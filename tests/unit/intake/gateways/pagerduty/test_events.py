@@ -207,7 +207,7 @@ def test_no_document_raises_anything_else(document: Any) -> None:
             (signal,) = reader(sent)
         except Malformed:
             continue
-        assert signal.data.summary.strip()
+        assert (signal.data.summary or "").strip()
 
 
 @given(st.binary(max_size=200))

@@ -5,17 +5,25 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from services.intake.signals.domain import AlertData, ChangeData, RequestData, Signal, read_signal
+from services.intake.signals.domain import (
+    AdvisoryData,
+    AlertData,
+    ChangeData,
+    RequestData,
+    Signal,
+    SignalContent,
+    read_signal,
+)
 from services.intake.signals.domain.records import logged, rejection
 from shared.events.cloudevents import Malformed, from_record
-from shared.events.intake import ChangeRecorded, RequestLogged
+from shared.events.intake import AdvisoryRecorded, ChangeRecorded, RequestLogged
 from shared.events.rejections import SignalRejected
 from shared.kafka.record import Record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def signal(data: AlertData | ChangeData | RequestData) -> Signal:
+def signal(data: SignalContent) -> Signal:
     return Signal("key /ci", "1", NOON, NOON, None, data)
 
 
@@ -29,8 +37,17 @@ def test_a_change_is_recorded_and_a_request_logged() -> None:
     assert (asked.request.request_id, asked.request.source) == (request.subject, "key /ci")
 
 
+def test_an_advisory_is_recorded() -> None:
+    sent = signal(AdvisoryData(advisory="CVE-2026-1", summary="overflow", packages=["pkg:a/b"]))
+    recorded = logged(sent)
+    assert isinstance(recorded, AdvisoryRecorded)
+    advisory = recorded.advisory
+    assert (advisory.advisory_id, advisory.advisory) == (sent.subject, "CVE-2026-1")
+    assert (advisory.status, advisory.packages) == ("affected", ["pkg:a/b"])
+
+
 def test_an_alert_is_neither() -> None:
-    with pytest.raises(TypeError, match="an alert is about an incident"):
+    with pytest.raises(TypeError, match="alerts and beats are about something else"):
         logged(signal(AlertData(summary="x")))
 
 

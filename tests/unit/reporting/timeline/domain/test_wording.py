@@ -10,7 +10,12 @@ from shared.events.facts import Fact
 from tests.support.outage import Outage
 from tests.unit.reporting.timeline.domain.test_state import EVENTS
 
-NOT_ABOUT_INCIDENTS = {intake.RequestLogged, intake.ChangeRecorded, triage.RequestRouted}
+NOT_ABOUT_INCIDENTS = {
+    intake.AdvisoryRecorded,
+    intake.RequestLogged,
+    intake.ChangeRecorded,
+    triage.RequestRouted,
+}
 
 
 @pytest.mark.parametrize("topic", [intake.TOPIC, triage.TOPIC, escalation.TOPIC])

@@ -1,0 +1,1 @@
+"""Heartbeats: signs of life that are expected every so often."""

@@ -1,0 +1,1 @@
+"""Alerts that come by mail: each integration has an address."""
