@@ -1,17 +1,19 @@
 """Composition root of intake: the only place where its objects are built."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from services.intake import NAME
 from services.intake.gateways.gateway import Gateway
 from services.intake.gateways.http import Services, describe, make_router
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
+from services.intake.incidents.decisions import Decisions
+from services.intake.incidents.http import make_router as decisions_router
 from services.intake.incidents.lookup import look_up
-from services.intake.incidents.policy import FILE, read_intake_policy
+from services.intake.incidents.policy import FILE, IntakePolicy, read_intake_policy
 from services.intake.keys.key_ring import KeyRing
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
@@ -45,7 +47,12 @@ async def run(settings: Settings) -> None:
     handlers = Handlers(lambda: policy.current.content, clock)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     lookup = partial(look_up, database)
-    app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock))
+    gateways = Registry(Registry.discover())
+    services = Services(KeyRing(database, clock), commit.submit, lookup, clock)
+    token = settings.api_token.get_secret_value() if settings.api_token else None
+    decisions = make_decisions(database, handlers, lambda: policy.current.content, gateways)
+    router = decisions_router(decisions, token) if token else None
+    app = make_api(services, gateways, router)
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -72,11 +79,39 @@ async def run(settings: Settings) -> None:
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 
 
-def make_api(services: Services, gateways: Iterable[Gateway] | None = None) -> FastAPI:
-    """Intake's HTTP: all gateways that are installed, unless others are given."""
+def make_decisions(
+    database: Database,
+    handlers: Handlers,
+    policy: Callable[[], IntakePolicy],
+    gateways: Iterable[Gateway],
+) -> Decisions:
+    """What explains, tries and corrects the decisions of `handlers`."""
+    made_by = (handlers.preview, handlers.reclassify, policy)
+    return Decisions(database, *made_by, list(gateways), database.clock)
+
+
+def open_decisions(settings: Settings) -> tuple[Database, Decisions]:
+    """The same without the service, for commands: with the policy file as it is now. Raises
+    InvalidPolicy.
+    """
+    database = Database(settings.dsn(NAME))
+    file = settings.policy_dir / FILE
+    policy = read_intake_policy(file.read_bytes() if file.exists() else b"").content
+    handlers = Handlers(lambda: policy, database.clock)
+    gateways = Registry(Registry.discover())
+    return database, make_decisions(database, handlers, lambda: policy, gateways)
+
+
+def make_api(
+    services: Services, gateways: Iterable[Gateway] | None = None, others: APIRouter | None = None
+) -> FastAPI:
+    """Intake's HTTP: all gateways that are installed, unless others are given, and `others`."""
     gateways = Registry(Registry.discover() if gateways is None else gateways)
     app = create_app("Tocsin intake", max_body=None)  # each gateway has bounds of its own
     # Not included but added: metrics name plain routes by the application's own list.
     app.router.routes.extend(make_router(gateways, services).routes)
-    app.openapi = partial(describe, app, gateways)  # type: ignore[method-assign]
+    if others:
+        app.include_router(others)
+    described = partial(describe, app, gateways, others.routes if others else [])
+    app.openapi = described  # type: ignore[method-assign]
     return app

@@ -27,6 +27,8 @@ from services.intake.incidents.domain.incident import (
     PendingEvent,
     wanted_members,
 )
+from services.intake.incidents.domain.outcome import Outcome
+from services.intake.incidents.domain.reclassification import Reclassified, Reclassify, reclassify
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.incidents.tracer import Tracer
 from services.intake.signals.domain import (
@@ -38,7 +40,9 @@ from services.intake.signals.domain import (
     as_alert,
     read_signal,
 )
+from services.intake.signals.domain.preparation import prepare
 from services.intake.signals.domain.records import rejection
+from services.intake.signals.domain.redaction import redactor
 from services.intake.signals.store import signals_write
 from shared.events.cloudevents import Malformed, from_record
 from shared.events.escalation import IncidentResolved
@@ -86,13 +90,31 @@ class Handlers:
         """
         return await self._take(connection, signals, store.read_for_new)
 
+    async def preview(self, connection: Connection, signals: Sequence[Signal]) -> Outcome:
+        """What `take` would do, by the same code. The caller rolls back: nothing is kept but the
+        numbers that incidents would have had.
+        """
+        return await self._decide(connection, signals, store.lock_for_signals)
+
     async def _take(
         self, connection: Connection, signals: Sequence[Signal], load: Load
     ) -> dict[Identity, Taken]:
+        outcome = await self._decide(connection, signals, load)
+        decided = outcome.decided
+        if decided:
+            await self._save(connection, outcome)
+        _count(Counter(taken.decision for _, taken in decided))
+        _count(Counter({Decision.REPEAT: len(signals) - len(decided)}))
+        repeats = {signal.identity: Taken(Decision.REPEAT, None) for signal in outcome.sent}
+        return repeats | {signal.identity: taken for signal, taken in decided}
+
+    async def _decide(
+        self, connection: Connection, signals: Sequence[Signal], load: Load
+    ) -> Outcome:
         unique: dict[Identity, Signal] = {}
         for signal in signals:
             unique.setdefault(signal.identity, signal)
-        sent = list(unique.values())
+        sent = prepare(unique.values(), self._policy())
         alerts = {s.identity: alert for s in sent if (alert := as_alert(s))}
         loaded = await load(connection, sent, alerts.values())
         fresh = [s for place, s in enumerate(sent, 1) if place not in loaded.known]
@@ -102,12 +124,7 @@ class Handlers:
         records = [signal for signal in fresh if signal.identity not in alerts]
         decided = [(alert.signal, taken) for alert, taken in result.decisions]
         decided += [(signal, Taken(Decision.LOGGED, signal.subject)) for signal in records]
-        if decided:
-            await self._save(connection, result, records, decided)
-        _count(Counter(taken.decision for _, taken in decided))
-        _count(Counter({Decision.REPEAT: len(signals) - len(decided)}))
-        repeats = dict.fromkeys(unique, Taken(Decision.REPEAT, None))
-        return repeats | {signal.identity: taken for signal, taken in decided}
+        return Outcome(sent, result, records, decided)
 
     async def _fold(
         self, connection: Connection, alerts: Sequence[Alert], loaded: store.Loaded
@@ -119,17 +136,12 @@ class Handlers:
         now, policy = self._clock(), self._policy()
         return fold_alerts(alerts, loaded.open, members, numbers, policy, loaded.epoch, now)
 
-    async def _save(
-        self,
-        connection: Connection,
-        result: BatchResult,
-        records: Sequence[Signal],
-        decided: Sequence[tuple[Signal, Taken]],
-    ) -> None:
+    async def _save(self, connection: Connection, outcome: Outcome) -> None:
+        result = outcome.result
         now, interval = self._clock(), self._policy().update_interval
         tracer = Tracer(now)
         tracer.add_events(result.events)
-        tracer.add_records(records)
+        tracer.add_records(outcome.records)
         tracer.follow_decisions(result)
         replaced = result.replaced()
         if replaced:  # an index allows one open incident of a fingerprint, at any moment
@@ -142,7 +154,7 @@ class Handlers:
         await write_together(
             connection,
             [
-                signals_write(decided, now),
+                signals_write(outcome.decided, now, self._policy().version),
                 store.inserted_write(map(tracer.traced, result.opened.values())),
                 store.updated_write(
                     one for key, one in result.changed.items() if key not in replaced
@@ -156,13 +168,14 @@ class Handlers:
     async def on_signals(self, connection: Connection, records: Sequence[Record]) -> None:
         """`tocsin.signals.v1`: take what can be taken, and reject the rest to its publishers."""
         signals, rejected, now = [], [], self._clock()
+        redact = redactor(self._policy().redact).text
         for record in records:
             event = None
             try:
                 event = from_record(record)
                 signals.append(read_signal(event, TOPIC_INTEGRATION, record.timestamp))
             except Malformed as error:
-                rejected.append(rejection(record, event, error))
+                rejected.append(rejection(record, event, error, redact))
         await insert_outbox(connection, event_messages(rejected), now)
         _count(Counter({Decision.REJECTED: len(rejected)}))
         if signals:
@@ -217,6 +230,24 @@ class Handlers:
             timers_write(timers, now),
         ]
         await write_together(connection, writes)
+
+    async def reclassify(
+        self, connection: Connection, reference: UUID | int, order: Reclassify
+    ) -> Reclassified | None:
+        """A person says what an incident is instead; None: there is no such incident."""
+        found = await store.find_incident(connection, reference)
+        epoch, incidents = await store.lock_incidents(connection, [found] if found else [])
+        if not incidents:
+            return None
+        (incident,), now = incidents.values(), self._clock()
+        result = reclassify(incident, order, epoch, now)
+        if result.event and result.logged:
+            tracer = Tracer(now)
+            tracer.add_events([result.event])
+            tracer.add_records([result.logged])
+            messages = outbox_write(tracer.messages(), now)
+            await write_together(connection, [store.updated_write([result.incident]), messages])
+        return result
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
         """Due timers: flush pending updates, and clear what ended without a word. Stale ones do

@@ -24,6 +24,12 @@ CLEAR = Span(
     "it ended at its source; linked to the signal's own trace",
     (INCIDENT_ID, INCIDENT_NUMBER),
 )
+RECLASSIFY = Span(
+    "reclassify incident",
+    "`report incident`",
+    "a person said that it is something else",
+    (INCIDENT_ID, INCIDENT_NUMBER),
+)
 JOIN = Span(
     "join incident",
     "the first of the repeats that it is about",
@@ -33,4 +39,4 @@ JOIN = Span(
 )
 RECORD_CHANGE = Span("record change", "the request, or the publisher", "a change")
 LOG_REQUEST = Span("log request", "the request, or the publisher", "a service request")
-SPANS = (RECEIVE, REPORT, UPDATE, CLEAR, JOIN, RECORD_CHANGE, LOG_REQUEST, *BATCH_SPANS)
+SPANS = (RECEIVE, REPORT, UPDATE, CLEAR, RECLASSIFY, JOIN, RECORD_CHANGE, LOG_REQUEST, *BATCH_SPANS)

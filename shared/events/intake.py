@@ -23,7 +23,8 @@ class ReportedIncident(Model):
     """An incident as intake knows it after the event. Times are UTC; `started_at` is the sender's
     claim.
 
-    `signal_count` counts the signals that fired: repeats with the first, ends not.
+    `signal_count` counts the signals that fired: repeats with the first, ends not. `kind` is what
+    it is: `incident`, unless a person (`kind_by`) said that it is a `request`, `change` or `patch`.
     """
 
     incident_id: UUID
@@ -35,6 +36,10 @@ class ReportedIncident(Model):
     severity: Severity
     severity_reason: str | None = None
     service: str | None = None
+    component: str | None = None
+    environment: str | None = None
+    category: str | None = None
+    description: str | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     links: list[str] = []
@@ -44,6 +49,9 @@ class ReportedIncident(Model):
     opened_at: datetime
     last_signal_at: datetime
     cleared_at: datetime | None = None
+    kind: str = "incident"
+    kind_by: str | None = None
+    kind_note: str | None = None
 
 
 class IncidentReported(Fact, topic=TOPIC):
@@ -70,7 +78,16 @@ class IncidentCleared(Fact, topic=TOPIC):
     reason: str
 
 
-IncidentNews = IncidentReported | IncidentUpdated | IncidentCleared
+class IncidentReclassified(Fact, topic=TOPIC):
+    """A person said that it is no incident but of another kind: nobody is paged for it any more.
+    `logged_as` is the request or change that was logged for it.
+    """
+
+    incident: ReportedIncident
+    logged_as: UUID
+
+
+IncidentNews = IncidentReported | IncidentUpdated | IncidentCleared | IncidentReclassified
 """The facts that carry an incident's state."""
 
 

@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from services.intake import spans
 from services.intake.gateways.gateway import Authentication, Gateway, Read, Route, Submission
@@ -185,20 +186,24 @@ async def _store(
         ) from None
 
 
-def describe(app: FastAPI, gateways: Iterable[Gateway]) -> dict[str, Any]:
-    """The OpenAPI document of an application that has the routes of these gateways."""
-    document = get_openapi(title=app.title, version=app.version, routes=[])
+def describe(
+    app: FastAPI, gateways: Iterable[Gateway], others: Sequence[BaseRoute] = ()
+) -> dict[str, Any]:
+    """The OpenAPI document of an application that has the routes of these gateways, and others of
+    FastAPI's own.
+    """
+    document = get_openapi(title=app.title, version=app.version, routes=others)
     routes = [route for gateway in gateways for route in gateway.routes]
     schemas, components = _schemas(routes)
     schemes = {one.authentication.name: dict(one.authentication.scheme) for one in routes}
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, Any]] = document["paths"]
     for route in routes:
         operations = paths.setdefault(_PATH_TYPE.sub("}", route.path), {})
         operations[route.method.lower()] = _operation(route, schemas)
-    return document | {
-        "paths": paths,
-        "components": {"schemas": components, "securitySchemes": schemes},
-    }
+    own = document.get("components", {})
+    components = own.get("schemas", {}) | components
+    schemes = own.get("securitySchemes", {}) | schemes
+    return document | {"components": {"schemas": components, "securitySchemes": schemes}}
 
 
 def _schemas(routes: Iterable[Route]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,20 +7,14 @@ from pathlib import Path
 
 from pydantic import Field
 
+from services.intake.signals.policy import SignalPolicy
 from shared.events.intake import Severity
-from shared.policy.files import (
-    Duration,
-    PolicyError,
-    PolicyFile,
-    PolicyModel,
-    check_file,
-    read_policy,
-)
+from shared.policy.files import Duration, PolicyError, PolicyFile, check_file, read_policy
 
 FILE = "intake.yaml"
 
 
-class IntakePolicy(PolicyModel):
+class IntakePolicy(SignalPolicy):
     """The whole file."""
 
     expiry_grace: Duration = Field(
@@ -47,7 +41,9 @@ class IntakePolicy(PolicyModel):
 
 def read_intake_policy(data: bytes) -> PolicyFile[IntakePolicy]:
     """intake.yaml, checked; an empty file is the defaults. Raises InvalidPolicy with all errors."""
-    return read_policy(FILE, data, IntakePolicy)
+    policy = read_policy(FILE, data, IntakePolicy)
+    policy.content.of_version(policy.version)
+    return policy
 
 
 def check(directory: Path) -> list[PolicyError]:

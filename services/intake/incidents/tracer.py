@@ -14,6 +14,7 @@ from shared.events.facts import Event, Fact, event_messages, new_event
 from shared.events.intake import (
     ChangeRecorded,
     IncidentCleared,
+    IncidentReclassified,
     IncidentReported,
     IncidentUpdated,
     RequestLogged,
@@ -29,6 +30,7 @@ _SPANS: dict[type[Fact], Span] = {
     IncidentReported: spans.REPORT,
     IncidentUpdated: spans.UPDATE,
     IncidentCleared: spans.CLEAR,
+    IncidentReclassified: spans.RECLASSIFY,
     ChangeRecorded: spans.RECORD_CHANGE,
     RequestLogged: spans.LOG_REQUEST,
 }

@@ -2,23 +2,32 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from services.intake.signals.domain import Signal, Taken
+from services.intake.signals.domain.explanation import explanation
+from shared.postgres.connection import Connection
 from shared.postgres.writes import Write
 
+_MAX_EXPLAINED = 20
+_LOGGED = "origin, signal_id, received_at, decision, subject, explanation"
 
-def signals_write(decided: Sequence[tuple[Signal, Taken]], now: datetime) -> Write | None:
-    """Logs each signal with the decision about it. Conflict when another transaction logged one
-    first.
+
+def signals_write(
+    decided: Sequence[tuple[Signal, Taken]], now: datetime, version: str = ""
+) -> Write | None:
+    """Logs each signal with the decision about it and its grounds, by the policy of this version.
+    Conflict when another transaction logged one first.
     """
     if not decided:
         return None
     return Write(
         """
-        INSERT INTO signals (origin, signal_id, received_at, decision, subject)
-        SELECT origin, signal_id, $5, decision, subject
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[])
-             AS signal (origin, signal_id, decision, subject)
+        INSERT INTO signals (origin, signal_id, received_at, decision, subject, explanation)
+        SELECT origin, signal_id, $6, decision, subject, explanation::jsonb
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[])
+             AS signal (origin, signal_id, decision, subject, explanation)
         ORDER BY origin, signal_id  -- one order for all writers, so that no two wait in a circle
         ON CONFLICT DO NOTHING
         """,
@@ -27,7 +36,60 @@ def signals_write(decided: Sequence[tuple[Signal, Taken]], now: datetime) -> Wri
             [signal.signal_id for signal, _ in decided],
             [taken.decision.value for _, taken in decided],
             [taken.subject for _, taken in decided],
+            [explanation(signal, taken, version) for signal, taken in decided],
             now,
         ),
         expected=len(decided),
     )
+
+
+async def find_signals(connection: Connection, signal_id: str) -> list[dict[str, Any]]:
+    """The logged signals with this id, of any origin. There are few origins, each is one look into
+    the index.
+    """
+    rows = await connection.fetch(
+        f"""
+        WITH RECURSIVE origins AS (
+            (SELECT origin FROM signals ORDER BY origin LIMIT 1)
+            UNION ALL
+            SELECT (SELECT origin FROM signals WHERE signals.origin > origins.origin
+                    ORDER BY origin LIMIT 1)
+            FROM origins WHERE origins.origin IS NOT NULL
+        )
+        SELECT found.* FROM origins CROSS JOIN LATERAL (
+            SELECT {_LOGGED} FROM signals
+            WHERE signals.origin = origins.origin AND signal_id = $1
+        ) AS found
+        LIMIT $2
+        """,  # noqa: S608 - column names of our own
+        signal_id,
+        _MAX_EXPLAINED,
+    )
+    return [dict(row) for row in rows]
+
+
+async def load_signals_of(
+    connection: Connection,
+    incident_id: UUID,
+    opening: tuple[datetime, datetime],
+    origin: str,
+    ids: Sequence[str],
+) -> list[dict[str, Any]]:
+    """What is logged of an incident: signals that came within the span of its opening, and those of
+    its origin with these ids.
+    """
+    rows = await connection.fetch(
+        f"""
+        SELECT {_LOGGED} FROM signals WHERE received_at BETWEEN $2 AND $3 AND subject = $1
+        UNION
+        SELECT {_LOGGED} FROM signals
+        WHERE origin = $4 AND signal_id = ANY ($5::text[]) AND subject = $1
+        ORDER BY received_at, signal_id LIMIT $6
+        """,  # noqa: S608 - column names of our own
+        incident_id,
+        *opening,
+        origin,
+        list(ids),
+        _MAX_EXPLAINED,
+    )
+    return [dict(row) for row in rows]

@@ -37,6 +37,10 @@ class Incident:
     severity: Severity
     severity_reason: str | None
     service: str | None
+    component: str | None
+    environment: str | None
+    category: str | None
+    description: str | None
     labels: dict[str, str]
     annotations: dict[str, str]
     links: list[str]
@@ -55,6 +59,9 @@ class Incident:
     update_pending: bool
     traceparent: str | None
     tracestate: str | None
+    kind: str = "incident"
+    kind_by: str | None = None
+    kind_note: str | None = None
 
     @property
     def trace(self) -> TraceContext | None:

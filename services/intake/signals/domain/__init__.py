@@ -1,7 +1,14 @@
 """Signals: what publishers may send, how large it may be, and what identifies it."""
 
-from services.intake.signals.domain.data import KINDS, AlertData, ChangeData, RequestData
+from services.intake.signals.domain.data import (
+    KINDS,
+    AlertData,
+    ChangeData,
+    RequestData,
+    SignalContent,
+)
 from services.intake.signals.domain.known import KnownAlert
+from services.intake.signals.domain.reasons import Reasons, Redacted
 from services.intake.signals.domain.signal import (
     Alert,
     Decision,
@@ -29,9 +36,12 @@ __all__ = [
     "KnownAlert",
     "NeedsLocks",
     "Overloaded",
+    "Reasons",
+    "Redacted",
     "Refused",
     "RequestData",
     "Signal",
+    "SignalContent",
     "Taken",
     "alert_key",
     "as_alert",

@@ -1,7 +1,7 @@
 """The data of the CloudEvents that publishers send, validated and bounded."""
 
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -101,6 +101,10 @@ class AlertData(SignalData):
         "source that give none of the three are about one thing",
     )
     alert: Name | None = Field(default=None, description="one of several alerts under the same key")
+    component: Name | None = Field(default=None, description="the part of the service")
+    environment: Name | None = Field(default=None, description="production, staging...")
+    category: Name | None = Field(default=None, description="what kind of fault it is")
+    description: LongText | None = None
     annotations: Labels = Field(default_factory=dict, json_schema_extra=_EMPTY_OBJECT)
     links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
     starts_at: Moment = None
@@ -122,7 +126,9 @@ class ChangeData(SignalData):
     links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
 
 
-KINDS: dict[str, type[AlertData | RequestData | ChangeData]] = {
+SignalContent: TypeAlias = AlertData | RequestData | ChangeData
+
+KINDS: dict[str, type[SignalContent]] = {
     "tocsin.signals.Alert": AlertData,
     "tocsin.signals.ServiceRequest": RequestData,
     "tocsin.signals.Change": ChangeData,

@@ -2,6 +2,7 @@
 read is rejected.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from services.intake.signals.domain.data import ChangeData, RequestData
@@ -31,13 +32,18 @@ def logged(signal: Signal) -> RequestLogged | ChangeRecorded:
             raise TypeError("an alert is about an incident")
 
 
-def rejection(record: Record, event: CloudEvent | None, error: Malformed) -> Event:
+def rejection(
+    record: Record,
+    event: CloudEvent | None,
+    error: Malformed,
+    redact: Callable[[str], str] = lambda text: text,
+) -> Event:
     """The answer to a publisher's record on the topic; `event` is None where not even the envelope
-    could be read.
+    could be read. `redact` takes out of its texts what must not be kept.
     """
     fact = SignalRejected(
-        field=error.field,
-        reason=error.reason,
+        field=redact(error.field),
+        reason=redact(error.reason),
         source=event.source if event else None,
         signal_id=event.id if event else None,
         partition=record.partition,

@@ -11,13 +11,8 @@ import orjson
 from pydantic import ValidationError
 
 from services.intake.signals.domain.bounds import within_bounds
-from services.intake.signals.domain.data import (
-    KINDS,
-    AlertData,
-    ChangeData,
-    RequestData,
-    known_time,
-)
+from services.intake.signals.domain.data import KINDS, AlertData, SignalContent, known_time
+from services.intake.signals.domain.reasons import NO_REASONS, Reasons
 from shared.events.cloudevents import CloudEvent, Malformed
 from shared.events.facts import first_problem
 from shared.events.ids import derived_id
@@ -46,10 +41,13 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The decision about a signal, and the incident, request or change that it went into."""
+    """The decision about a signal, and the incident, request or change that it went into. `why`
+    says which group or rule led there, where that is not the signal's own key.
+    """
 
     decision: Decision
     subject: UUID | None
+    why: str = ""
 
 
 class Overloaded(Exception):
@@ -83,7 +81,9 @@ class Signal:
     """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's
     clock.
 
-    `group` is set where the signal came in a notification about a group of alerts.
+    `group` is set where the signal came in a notification about a group of alerts, `episode` where
+    repeats of it are one request or change. `reasons` say what was done to it before it is decided
+    on.
     """
 
     origin: str
@@ -91,8 +91,15 @@ class Signal:
     sent_at: datetime
     received_at: datetime
     trace: TraceContext | None
-    data: AlertData | RequestData | ChangeData
+    data: SignalContent
     group: Group | None = None
+    episode: str | None = None
+    reasons: Reasons = NO_REASONS
+
+    @property
+    def integration(self) -> str:
+        """The name of the integration that sent it."""
+        return self.origin.partition(" ")[0]
 
     @property
     def identity(self) -> Identity:
@@ -102,7 +109,7 @@ class Signal:
     @property
     def subject(self) -> UUID:
         """The id of the incident, request or change that this signal makes, if it makes one."""
-        return derived_id(self.origin, self.signal_id, "subject")
+        return derived_id(self.origin, self.episode or self.signal_id, "subject")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,13 @@ ResponseFact = (
     | escalation.IncidentAcknowledged
     | escalation.IncidentResolved
 )
-_VIA = {"api": "by the API", "topic": "by a command", "link": "by link", "source": "at the source"}
+_VIA = {
+    "api": "by the API",
+    "topic": "by a command",
+    "link": "by link",
+    "source": "at the source",
+    "reclassification": "by reclassifying it",
+}
 
 
 def describe(fact: Fact) -> Words:
@@ -49,6 +55,9 @@ def _describe_news(fact: intake.IncidentNews) -> Words:
         case intake.IncidentCleared(reason=reason):
             resolved = reason == "resolved at the source"
             return f"Cleared: {reason if resolved else 'no signal from the source since'}", counts
+        case intake.IncidentReclassified():
+            title = f"{incident.kind_by} said: it is a {incident.kind}, no incident"
+            return title, {"note": incident.kind_note, "logged_as": str(fact.logged_as)}
         case _:
             assert_never(fact)
 
@@ -73,6 +82,8 @@ def _describe_triage(fact: triage.TriageFact) -> Words:
             return f"Triage confirmed: {decision}", {"seen_until": seen}
         case triage.IncidentSubsided():
             return "Triage noted that it cleared", {}
+        case triage.IncidentWithdrawn():
+            return "Triage withdrew it: it is no incident", {}
         case _:
             assert_never(fact)
 

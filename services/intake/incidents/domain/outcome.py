@@ -1,0 +1,56 @@
+"""What a batch of signals leads to, before it is written; and the same for people who try one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.intake.incidents.domain.incident import BatchResult, Incident
+from services.intake.signals.domain import Decision, Signal, Taken
+from services.intake.signals.domain.explanation import explanation
+from shared.events.reference import format_reference
+
+_SHOWN = (
+    *("status", "kind", "severity", "severity_reason", "summary", "service", "component"),
+    *("environment", "category", "fingerprint", "signal_count", "alerts_firing", "opened_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`records` are the signals that open no incident; `decided` has all that are new, in order."""
+
+    sent: Sequence[Signal]
+    result: BatchResult
+    records: Sequence[Signal]
+    decided: Sequence[tuple[Signal, Taken]]
+
+    def explained(self, version: str) -> list[dict[str, Any]]:
+        """Each signal with the decision about it and its grounds, by the policy of this version, as
+        they would be stored; and the incident that it would go into, as it would be then.
+        """
+        decisions = {signal.identity: taken for signal, taken in self.decided}
+        repeat = Taken(Decision.REPEAT, None)
+        incidents = self.result.changed | self.result.opened
+        answers = []
+        for signal in self.sent:
+            taken = decisions.get(signal.identity, repeat)
+            incident = incidents.get(taken.subject) if taken.subject else None
+            answers.append(
+                {
+                    "origin": signal.origin,
+                    "signal_id": signal.signal_id,
+                    "decision": taken.decision.value,
+                    "incident": shown(incident) if incident else None,
+                    "explanation": orjson.loads(explanation(signal, taken, version)),
+                }
+            )
+        return answers
+
+
+def shown(incident: Incident) -> dict[str, Any]:
+    """What an explanation shows of an incident."""
+    return {"incident": format_reference(incident.number)} | {
+        name: getattr(incident, name) for name in _SHOWN
+    }
