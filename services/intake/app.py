@@ -1,6 +1,6 @@
 """Composition root of intake: the only place where its objects are built."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
@@ -17,10 +17,13 @@ from services.intake.incidents.policy import FILE, IntakePolicy, read_intake_pol
 from services.intake.keys.key_ring import KeyRing
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
+from services.intake.signals.domain.records import cleansed
+from services.intake.signals.domain.redaction import redactor
 from services.intake.signals.group_commit import GroupCommit
 from shared.events import escalation
 from shared.http.app import create_app
 from shared.kafka.consumption import Consumption
+from shared.kafka.record import Record
 from shared.kafka.redrive import with_redrive
 from shared.kafka.topics import SIGNALS
 from shared.policy.watch import PolicyWatch
@@ -44,15 +47,11 @@ async def run(settings: Settings) -> None:
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
     await policy.start()
     wake = Wake(database.dsn, NAME)
-    handlers = Handlers(lambda: policy.current.content, clock)
+    handlers = Handlers(lambda: policy.current.content, clock, lambda: policy.current.version)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     lookup = partial(look_up, database)
-    gateways = Registry(Registry.discover())
     services = Services(KeyRing(database, clock), commit.submit, lookup, clock)
-    token = settings.api_token.get_secret_value() if settings.api_token else None
-    decisions = make_decisions(database, handlers, lambda: policy.current.content, gateways)
-    router = decisions_router(decisions, token) if token else None
-    app = make_api(services, gateways, router)
+    app = make_api(services, others=_decisions_api(settings, database, handlers))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -61,6 +60,7 @@ async def run(settings: Settings) -> None:
             bootstrap=settings.kafka,
             group=NAME,
             handlers=with_redrive(NAME, topics),
+            cleanse={SIGNALS: partial(_cleanse, policy)},
             clock=clock,
             topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
@@ -79,27 +79,29 @@ async def run(settings: Settings) -> None:
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 
 
-def make_decisions(
-    database: Database,
-    handlers: Handlers,
-    policy: Callable[[], IntakePolicy],
-    gateways: Iterable[Gateway],
-) -> Decisions:
-    """What explains, tries and corrects the decisions of `handlers`."""
-    made_by = (handlers.preview, handlers.reclassify, policy)
-    return Decisions(database, *made_by, list(gateways), database.clock)
+def _decisions_api(settings: Settings, database: Database, handlers: Handlers) -> APIRouter | None:
+    """The API of decisions, where there is a token for it."""
+    if settings.api_token is None:
+        return None
+    gateways = list(Registry.discover())
+    decisions = Decisions(database, handlers.preview, gateways, database.clock)
+    return decisions_router(decisions, settings.api_token.get_secret_value())
+
+
+def _cleanse(policy: PolicyWatch[IntakePolicy], record: Record, reason: str) -> tuple[Record, str]:
+    return cleansed(record, reason, redactor(policy.current.content.redact))
 
 
 def open_decisions(settings: Settings) -> tuple[Database, Decisions]:
-    """The same without the service, for commands: with the policy file as it is now. Raises
-    InvalidPolicy.
+    """What explains, tries and corrects decisions, without the service: with the policy file as it
+    is now. Raises InvalidPolicy.
     """
     database = Database(settings.dsn(NAME))
     file = settings.policy_dir / FILE
-    policy = read_intake_policy(file.read_bytes() if file.exists() else b"").content
-    handlers = Handlers(lambda: policy, database.clock)
-    gateways = Registry(Registry.discover())
-    return database, make_decisions(database, handlers, lambda: policy, gateways)
+    policy = read_intake_policy(file.read_bytes() if file.exists() else b"")
+    handlers = Handlers(lambda: policy.content, database.clock, lambda: policy.version)
+    gateways = list(Registry.discover())
+    return database, Decisions(database, handlers.preview, gateways, database.clock)
 
 
 def make_api(

@@ -28,7 +28,6 @@ from services.intake.incidents.domain.incident import (
     wanted_members,
 )
 from services.intake.incidents.domain.outcome import Outcome
-from services.intake.incidents.domain.reclassification import Reclassified, Reclassify, reclassify
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.incidents.tracer import Tracer
 from services.intake.signals.domain import (
@@ -66,9 +65,15 @@ Load = Callable[[Connection, Sequence[Signal], Collection[Alert]], Awaitable[sto
 class Handlers:
     """Intake's work, each method but `take_new` inside a transaction of the caller's."""
 
-    def __init__(self, policy: Callable[[], IntakePolicy], clock: Clock) -> None:
+    def __init__(
+        self,
+        policy: Callable[[], IntakePolicy],
+        clock: Clock,
+        version: Callable[[], str] = lambda: "",
+    ) -> None:
         self._policy = policy
         self._clock = clock
+        self._version = version  # of the policy
 
     async def take(
         self, connection: Connection, signals: Sequence[Signal]
@@ -114,6 +119,7 @@ class Handlers:
         unique: dict[Identity, Signal] = {}
         for signal in signals:
             unique.setdefault(signal.identity, signal)
+        version = self._version()
         sent = prepare(unique.values(), self._policy())
         alerts = {s.identity: alert for s in sent if (alert := as_alert(s))}
         loaded = await load(connection, sent, alerts.values())
@@ -124,7 +130,7 @@ class Handlers:
         records = [signal for signal in fresh if signal.identity not in alerts]
         decided = [(alert.signal, taken) for alert, taken in result.decisions]
         decided += [(signal, Taken(Decision.LOGGED, signal.subject)) for signal in records]
-        return Outcome(sent, result, records, decided)
+        return Outcome(sent, result, records, decided, version)
 
     async def _fold(
         self, connection: Connection, alerts: Sequence[Alert], loaded: store.Loaded
@@ -154,7 +160,7 @@ class Handlers:
         await write_together(
             connection,
             [
-                signals_write(outcome.decided, now, self._policy().version),
+                signals_write(outcome.decided, now, outcome.version),
                 store.inserted_write(map(tracer.traced, result.opened.values())),
                 store.updated_write(
                     one for key, one in result.changed.items() if key not in replaced
@@ -230,24 +236,6 @@ class Handlers:
             timers_write(timers, now),
         ]
         await write_together(connection, writes)
-
-    async def reclassify(
-        self, connection: Connection, reference: UUID | int, order: Reclassify
-    ) -> Reclassified | None:
-        """A person says what an incident is instead; None: there is no such incident."""
-        found = await store.find_incident(connection, reference)
-        epoch, incidents = await store.lock_incidents(connection, [found] if found else [])
-        if not incidents:
-            return None
-        (incident,), now = incidents.values(), self._clock()
-        result = reclassify(incident, order, epoch, now)
-        if result.event and result.logged:
-            tracer = Tracer(now)
-            tracer.add_events([result.event])
-            tracer.add_records([result.logged])
-            messages = outbox_write(tracer.messages(), now)
-            await write_together(connection, [store.updated_write([result.incident]), messages])
-        return result
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
         """Due timers: flush pending updates, and clear what ended without a word. Stale ones do

@@ -12,10 +12,11 @@ from starlette.routing import compile_path
 
 from services.intake.gateways.gateway import Gateway, Route, Submission
 from services.intake.incidents import store
+from services.intake.incidents.domain.incident import Incident
 from services.intake.incidents.domain.outcome import Outcome, shown
 from services.intake.incidents.domain.payload import Payload
-from services.intake.incidents.domain.reclassification import Reclassified, Reclassify
-from services.intake.incidents.policy import IntakePolicy
+from services.intake.incidents.domain.reclassification import Reclassified, Reclassify, reclassify
+from services.intake.incidents.tracer import Tracer
 from services.intake.keys.domain import Integration
 from services.intake.signals.domain import Signal
 from services.intake.signals.store import find_signals, load_signals_of
@@ -23,11 +24,11 @@ from shared.events.reference import format_reference, parse_reference
 from shared.http.problems import Problem
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
+from shared.postgres.outbox import outbox_write
+from shared.postgres.writes import write_together
 from shared.runtime.clock import Clock
 
 Preview = Callable[[Connection, Sequence[Signal]], Awaitable[Outcome]]
-Reclassifies = Callable[[Connection, UUID | int, Reclassify], Awaitable[Reclassified | None]]
-
 _OPENING = timedelta(seconds=10)
 """From the opening of an incident to the commit of the signal behind it, at most."""
 
@@ -40,18 +41,10 @@ class Decisions:
     """Explains, tries and corrects decisions."""
 
     def __init__(
-        self,
-        database: Database,
-        preview: Preview,
-        reclassify: Reclassifies,
-        policy: Callable[[], IntakePolicy],
-        gateways: Sequence[Gateway],
-        clock: Clock,
+        self, database: Database, preview: Preview, gateways: Sequence[Gateway], clock: Clock
     ) -> None:
         self._database = database
         self._preview = preview
-        self._reclassify = reclassify
-        self._policy = policy
         self._gateways = {gateway.name: gateway for gateway in gateways}
         self._clock = clock
 
@@ -61,21 +54,22 @@ class Decisions:
         """
         async with self._database.connection() as connection:
             reference = _reference(name)
-            if reference is not None:
-                incident = await store.load_incident(connection, reference)
-                if incident is not None:
-                    until = incident.opened_at + _OPENING
-                    ids = [incident.fired_by, *incident.described_by[1:]]
-                    key = incident.incident_id
-                    rows = await load_signals_of(
-                        connection, key, (incident.opened_at, until), incident.origin, ids
-                    )
-                    return {"incident": shown(incident), "signals": rows}
+            _, incidents = await _named(connection, reference) if reference else (0, {})
+            for incident in incidents.values():
+                rows = await load_signals_of(
+                    connection,
+                    incident.incident_id,
+                    (incident.opened_at, incident.opened_at + _OPENING),
+                    incident.origin,
+                    [incident.fired_by, *incident.described_by[1:]],
+                )
+                return {"incident": shown(incident), "signals": rows}
             rows = await find_signals(connection, name)
-            for row in rows:
-                found = row["subject"]
-                incident = await store.load_incident(connection, found) if found else None
-                row["incident"] = shown(incident) if incident else None
+            subjects = {row["subject"] for row in rows if row["subject"]}
+            _, incidents = await store.lock_incidents(connection, subjects)
+        for row in rows:
+            incident = incidents.get(row["subject"])
+            row["incident"] = shown(incident) if incident else None
         return {"signals": rows} if rows else None
 
     async def try_out(self, payload: Payload) -> dict[str, Any]:
@@ -90,8 +84,7 @@ class Decisions:
                 raise _RolledBack
         except _RolledBack:
             assert outcome is not None  # noqa: S101 - it was raised behind it
-        version = self._policy().version
-        return {"policy": version, "signals": outcome.explained(version)}
+        return {"policy": outcome.version, "signals": outcome.explained()}
 
     async def reclassify(self, name: str, order: Reclassify) -> dict[str, Any] | None:
         """Make something else of an incident; None if there is no such incident. It is committed
@@ -111,6 +104,22 @@ class Decisions:
             "changed": done.event is not None,
             "logged_as": done.logged.subject if done.logged else None,
         }
+
+    async def _reclassify(
+        self, connection: Connection, reference: UUID | int, order: Reclassify
+    ) -> Reclassified | None:
+        epoch, incidents = await _named(connection, reference)
+        if not incidents:
+            return None
+        (incident,), now = incidents.values(), self._clock()
+        done = reclassify(incident, order, epoch, now)
+        if done.event and done.logged:
+            tracer = Tracer(now)
+            tracer.add_events([done.event])
+            tracer.add_records([done.logged])
+            messages = outbox_write(tracer.messages(), now)
+            await write_together(connection, [store.updated_write([done.incident]), messages])
+        return done
 
     def _read(self, payload: Payload) -> list[Signal]:
         route, parameters = self._route(payload)
@@ -147,6 +156,16 @@ class Decisions:
                 return route, match.groupdict()
         paths = ", ".join(route.path for route in routes) or "none: each of its calls acts at once"
         raise _unknown("path", f"the calls of {gateway.name} that can be tried are {paths}")
+
+
+async def _named(connection: Connection, reference: UUID | int) -> tuple[int, dict[UUID, Incident]]:
+    """The epoch, and the incident that a person names."""
+    ids = (
+        [reference]
+        if isinstance(reference, UUID)
+        else await store.find_incident(connection, reference)
+    )
+    return await store.lock_incidents(connection, ids)
 
 
 def _unknown(name: str, detail: str) -> Problem:

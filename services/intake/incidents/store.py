@@ -105,23 +105,10 @@ def _sought(signals: Sequence[Signal], alerts: Collection[Alert]) -> tuple[list[
     )
 
 
-async def find_incident(connection: Connection, reference: UUID | int) -> UUID | None:
-    """The id of the incident that a person names."""
-    if isinstance(reference, UUID):
-        return reference
+async def find_incident(connection: Connection, number: int) -> list[UUID]:
+    """The id of the newest incident with this number, or nothing."""
     query = "SELECT incident_id FROM incidents WHERE number = $1 ORDER BY opened_at DESC LIMIT 1"
-    rows = await connection.fetch(query, reference)
-    return rows[0]["incident_id"] if rows else None
-
-
-async def load_incident(connection: Connection, reference: UUID | int) -> Incident | None:
-    """An incident as it is, for reading."""
-    found = await find_incident(connection, reference)
-    rows = await connection.fetch(
-        f"SELECT {_SELECTED} FROM incidents WHERE incident_id = $1",  # noqa: S608
-        found,
-    )
-    return _incident(rows[0]) if rows else None
+    return [row["incident_id"] for row in await connection.fetch(query, number)]
 
 
 async def lock_incidents(

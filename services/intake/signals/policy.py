@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Literal
 
 import re2
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import AfterValidator, Field
 
 from shared.events.intake import Severity
 from shared.policy.files import Duration, PolicyModel
@@ -128,13 +128,3 @@ class SignalPolicy(PolicyModel):
     normalise: Normalisation = Normalisation()
     classify: Annotated[tuple[ClassRule, ...], Field(max_length=200)] = ()
     """The first rule that matches counts."""
-    _version: str = PrivateAttr("")
-
-    @property
-    def version(self) -> str:
-        """That of the file; empty where there is none."""
-        return self._version
-
-    def of_version(self, version: str) -> None:
-        """Say which file this was read from."""
-        self._version = version

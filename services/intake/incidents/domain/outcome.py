@@ -19,16 +19,19 @@ _SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`records` are the signals that open no incident; `decided` has all that are new, in order."""
+    """`records` are the signals that open no incident; `decided` has all that are new, in order;
+    `version` is that of the policy.
+    """
 
     sent: Sequence[Signal]
     result: BatchResult
     records: Sequence[Signal]
     decided: Sequence[tuple[Signal, Taken]]
+    version: str
 
-    def explained(self, version: str) -> list[dict[str, Any]]:
-        """Each signal with the decision about it and its grounds, by the policy of this version, as
-        they would be stored; and the incident that it would go into, as it would be then.
+    def explained(self) -> list[dict[str, Any]]:
+        """Each signal with the decision about it and its grounds, as they would be stored; and the
+        incident that it would go into, as it would be then.
         """
         decisions = {signal.identity: taken for signal, taken in self.decided}
         repeat = Taken(Decision.REPEAT, None)
@@ -43,7 +46,7 @@ class Outcome:
                     "signal_id": signal.signal_id,
                     "decision": taken.decision.value,
                     "incident": shown(incident) if incident else None,
-                    "explanation": orjson.loads(explanation(signal, taken, version)),
+                    "explanation": orjson.loads(explanation(signal, taken, self.version)),
                 }
             )
         return answers
