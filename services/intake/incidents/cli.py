@@ -69,11 +69,7 @@ def add_commands(app: typer.Typer, open_decisions: OpenDecisions) -> None:
         as_json: AsJson = False,
     ) -> None:
         """What a payload would do now, by the code that does it; nothing is kept."""
-        with refused_on(OSError):
-            body = (
-                typer.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
-            )
-        payload = Payload(body, gateway, path, content_type, integration)
+        payload = Payload(_body(file), gateway, path, content_type, integration)
         with refused_on(_problem(), Malformed):
             found = _run(open_decisions, lambda decisions: decisions.try_out(payload))
         _show(found, as_json)
@@ -99,6 +95,13 @@ def _run(open_decisions: OpenDecisions, work: "Callable[[Decisions], Awaitable[T
             await database.close()
 
     return asyncio.run(run())
+
+
+def _body(file: Path) -> bytes:
+    if str(file) == "-":
+        return typer.get_binary_stream("stdin").read()
+    with refused_on(OSError):
+        return file.read_bytes()
 
 
 def _problem() -> type[Exception]:

@@ -68,8 +68,8 @@ class Decisions:
             subjects = {row["subject"] for row in rows if row["subject"]}
             _, incidents = await store.lock_incidents(connection, subjects)
         for row in rows:
-            incident = incidents.get(row["subject"])
-            row["incident"] = shown(incident) if incident else None
+            led_to = incidents.get(row["subject"])
+            row["incident"] = shown(led_to) if led_to else None
         return {"signals": rows} if rows else None
 
     async def try_out(self, payload: Payload) -> dict[str, Any]:

@@ -16,6 +16,11 @@ from shared.http.problems import PROBLEM
 _MAX_BODY = 32 * 1024 * 1024
 
 
+GatewayName = Annotated[str, Query(description="whose format the body has")]
+CallPath = Annotated[str | None, Query(description="which call, where there are several")]
+Sender = Annotated[str, Query(description="who would send it")]
+
+
 class ReclassifyOrder(BaseModel):
     """What it is instead, who says so, and why."""
 
@@ -35,24 +40,12 @@ def make_router(decisions: Decisions, token: str) -> APIRouter:
     @router.post("/try", openapi_extra={"requestBody": _ANY_BODY})
     async def try_out(
         request: Request,
-        gateway: Annotated[str, Query(description="whose format the body has")] = "cloudevents",
-        path: Annotated[
-            str | None, Query(description="which call, where there are several")
-        ] = None,
-        integration: Annotated[str, Query(description="who would send it")] = "try",
+        gateway: GatewayName = "cloudevents",
+        path: CallPath = None,
+        integration: Sender = "try",
     ) -> dict[str, Any]:
         """What this body would do if it were sent to a gateway now. Nothing is kept of it."""
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        payload = Payload(
-            body=await read_body(request, _MAX_BODY),
-            gateway=gateway,
-            path=path,
-            content_type=content_type or None,
-            integration=integration,
-            query=request.query_params,
-            headers=request.headers.raw,
-        )
-        return await decisions.try_out(payload)
+        return await decisions.try_out(await _payload(request, gateway, path, integration))
 
     @router.get("/decisions/{name:path}")
     async def explain(name: str) -> dict[str, Any]:
@@ -71,6 +64,19 @@ def make_router(decisions: Decisions, token: str) -> APIRouter:
         return done
 
     return router
+
+
+async def _payload(request: Request, gateway: str, path: str | None, integration: str) -> Payload:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Payload(
+        body=await read_body(request, _MAX_BODY),
+        gateway=gateway,
+        path=path,
+        content_type=content_type or None,
+        integration=integration,
+        query=request.query_params,
+        headers=request.headers.raw,
+    )
 
 
 _ANY_BODY: dict[str, Any] = {
