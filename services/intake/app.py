@@ -1,6 +1,7 @@
 """Composition root of intake: the only place where its objects are built."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
@@ -17,6 +18,7 @@ from services.intake.incidents.policy import FILE, IntakePolicy, read_intake_pol
 from services.intake.keys.key_ring import KeyRing
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
+from services.intake.signals.domain import KnownAlert
 from services.intake.signals.domain.records import cleansed
 from services.intake.signals.domain.redaction import redactor
 from services.intake.signals.group_commit import GroupCommit
@@ -49,7 +51,7 @@ async def run(settings: Settings) -> None:
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock, lambda: policy.current.version)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    lookup = partial(look_up, database)
+    lookup = partial(_look_up, database, policy)
     services = Services(KeyRing(database, clock), commit.submit, lookup, clock)
     app = make_api(services, others=_decisions_api(settings, database, handlers))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
@@ -86,6 +88,19 @@ def _decisions_api(settings: Settings, database: Database, handlers: Handlers) -
     gateways = list(Registry.discover())
     decisions = Decisions(database, handlers.preview, gateways, database.clock)
     return decisions_router(decisions, settings.api_token.get_secret_value())
+
+
+async def _look_up(
+    database: Database,
+    policy: PolicyWatch[IntakePolicy],
+    origin: str,
+    keys: Sequence[str] | None,
+) -> list[KnownAlert]:
+    """`look_up` for keys as senders write them: they are kept without what is redacted."""
+    rules = redactor(policy.current.content.redact)
+    asked = {rules.key(key): key for key in keys or ()}
+    found = await look_up(database, origin, None if keys is None else list(asked))
+    return [replace(alert, key=asked.get(alert.key, alert.key)) for alert in found]
 
 
 def _cleanse(policy: PolicyWatch[IntakePolicy], record: Record, reason: str) -> tuple[Record, str]:
