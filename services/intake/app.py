@@ -91,10 +91,7 @@ def _decisions_api(settings: Settings, database: Database, handlers: Handlers) -
 
 
 async def _look_up(
-    database: Database,
-    policy: PolicyWatch[IntakePolicy],
-    origin: str,
-    keys: Sequence[str] | None,
+    database: Database, policy: PolicyWatch[IntakePolicy], origin: str, keys: Sequence[str] | None
 ) -> list[KnownAlert]:
     """`look_up` for keys as senders write them: they are kept without what is redacted."""
     rules = redactor(policy.current.content.redact)

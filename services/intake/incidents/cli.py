@@ -43,7 +43,16 @@ By = Annotated[
     typer.Option(help="Who says so, as shown in the timeline.", default_factory=getpass.getuser),
 ]
 Note = Annotated[str | None, typer.Option(help="Why.")]
-_SHOWN = ("severity", "severity_reason", "service", "component", "environment", "category", "kind")
+_SHOWN = (
+    "severity",
+    "severity_reason",
+    "service",
+    "component",
+    "environment",
+    "category",
+    "kind",
+    "kind_by",
+)
 
 
 def add_commands(app: typer.Typer, open_decisions: OpenDecisions) -> None:

@@ -2,6 +2,7 @@
 should have been.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -76,10 +77,11 @@ class Decisions:
         """What a payload would do now: it is read, prepared and decided on as any other, and then
         all is rolled back. Raises Malformed or Problem, as its gateway would answer.
         """
-        signals = self._read(payload)
         outcome: Outcome | None = None
         try:
             async with self._database.transaction() as connection:
+                # A large body takes as long as hundreds of requests.
+                signals = await asyncio.to_thread(self._read, payload)
                 outcome = await self._preview(connection, signals)
                 raise _RolledBack
         except _RolledBack:

@@ -12,7 +12,17 @@ from services.intake.signals.domain.explanation import explanation
 from shared.events.reference import format_reference
 
 _SHOWN = (
-    *("status", "kind", "severity", "severity_reason", "summary", "service", "component"),
+    *(
+        "status",
+        "kind",
+        "kind_by",
+        "kind_note",
+        "severity",
+        "severity_reason",
+        "summary",
+        "service",
+        "component",
+    ),
     *("environment", "category", "fingerprint", "signal_count", "alerts_firing", "opened_at"),
 )
 

@@ -32,7 +32,7 @@ URL_CREDENTIALS = r"://[^\s/:@]*:(?P<secret>[^\s/@\[]+)@"
 CREDENTIALS = r"(?i)\b(?:bearer|basic)[ \t]+(?P<secret>[\w.~+/-]{16,}={0,2})"
 ASSIGNMENT = (
     r"(?i)(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key)"
-    r"""["']?[ \t]*(?P<sign>[=:])[ \t]*["']?(?P<secret>[^\s,;&"'\[\]{}()<>]{4,})"""
+    r"""["']?[ \t]*(?P<sign>[=:])[ \t]*["']?(?P<secret>[^\s,;&"'`\[\]{}()<>]{4,})"""
 )
 CARD_NUMBER = r"\b[0-9](?:[ -]?[0-9]){12,}\b"
 EMAIL = r"[\p{L}\p{N}._%+-]+@(?P<domain>(?:[\p{L}\p{N}-]+\.)+\p{L}{2,24})\b"

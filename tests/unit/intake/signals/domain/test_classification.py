@@ -58,9 +58,7 @@ def test_the_end_of_an_alert_ends_the_incident_that_there_may_be() -> None:
 def test_requests_become_incidents_each_of_its_own() -> None:
     rule = ClassRule(kind="incident", summary="down")
     data = RequestData(summary="the wiki is down", service="wiki")
-    one, two = (
-        classify(Signal("portal form", id, NOON, NOON, None, data), (rule,)) for id in "ab"
-    )
+    one, two = (classify(Signal("portal form", id, NOON, NOON, None, data), (rule,)) for id in "ab")
     assert isinstance(one.data, AlertData)
     assert isinstance(two.data, AlertData)
     assert (one.data.status, one.data.service) == ("firing", "wiki")
