@@ -42,10 +42,11 @@ from services.intake.signals.domain import (
 from services.intake.signals.domain.preparation import prepare
 from services.intake.signals.domain.records import rejection
 from services.intake.signals.domain.redaction import redactor
-from services.intake.signals.store import signals_write
+from services.intake.signals.store import explanations_write, signals_write
 from shared.events.cloudevents import Malformed, from_record
 from shared.events.escalation import IncidentResolved
 from shared.events.facts import event_messages, read_fact
+from shared.events.ids import uuid7
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
 from shared.postgres.outbox import insert_outbox, outbox_write
@@ -143,7 +144,7 @@ class Handlers:
         return fold_alerts(alerts, loaded.open, members, numbers, policy, loaded.epoch, now)
 
     async def _save(self, connection: Connection, outcome: Outcome) -> None:
-        result = outcome.result
+        result, batch = outcome.result, uuid7()
         now, interval = self._clock(), self._policy().update_interval
         tracer = Tracer(now)
         tracer.add_events(result.events)
@@ -160,7 +161,8 @@ class Handlers:
         await write_together(
             connection,
             [
-                signals_write(outcome.decided, now, outcome.version),
+                signals_write(outcome.decided, now, batch),
+                explanations_write(batch, outcome.decided, outcome.version, now),
                 store.inserted_write(map(tracer.traced, result.opened.values())),
                 store.updated_write(
                     one for key, one in result.changed.items() if key not in replaced

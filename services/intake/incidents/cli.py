@@ -154,7 +154,7 @@ def _signal(signal: dict[str, Any]) -> list[tuple[str, Any]]:
         ("grouped", why.get("grouped")),
         ("normalised", "; ".join(why.get("normalised", ()))),
         ("redacted", "; ".join(redacted)),
-        ("classified", why.get("classified") or f"{why.get('kind', '')}, by its format"),
+        ("classified", why.get("classified") or f"{why.get('kind', '?')}, by its format"),
         ("policy", why.get("policy")),
         ("trace", why.get("trace")),
     ]

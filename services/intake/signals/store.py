@@ -5,29 +5,32 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.intake.signals.domain import Signal, Taken
-from services.intake.signals.domain.explanation import explanation
+from services.intake.signals.domain.explanation import Explained, explanations
 from shared.postgres.connection import Connection
 from shared.postgres.writes import Write
 
 _MAX_EXPLAINED = 20
-_LOGGED = "origin, signal_id, received_at, decision, subject, explanation"
+_LOGGED = """
+    origin, signal_id, received_at, decision, subject,
+    (SELECT document::jsonb -> batch_place FROM explanations WHERE explanations.batch = signals.batch)
+        AS explanation
+"""
 
 
 def signals_write(
-    decided: Sequence[tuple[Signal, Taken]], now: datetime, version: str = ""
+    decided: Sequence[Explained], now: datetime, batch: UUID | None = None
 ) -> Write | None:
-    """Logs each signal with the decision about it and its grounds, by the policy of this version.
+    """Logs each signal with the decision about it; `batch` has their explanations, in this order.
     Conflict when another transaction logged one first.
     """
     if not decided:
         return None
     return Write(
         """
-        INSERT INTO signals (origin, signal_id, received_at, decision, subject, explanation)
-        SELECT origin, signal_id, $6, decision, subject, explanation::jsonb
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[])
-             AS signal (origin, signal_id, decision, subject, explanation)
+        INSERT INTO signals (origin, signal_id, received_at, decision, subject, batch, batch_place)
+        SELECT origin, signal_id, $5, decision, subject, $6::uuid, place - 1
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[])
+             WITH ORDINALITY AS signal (origin, signal_id, decision, subject, place)
         ORDER BY origin, signal_id  -- one order for all writers, so that no two wait in a circle
         ON CONFLICT DO NOTHING
         """,
@@ -36,10 +39,22 @@ def signals_write(
             [signal.signal_id for signal, _ in decided],
             [taken.decision.value for _, taken in decided],
             [taken.subject for _, taken in decided],
-            [explanation(signal, taken, version) for signal, taken in decided],
             now,
+            batch,
         ),
         expected=len(decided),
+    )
+
+
+def explanations_write(
+    batch: UUID, decided: Sequence[Explained], version: str, now: datetime
+) -> Write | None:
+    """Keeps why the decisions of a batch were made, by the policy of this version."""
+    if not decided:
+        return None
+    return Write(
+        "INSERT INTO explanations (batch, decided_at, document) VALUES ($1, $2, $3)",
+        (batch, now, explanations(decided, version).decode()),
     )
 
 

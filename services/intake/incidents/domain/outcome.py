@@ -8,7 +8,7 @@ import orjson
 
 from services.intake.incidents.domain.incident import BatchResult, Incident
 from services.intake.signals.domain import Decision, Signal, Taken
-from services.intake.signals.domain.explanation import explanation
+from services.intake.signals.domain.explanation import explanations
 from shared.events.reference import format_reference
 
 _SHOWN = (
@@ -49,6 +49,7 @@ class Outcome:
         answers = []
         for signal in self.sent:
             taken = decisions.get(signal.identity, repeat)
+            explained = orjson.loads(explanations([(signal, taken)], self.version))
             incident = incidents.get(taken.subject) if taken.subject else None
             answers.append(
                 {
@@ -56,7 +57,7 @@ class Outcome:
                     "signal_id": signal.signal_id,
                     "decision": taken.decision.value,
                     "incident": shown(incident) if incident else None,
-                    "explanation": orjson.loads(explanation(signal, taken, self.version)),
+                    "explanation": explained[0],
                 }
             )
         return answers

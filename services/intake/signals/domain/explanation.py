@@ -1,38 +1,62 @@
 """What is kept of a decision, so that it can be explained and made again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from services.intake.signals.domain.bounds import bounded_links, bounded_texts, shorten_bytes
+from services.intake.signals.domain.data import KINDS
 from services.intake.signals.domain.signal import Signal, Taken
 
+_KINDS = {model: name.rpartition(".")[2] for name, model in KINDS.items()}
 _MAX_BYTES = 16 * 1024
 _MAX_TEXT = 2 * 1024
 
 
-def explanation(signal: Signal, taken: Taken, version: str) -> str:
-    """A decision with its grounds, as JSON: the signal as it was decided on, what was done to it
-    before, what put it where it went, the version of the policy, and the trace.
+Explained = tuple[Signal, Taken]
+"""A signal as it was decided on, and the decision about it."""
+
+
+def explanations(decided: Sequence[Explained], version: str) -> bytes:
+    """Decisions with their grounds, as a JSON array: each with the signal as it was decided on,
+    what was done to it before, what put it where it went, the version of the policy, the trace.
     """
-    reasons, group = signal.reasons, signal.group
+    documents = [explanation(signal, taken, version) for signal, taken in decided]
+    encoded = orjson.dumps(documents)
+    if len(encoded) <= _MAX_BYTES * len(documents):
+        return encoded
+    return orjson.dumps([_bounded(document) for document in documents])
+
+
+def explanation(signal: Signal, taken: Taken, version: str) -> dict[str, Any]:
+    """One of them, before it is JSON. What is empty or absent is left out."""
+    reasons, group, data = signal.reasons, signal.group, signal.data
     kept: dict[str, Any] = {
         "policy": version,
-        "trace": signal.trace.traceparent if signal.trace else None,
+        "kind": _KINDS[type(data)],
         "sent_at": signal.sent_at,
-        "kind": type(signal.data).__name__.removesuffix("Data").lower(),
-        "normalised": reasons.normalised,
-        "redacted": [[one.field, one.rule, one.times] for one in reasons.redacted],
-        "classified": reasons.classified,
-        "grouped": taken.why,
-        "group": [group.key, group.unlisted, group.all_resolved] if group else None,
+        "data": {name: value for name, value in vars(data).items() if value},
     }
-    kept = {name: value for name, value in kept.items() if value}
-    kept["data"] = {name: value for name, value in vars(signal.data).items() if value}
-    document = orjson.dumps(kept)
-    if len(document) > _MAX_BYTES:
-        document = orjson.dumps(kept | {"data": _shortened(kept["data"]), "shortened": True})
-    return document.decode()
+    if signal.trace:
+        kept["trace"] = signal.trace.traceparent
+    if reasons.normalised:
+        kept["normalised"] = reasons.normalised
+    if reasons.redacted:
+        kept["redacted"] = [[one.field, one.rule, one.times] for one in reasons.redacted]
+    if reasons.classified:
+        kept["classified"] = reasons.classified
+    if taken.why:
+        kept["grouped"] = taken.why
+    if group:
+        kept["group"] = [group.key, group.unlisted, group.all_resolved]
+    return kept
+
+
+def _bounded(document: dict[str, Any]) -> dict[str, Any]:
+    if len(orjson.dumps(document)) <= _MAX_BYTES:
+        return document
+    return document | {"data": _shortened(document["data"]), "shortened": True}
 
 
 def _shortened(data: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 severities are understood, and what is wrong with their clocks is noted.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.intake.signals.domain.data import AlertData, SignalContent, SignalData
+from services.intake.signals.domain.data import AlertData, SignalData
 from services.intake.signals.domain.signal import Signal
 from services.intake.signals.policy import Normalisation
 from shared.events.text import shorten
@@ -17,27 +16,20 @@ _MAX_TEXT = 16_384
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Normalised:
-    """A signal's data in one shape, when it was sent, and what was done to it."""
-
-    data: SignalContent
-    sent_at: datetime
-    said: tuple[str, ...]
+Normalised = tuple[dict[str, Any], datetime, list[str]]
+"""The fields that are read differently, when the signal was sent, and what was done to it."""
 
 
 def normalise(signal: Signal, policy: Normalisation) -> Normalised:
-    """The signal in one shape. Nothing is lost: labels and annotations stay, and a severity that is
+    """A signal in one shape. Nothing is lost: labels and annotations stay, and a severity that is
     not known stays as it was sent.
     """
     data, said = signal.data, list[str]()
-    changed: dict[str, Any] = {}
-    if isinstance(data, SignalData):
-        changed |= _filled(data, policy, said)
+    changed = _filled(data, policy, said) if isinstance(data, SignalData) else {}
     if isinstance(data, AlertData):
-        changed |= _severity(data, policy, said)
+        _severity(data, policy, changed, said)
     sent_at = _by_our_clock(signal, changed, policy.clock_tolerance, said)
-    return Normalised(data.model_copy(update=changed) if changed else data, sent_at, tuple(said))
+    return changed, sent_at, said
 
 
 def _filled(data: SignalData, policy: Normalisation, said: list[str]) -> dict[str, Any]:
@@ -60,22 +52,20 @@ def _filled(data: SignalData, policy: Normalisation, said: list[str]) -> dict[st
     return filled
 
 
-def _severity(data: AlertData, policy: Normalisation, said: list[str]) -> dict[str, Any]:
+def _severity(
+    data: AlertData, policy: Normalisation, changed: dict[str, Any], said: list[str]
+) -> None:
     """A severity in our words. One that is not known stays: the policy's default is taken for it
     where the incident's is decided, which keeps the reason.
     """
     sent = data.severity
     if not sent or not sent.strip():
         said.append("the sender gave no severity: the policy's default is taken")
-        return {}
-    severity = policy.severity_of(sent)
-    if severity is None:
+    elif (severity := policy.severity_of(sent)) is None:
         said.append(f"severity `{sent}` is not known: the policy's default is taken")
-        return {}
-    if sent == severity.value:
-        return {}
-    said.append(f"severity `{sent}` is {severity.value}")
-    return {"severity": severity.value}
+    elif sent != severity.value:
+        said.append(f"severity `{sent}` is {severity.value}")
+        changed["severity"] = severity.value
 
 
 def _by_our_clock(

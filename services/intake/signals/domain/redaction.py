@@ -16,7 +16,6 @@ import orjson
 import re2
 
 from services.intake.signals.domain import shapes
-from services.intake.signals.domain.data import SignalContent
 from services.intake.signals.domain.reasons import Redacted
 from services.intake.signals.policy import Redaction, compiled
 
@@ -24,6 +23,7 @@ _IDENTITIES = frozenset({"key", "alert"})
 _PEOPLE = frozenset({"by", "requester"})
 """Fields that say who: what they hold is an address more often than not."""
 _EMAIL, _VALUE = "e-mail address", "value"
+_MAX_MEMORY = 32 * 1024 * 1024
 _GROUP_NAME = re2.compile(r"\(\?P<\w+>")
 
 Check = Callable[[str, str], bool]
@@ -70,33 +70,31 @@ class Redactor:
         self._secret_names = frozenset(name.lower() for name in policy.labels)
         names = "|".join(map(re2.escape, sorted(self._secret_names)))
         patterns = [rf"(?im:^(?:{names})$)"] if names else []
-        patterns += [f"(?:{_GROUP_NAME.sub('(?:', rule.pattern)})" for rule in self._rules]
-        # One pass over all texts of a signal, each on a line of its own.
-        self._any = compiled("|".join(patterns)) if patterns else None
+        patterns += [_GROUP_NAME.sub("(?:", rule.pattern) for rule in self._rules]
+        self._any = _one_pass(patterns)
 
-    def data(self, data: SignalContent) -> tuple[SignalContent, tuple[Redacted, ...]]:
-        """The data of a signal without what must not be kept, and what was taken out."""
-        fields = vars(data)
-        if not self.finds("\n".join(_texts(fields))):
-            return data, ()
+    def fields(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Redacted, ...]]:
+        """The fields of a signal's data in which something must not be kept, without that, and what
+        was taken out.
+        """
+        # One pass over all texts, each on a line of its own.
+        if not self._any.Match("\n".join(_texts(fields))):
+            return {}, ()
         work = _Work(self)
         changed = {
             name: after
             for name, value in fields.items()
             if (after := work.value(name, value)) != value
         }
-        if not changed:
-            return data, ()
         if not fields.get("key", True) and changed.keys() & {"labels", "service"}:
             # These identify it: two that differ in what was taken out stay two.
             identity = [fields["service"], sorted(fields["labels"].items())]
             changed["key"] = f"labels {_digest(orjson.dumps(identity))}"
-        done = tuple(Redacted(*what, times) for what, times in work.done.items())
-        return data.model_copy(update=changed), done
+        return changed, tuple(Redacted(*what, times) for what, times in work.done.items())
 
     def finds(self, text: str) -> bool:
         """Whether there may be something to take out, in one pass."""
-        return self._any is not None and self._any.search(text) is not None
+        return bool(self._any.Match(text))
 
     def text(self, text: str) -> str:
         """Any other text without what must not be kept."""
@@ -205,16 +203,30 @@ def _rules(policy: Redaction) -> Iterator[_Rule]:
         yield _Rule(_EMAIL, shapes.EMAIL, shapes.is_address, "domain")
 
 
-def _texts(fields: Mapping[str, Any]) -> Iterator[str]:
+def _one_pass(patterns: list[str]) -> Any:
+    """All patterns, searched for at once."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MAX_MEMORY
+    together = re2.Set.SearchSet(options)
+    for pattern in patterns:
+        together.Add(pattern)
+    together.Compile()
+    return together
+
+
+def _texts(fields: Mapping[str, Any]) -> list[str]:
     """All texts of a signal."""
+    texts: list[str] = []
     for value in fields.values():
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, dict):
-            yield from value
-            yield from value.values()
-        elif isinstance(value, list):
-            yield from map(str, value)
+        if type(value) is str:
+            texts.append(value)
+        elif type(value) is dict:
+            texts += value
+            texts += value.values()
+        elif type(value) is list:
+            texts += map(str, value)
+    return texts
 
 
 def _mark(rule: str) -> str:

@@ -1,12 +1,11 @@
 """What is kept of a decision."""
 
-from dataclasses import replace
 from uuid import UUID
 
 import orjson
 
 from services.intake.signals.domain import AlertData, Decision, Group, Signal, Taken
-from services.intake.signals.domain.explanation import explanation
+from services.intake.signals.domain.explanation import explanations
 from services.intake.signals.domain.preparation import prepare
 from services.intake.signals.policy import SignalPolicy
 from shared.events.trace_context import TraceContext
@@ -23,12 +22,12 @@ def signal(data: AlertData) -> Signal:
 def test_it_has_the_inputs_all_reasons_the_policy_and_the_trace() -> None:
     data = AlertData(summary="ask ana@corp.example", severity="P1", labels={"env": "prod"})
     (prepared,) = prepare([signal(data)], SignalPolicy())
-    found = orjson.loads(explanation(prepared, TAKEN, "abc123"))
+    (found,) = orjson.loads(explanations([(prepared, TAKEN)], "abc123"))
     assert found == {
         "policy": "abc123",
         "trace": TRACE.traceparent,
         "sent_at": NOON.isoformat(),
-        "kind": "alert",
+        "kind": "Alert",
         "normalised": ["environment is that of `env`", "severity `P1` is critical"],
         "redacted": [["summary", "e-mail address", 1]],
         "grouped": "the sender's group {alertname}",
@@ -46,8 +45,8 @@ def test_it_has_the_inputs_all_reasons_the_policy_and_the_trace() -> None:
 def test_of_a_large_signal_the_beginning_is_kept() -> None:
     texts = {f"label{n}": "x" * 4000 for n in range(60)}
     large = AlertData(summary="s", labels=texts, annotations=texts, description="d" * 16_000)
-    kept = explanation(signal(large), TAKEN, "abc123")
+    small = AlertData(summary="s")
+    kept = explanations([(signal(large), TAKEN), (signal(small), TAKEN)], "abc123")
     assert len(kept) < 10 * 1024
-    assert orjson.loads(kept)["shortened"] is True
-    small = replace(signal(large), data=AlertData(summary="s"))
-    assert "shortened" not in orjson.loads(explanation(small, TAKEN, "abc123"))
+    first, second = orjson.loads(kept)
+    assert (first["shortened"], "shortened" in second) == (True, False)

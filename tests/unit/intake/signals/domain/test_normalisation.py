@@ -1,13 +1,14 @@
 """One shape for all senders."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.intake.incidents.domain.description import assess
-from services.intake.signals.domain import AlertData, RequestData, Signal, as_alert
-from services.intake.signals.domain.normalisation import Normalised, normalise
+from services.intake.signals.domain import AlertData, RequestData, Signal, SignalContent, as_alert
+from services.intake.signals.domain.normalisation import normalise
 from services.intake.signals.policy import Normalisation
 from shared.events.intake import Severity
 from tests.unit.intake.builders import NOON, POLICY, decisions, kinds, only, take
@@ -16,9 +17,21 @@ from tests.unit.intake.builders import alert as alert_signal
 DEFAULTS = Normalisation()
 
 
-def normalised(policy: Normalisation = DEFAULTS, **data: Any) -> Normalised:
+@dataclass
+class Found:
+    data: SignalContent
+    sent_at: datetime
+    said: list[str]
+
+
+def applied(signal: Signal, policy: Normalisation) -> Found:
+    changed, sent_at, said = normalise(signal, policy)
+    return Found(signal.data.model_copy(update=changed), sent_at, said)
+
+
+def normalised(policy: Normalisation = DEFAULTS, **data: Any) -> Found:
     body = AlertData(**{"summary": "disk full", "severity": "error", **data})
-    return normalise(Signal("probe", "1", NOON, NOON, None, body), policy)
+    return applied(Signal("probe", "1", NOON, NOON, None, body), policy)
 
 
 def test_what_the_sender_leaves_empty_is_filled_from_labels_and_all_labels_stay() -> None:
@@ -106,7 +119,7 @@ def test_a_clock_three_hours_slow_is_noted_and_the_alert_fires() -> None:
 def test_a_fast_clock_is_noted_and_no_time_is_still_to_come() -> None:
     ahead = NOON + timedelta(days=400)
     body = AlertData(summary="disk full", starts_at=ahead)
-    found = normalise(Signal("probe", "1", ahead, NOON, None, body), DEFAULTS)
+    found = applied(Signal("probe", "1", ahead, NOON, None, body), DEFAULTS)
     assert isinstance(found.data, AlertData)
     assert found.sent_at == found.data.starts_at == NOON
     assert [text[:11] for text in found.said if text.startswith("skew")] == ["skew +400 d"]
@@ -115,8 +128,8 @@ def test_a_fast_clock_is_noted_and_no_time_is_still_to_come() -> None:
 def test_a_little_skew_is_none() -> None:
     soon = NOON + timedelta(seconds=90)
     body = AlertData(summary="disk full", severity="error", starts_at=soon)
-    found = normalise(Signal("probe", "1", soon, NOON, None, body), DEFAULTS)
-    assert found == Normalised(body, soon, ())
+    found = applied(Signal("probe", "1", soon, NOON, None, body), DEFAULTS)
+    assert found == Found(body, soon, [])
 
 
 def test_an_alert_that_began_two_days_ago_may_fire_and_end_as_often_as_it_likes() -> None:
@@ -134,6 +147,6 @@ def test_an_alert_that_began_two_days_ago_may_fire_and_end_as_often_as_it_likes(
 
 def test_a_request_is_filled_too() -> None:
     body = RequestData(summary="access", labels={"service": "wiki", "message": "for Thursday"})
-    data = normalise(Signal("probe", "1", NOON, NOON, None, body), DEFAULTS).data
+    data = applied(Signal("probe", "1", NOON, NOON, None, body), DEFAULTS).data
     assert isinstance(data, RequestData)
     assert (data.service, data.description) == ("wiki", "for Thursday")

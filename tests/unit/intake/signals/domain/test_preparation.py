@@ -22,8 +22,10 @@ KINDS: dict[type[AlertData] | type[RequestData] | type[ChangeData], dict[str, An
     ChangeData: {"version": st.none() | TEXTS.filter(bool)},
 }
 DATA = st.one_of(
-    st.builds(kind, summary=TEXTS.filter(str.strip), labels=LABELS, **own)
-    for kind, own in KINDS.items()
+    [
+        st.builds(kind, summary=TEXTS.filter(str.strip), labels=LABELS, **own)
+        for kind, own in KINDS.items()
+    ]
 )
 
 
