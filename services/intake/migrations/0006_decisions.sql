@@ -1,10 +1,11 @@
 -- Every column may be absent or has a default: the version before goes on beside this one.
--- What was decided about the signals of a batch, and why: one document for all, since a row or a column for each would cost a storm a fifth.
+-- What was decided about the signals of a batch, and why: one compressed document for all, since a column of each would cost a storm a fifth.
 CREATE TABLE explanations (
     batch      uuid PRIMARY KEY,
     decided_at timestamptz NOT NULL,
-    document   text        NOT NULL  -- a JSON array; each: the signal after redaction, what was done to it, and why; the policy, the trace
+    document   bytea       NOT NULL  -- a JSON array, deflated; each: the signal after redaction, what was done to it, and why; the policy, the trace
 );
+ALTER TABLE explanations ALTER COLUMN document SET STORAGE EXTERNAL;  -- it is compressed
 CREATE INDEX explanations_by_age ON explanations USING brin (decided_at);
 ALTER TABLE signals
     ADD COLUMN batch uuid,

@@ -5,15 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.intake.signals.domain.explanation import Explained, explanations
+from services.intake.signals.domain.explanation import Explained, explanations, pack, unpack
 from shared.postgres.connection import Connection
 from shared.postgres.writes import Write
 
 _MAX_EXPLAINED = 20
 _LOGGED = """
-    origin, signal_id, received_at, decision, subject,
-    (SELECT document::jsonb -> batch_place FROM explanations WHERE explanations.batch = signals.batch)
-        AS explanation
+    origin, signal_id, received_at, decision, subject, batch_place,
+    (SELECT document FROM explanations WHERE explanations.batch = signals.batch) AS document
 """
 
 
@@ -54,7 +53,7 @@ def explanations_write(
         return None
     return Write(
         "INSERT INTO explanations (batch, decided_at, document) VALUES ($1, $2, $3)",
-        (batch, now, explanations(decided, version).decode()),
+        (batch, now, pack(explanations(decided, version))),
     )
 
 
@@ -80,7 +79,7 @@ async def find_signals(connection: Connection, signal_id: str) -> list[dict[str,
         signal_id,
         _MAX_EXPLAINED,
     )
-    return [dict(row) for row in rows]
+    return [_explained(row) for row in rows]
 
 
 async def load_signals_of(
@@ -107,4 +106,10 @@ async def load_signals_of(
         list(ids),
         _MAX_EXPLAINED,
     )
-    return [dict(row) for row in rows]
+    return [_explained(row) for row in rows]
+
+
+def _explained(row: Any) -> dict[str, Any]:
+    logged = dict(row)
+    document, place = logged.pop("document"), logged.pop("batch_place")
+    return logged | {"explanation": unpack(document, place) if document else None}
