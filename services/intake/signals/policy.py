@@ -95,19 +95,17 @@ class Normalisation(PolicyModel):
     description: Names = ("description", "message")
     """The same, annotations first."""
     severities: Words = {}
-    """Senders' words in any case, beside those that are known."""
+    """Senders' words in any case, beside our own and those of common senders."""
     clock_tolerance: Duration = Field(default=timedelta(minutes=2), ge=timedelta(0))
     """By how much a sender's clock may differ before that is noted."""
 
     def severity_of(self, text: str) -> Severity | None:
         """What a sender's word means; None for one that is not known."""
         word = text.strip().lower()
-        if word in self.severities:
-            return self.severities[word]
-        return Severity(word) if word in _SEVERITIES else SYNONYMS.get(word)
+        return _SEVERITIES.get(word) or self.severities.get(word) or SYNONYMS.get(word)
 
 
-_SEVERITIES = frozenset(severity.value for severity in Severity)
+_SEVERITIES = {severity.value: severity for severity in Severity}
 
 
 class ClassRule(PolicyModel):
