@@ -48,8 +48,8 @@ licences: $(VENV)/.dev ## List the licences of all dependencies in docs/licences
 audit: $(VENV)/.supply-chain ## Look all dependencies up among known vulnerabilities
 	@$(BIN)/python -m deploy.supply_chain.audit
 
-manifests: $(VENV)/.dev ## Write the Kubernetes manifests that follow from the code (topics, Kafka users, alert rules)
-	@$(BIN)/python -m deploy.kubernetes.generate
+manifests: $(VENV)/.dev ## Write the Kubernetes manifests that follow from the code (topics, Kafka users, alert rules; ARGS=POLICY_FOLDER)
+	@$(BIN)/python -m deploy.kubernetes.generate $(ARGS)
 
 kubernetes: $(VENV)/.kubernetes ## Check the Kubernetes manifests of all overlays
 	@$(BIN)/python -m pytest tests/kubernetes tests/unit/deploy/kubernetes $(ARGS)

@@ -2,30 +2,39 @@
 Kafka users and their rights, alert rules.
 """
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 import yaml
 
 from deploy.kubernetes.paths import MANIFESTS, ROOT
 from shared.kafka.access.formats import strimzi_user
 from shared.kafka.access.grants import Grant, all_grants
-from shared.kafka.topics import TOPICS, Topic
+from shared.kafka.topics import Topic
+from shared.policy.files import InvalidPolicy
+from shared.policy.retention import topics_in
 
 COMMAND = "make manifests"
+POLICY = MANIFESTS / "base" / "policy"
 _CLUSTER = "tocsin"
 _REPLICAS = 3
-_WITHOUT = {"tocsin-canary"}
-"""Groups of alert rules that need more than the overlays have."""
+_CANARY = "tocsin-canary"
+"""The group of its alert rules, and the object that they are in."""
 
 
-def generated() -> dict[Path, str]:
-    """Path and text of every generated file."""
+def generated(policy: Path = POLICY) -> dict[Path, str]:
+    """Path and text of every generated file. Topics have the retention of a policy folder. Raises
+    InvalidPolicy.
+    """
     components = MANIFESTS / "components"
+    topics = topics_in(policy)
     return {
-        components / "strimzi" / "topics.yaml": _render(_topic(topic) for topic in TOPICS),
+        components / "strimzi" / "topics.yaml": _render(_topic(topic) for topic in topics),
         components / "strimzi" / "users.yaml": _render(_users()),
-        components / "prometheus-operator" / "rules.yaml": _render([_rules()]),
+        components / "prometheus-operator" / "rules.yaml": _render([_rules("tocsin")]),
+        components / "canary-alerts" / "rules.yaml": _render([_rules(_CANARY)]),
     }
 
 
@@ -54,13 +63,14 @@ def _users() -> list[dict[str, Any]]:
     ]
 
 
-def _rules() -> dict[str, Any]:
+def _rules(name: str) -> dict[str, Any]:
+    """Those of the canary are an object of their own: one of them fires where none runs."""
     rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text())
-    groups = [group for group in rules["groups"] if group["name"] not in _WITHOUT]
+    groups = [group for group in rules["groups"] if (group["name"] == _CANARY) == (name == _CANARY)]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": {"name": "tocsin"},
+        "metadata": {"name": name},
         "spec": {"groups": groups},
     }
 
@@ -70,11 +80,19 @@ def _render(documents: Any) -> str:
     return f"# Written by `{COMMAND}`.\n{text}"
 
 
-def main() -> None:
-    """Write all of them."""
-    for path, text in generated().items():
+def main(
+    policy: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="The folder with retention.yaml.")
+    ] = POLICY,
+) -> None:
+    """Write the Kubernetes manifests that follow from the code and from the retention of topics."""
+    try:
+        files = generated(policy)
+    except InvalidPolicy as error:
+        sys.exit(str(error))
+    for path, text in files.items():
         path.write_text(text)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

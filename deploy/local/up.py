@@ -15,11 +15,12 @@ from rich.console import Console
 from deploy.local import jars, postgres, state
 from deploy.local.environment import Stack, build
 from deploy.local.greeting import greet
-from deploy.local.paths import JARS, KAFKA, LOGS, SECRETS, STATE
+from deploy.local.paths import JARS, KAFKA, LOGS, POLICY, SECRETS, STATE
 from deploy.local.services import installed_services
 from deploy.local.state import ProcessRecord, Secrets, State
 from deploy.local.supervisor import Supervisor, end_leftovers
-from shared.kafka.topics import apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.policy.retention import topics_in
 from shared.postgres.migrate import migrate
 
 _READY_SECONDS = 60.0
@@ -99,7 +100,7 @@ def _start(console: Console, supervisor: Supervisor, current: State) -> None:
         for service in installed_services():
             asyncio.run(migrate(stack.postgres.dsn(), service))
     with _step(console, "topics created"):
-        asyncio.run(apply_topics(stack.kafka.bootstrap, replication=1))
+        asyncio.run(apply_topics(stack.kafka.bootstrap, topics=topics_in(POLICY), replication=1))
     if secrets.integration_key is None:
         secrets.integration_key = _create_key(stack.variables)
         stack = build(current, secrets, files)
@@ -118,16 +119,16 @@ def _start_servers(console: Console, supervisor: Supervisor, stack: Stack) -> No
 
 
 def _create_key(variables: Mapping[str, str]) -> str:
-    command = [sys.executable, "-m", "shared.runtime.cli", "intake", "keys", "create", "local"]
-    done = subprocess.run(
-        command, env={**os.environ, **variables}, capture_output=True, text=True, check=False
-    )
-    key = next((word for word in done.stdout.split() if word.startswith("tocsin_")), None)
-    if done.returncode or key is None:
-        raise RuntimeError(
-            f"the integration key could not be created: {done.stdout[-500:]}{done.stderr[-500:]}"
+    """The first key of the integration `local`, or another one where the first was not saved."""
+    environment = {**os.environ, **variables}
+    for verb in ("create", "rotate"):
+        command = [sys.executable, "-m", "shared.runtime.cli", "intake", "integrations"]
+        done = subprocess.run(
+            [*command, verb, "local"], env=environment, capture_output=True, text=True, check=False
         )
-    return key
+        if not done.returncode:
+            return done.stdout.strip()
+    raise RuntimeError(f"the integration key could not be created: {done.stderr[-500:]}")
 
 
 @contextmanager

@@ -88,23 +88,17 @@ def _consumption(
     topics = {triage.TOPIC: handlers.on_triage, commands.TOPIC: handlers.on_command}
     return Consumption(
         database,
-        bootstrap=settings.kafka,
+        settings.kafka_cluster(NAME),
         group=NAME,
         handlers=with_redrive(NAME, topics),
         deciders={triage.TOPIC: handlers.start_responses},
         clock=clock,
-        topic_prefix=settings.topic_prefix,
         instance_id=settings.instance,
-        security=settings.kafka_security(NAME),
     )
 
 
 def _relay(database: Database, settings: Settings, clock: Clock) -> Relay:
-    return Relay(
-        *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
-        linger=_LINGER_SECONDS,
-        security=settings.kafka_security(NAME),
-    )
+    return Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock, linger=_LINGER_SECONDS)
 
 
 def open_channels(

@@ -1,7 +1,6 @@
 """Composition root of intake: the only place where its objects are built."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
@@ -13,12 +12,14 @@ from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
 from services.intake.incidents.decisions import Decisions
 from services.intake.incidents.http import make_router as decisions_router
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, IntakePolicy, read_intake_policy
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
+from services.intake.integrations.policy import Integrations, read_integrations
+from services.intake.integrations.registrar import Registrar
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
-from services.intake.signals.domain import KnownAlert
 from services.intake.signals.domain.records import cleansed
 from services.intake.signals.domain.redaction import redactor
 from services.intake.signals.group_commit import GroupCommit
@@ -46,58 +47,57 @@ async def run(settings: Settings) -> None:
     """Serve until stopped. Raises InvalidPolicy when there is no good policy."""
     database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
+    gateways = Registry.discover()
     policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
+    integrations = _watch_integrations(settings, gateways, database)
     await policy.start()
+    await integrations.start()
     wake = Wake(database.dsn, NAME)
     handlers = Handlers(lambda: policy.current.content, clock, lambda: policy.current.version)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    lookup = partial(_look_up, database, policy)
+    lookup = KnownAlerts(database, lambda: policy.current.content).find
     services = Services(KeyRing(database, clock), commit.submit, lookup, clock)
-    app = make_api(services, others=_decisions_api(settings, database, handlers))
+    app = make_api(services, gateways, _decisions_api(settings, database, handlers, gateways))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
         "consumption": Consumption(
             database,
-            bootstrap=settings.kafka,
+            settings.kafka_cluster(NAME),
             group=NAME,
             handlers=with_redrive(NAME, topics),
             cleanse={SIGNALS: partial(_cleanse, policy)},
             clock=clock,
-            topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
-            security=settings.kafka_security(NAME),
             kafka_required=False,  # the HTTP side goes on without it
         ),
-        "relay": Relay(
-            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
-            security=settings.kafka_security(NAME),
-        ),
+        "relay": Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
         "policy": policy,
+        "integrations_policy": integrations,
+        "integrations": Registrar(integrations, database, clock),
         "wake": wake,
         **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
     }
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 
 
-def _decisions_api(settings: Settings, database: Database, handlers: Handlers) -> APIRouter | None:
+def _watch_integrations(
+    settings: Settings, gateways: Iterable[Gateway], database: Database
+) -> PolicyWatch[Integrations]:
+    read = partial(read_integrations, gateways=[gateway.name for gateway in gateways])
+    file = settings.policy_dir / INTEGRATIONS_FILE
+    return PolicyWatch(file, read, database, optional=True)
+
+
+def _decisions_api(
+    settings: Settings, database: Database, handlers: Handlers, gateways: Iterable[Gateway]
+) -> APIRouter | None:
     """The API of decisions, where there is a token for it."""
     if settings.api_token is None:
         return None
-    gateways = list(Registry.discover())
-    decisions = Decisions(database, handlers.preview, gateways, database.clock)
+    decisions = Decisions(database, handlers.preview, list(gateways), database.clock)
     return decisions_router(decisions, settings.api_token.get_secret_value())
-
-
-async def _look_up(
-    database: Database, policy: PolicyWatch[IntakePolicy], origin: str, keys: Sequence[str] | None
-) -> list[KnownAlert]:
-    """`look_up` for keys as senders write them: they are kept without what is redacted."""
-    rules = redactor(policy.current.content.redact)
-    asked = {rules.key(key): key for key in keys or ()}
-    found = await look_up(database, origin, None if keys is None else list(asked))
-    return [replace(alert, key=asked.get(alert.key, alert.key)) for alert in found]
 
 
 def _cleanse(policy: PolicyWatch[IntakePolicy], record: Record, reason: str) -> tuple[Record, str]:

@@ -1,14 +1,16 @@
-"""`tocsin intake`: the service, the keys of those who may send, and the decisions about what they
+"""`tocsin intake`: the service, the integrations that may send, and the decisions about what they
 sent.
 """
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.intake import NAME
 from services.intake.incidents.cli import add_commands
-from services.intake.keys.cli import make_commands
-from shared.policy.files import InvalidPolicy
+from services.intake.integrations.cli import make_commands
+from services.intake.integrations.policy import FILE, TEAMS_FILE, read_integrations
+from shared.policy.files import InvalidPolicy, PolicyError, check_file, keys_of
 from shared.postgres.database import Database
 from shared.runtime.commands import refused_on, service_commands
 from shared.runtime.settings import load_settings
@@ -25,6 +27,26 @@ def _open_decisions() -> "tuple[Database, Decisions]":
     return found
 
 
+def _gateways() -> frozenset[str]:
+    # Imported here: few commands need the modules of a server.
+    from services.intake.gateways.registry import Registry
+
+    return frozenset(gateway.name for gateway in Registry.discover())
+
+
 app = service_commands("services.intake", "Identify and log: signals in, incidents out.")
-app.add_typer(make_commands(lambda: Database(load_settings().dsn(NAME))), name="keys")
+app.add_typer(
+    make_commands(lambda: Database(load_settings().dsn(NAME)), _gateways), name="integrations"
+)
 add_commands(app, _open_decisions)
+
+
+def check_integrations(directory: Path) -> list[PolicyError]:
+    """All errors of integrations.yaml in a policy folder, including teams that teams.yaml lacks and
+    gateways that are not installed; none when there is no such file.
+    """
+    file, teams_file = directory / FILE, directory / TEAMS_FILE
+    if not file.exists():
+        return []
+    teams = keys_of(teams_file.read_bytes(), "teams") if teams_file.exists() else None
+    return check_file(file, lambda data: read_integrations(data, teams, _gateways()))

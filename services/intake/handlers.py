@@ -12,33 +12,26 @@ from itertools import chain
 from uuid import UUID
 
 from services.intake import metrics
-from services.intake.incidents import store
 from services.intake.incidents.domain.ending import (
+    Ended,
     close,
     expire,
     flush_update,
     has_newer_signal,
+    report_held_back,
     successor,
 )
-from services.intake.incidents.domain.fold import fold_alerts, numbers_needed
-from services.intake.incidents.domain.incident import (
-    BatchResult,
-    Incident,
-    PendingEvent,
-    wanted_members,
-)
+from services.intake.incidents.domain.fold import fold_alerts
+from services.intake.incidents.domain.grouping import Grouped, group_alerts
+from services.intake.incidents.domain.incident import BatchResult, Incident, PendingEvent
+from services.intake.incidents.domain.meeting import Met, numbers_needed, wanted_members
 from services.intake.incidents.domain.outcome import Outcome
+from services.intake.incidents.open_counts import OpenCounts
 from services.intake.incidents.policy import IntakePolicy
+from services.intake.incidents.store import alerts as alert_store
+from services.intake.incidents.store import incidents as store
 from services.intake.incidents.tracer import Tracer
-from services.intake.signals.domain import (
-    Alert,
-    Decision,
-    Identity,
-    Signal,
-    Taken,
-    as_alert,
-    read_signal,
-)
+from services.intake.signals.domain import Decision, Identity, Signal, Taken, as_alert, read_signal
 from services.intake.signals.domain.preparation import prepare
 from services.intake.signals.domain.records import rejection
 from services.intake.signals.domain.redaction import redactor
@@ -56,10 +49,13 @@ from shared.runtime.clock import Clock
 from shared.telemetry import measure
 
 TOPIC_INTEGRATION = "topic"
+OPEN = "open"
 UPDATE = "update"
 EXPIRY = "expiry"
 
-Load = Callable[[Connection, Sequence[Signal], Collection[Alert]], Awaitable[store.Loaded]]
+Load = Callable[
+    [Connection, Sequence[Signal], Collection[Grouped], store.Count], Awaitable[store.Loaded]
+]
 """Reads what a batch of signals meets."""
 
 
@@ -75,6 +71,7 @@ class Handlers:
         self._policy = policy
         self._clock = clock
         self._version = version  # of the policy
+        self._open_counts = OpenCounts(clock)
 
     async def take(
         self, connection: Connection, signals: Sequence[Signal]
@@ -106,13 +103,12 @@ class Handlers:
         self, connection: Connection, signals: Sequence[Signal], load: Load
     ) -> dict[Identity, Taken]:
         outcome = await self._decide(connection, signals, load)
-        decided = outcome.decided
-        if decided:
+        self._open_counts.add(outcome.result.opened.values())
+        if outcome.decided:
             await self._save(connection, outcome)
-        _count(Counter(taken.decision for _, taken in decided))
-        _count(Counter({Decision.REPEAT: len(signals) - len(decided)}))
-        repeats = {signal.identity: Taken(Decision.REPEAT, None) for signal in outcome.sent}
-        return repeats | {signal.identity: taken for signal, taken in decided}
+        _count(Counter(taken.decision for _, taken in outcome.decided))
+        _count(Counter({Decision.REPEAT: len(signals) - len(outcome.decided)}))
+        return outcome.taken()
 
     async def _decide(
         self, connection: Connection, signals: Sequence[Signal], load: Load
@@ -122,26 +118,37 @@ class Handlers:
             unique.setdefault(signal.identity, signal)
         version = self._version()
         sent = prepare(unique.values(), self._policy())
-        alerts = {s.identity: alert for s in sent if (alert := as_alert(s))}
-        loaded = await load(connection, sent, alerts.values())
+        alerts = [alert for signal in sent if (alert := as_alert(signal))]
+        items = {item.alert.signal.identity: item for item in group_alerts(alerts, self._policy())}
+        count = self._open_counts.wanted(items.values(), self._policy().storm)
+        loaded = await load(connection, sent, items.values(), count)
         fresh = [s for place, s in enumerate(sent, 1) if place not in loaded.known]
         result = await self._fold(
-            connection, [alerts[s.identity] for s in fresh if s.identity in alerts], loaded
+            connection, [items[s.identity] for s in fresh if s.identity in items], loaded
         )
-        records = [signal for signal in fresh if signal.identity not in alerts]
+        records = [signal for signal in fresh if signal.identity not in items]
         decided = [(alert.signal, taken) for alert, taken in result.decisions]
         decided += [(signal, Taken(Decision.LOGGED, signal.subject)) for signal in records]
         return Outcome(sent, result, records, decided, version)
 
     async def _fold(
-        self, connection: Connection, alerts: Sequence[Alert], loaded: store.Loaded
+        self, connection: Connection, items: Sequence[Grouped], loaded: store.Loaded
     ) -> BatchResult:
-        named, groups = wanted_members(alerts, loaded.open)
-        members = await store.load_members(connection, named, groups) if named else {}
-        missing = numbers_needed(alerts, loaded.open) - len(loaded.numbers)
-        numbers = chain(loaded.numbers, await store.take_numbers(connection, missing))
         now, policy = self._clock(), self._policy()
-        return fold_alerts(alerts, loaded.open, members, numbers, policy, loaded.epoch, now)
+        met = await self._meet(connection, items, loaded)
+        missing = numbers_needed(items, met, policy) - len(loaded.numbers)
+        numbers = chain(loaded.numbers, await store.take_numbers(connection, missing))
+        return fold_alerts(items, met, numbers, policy, loaded.epoch, now)
+
+    async def _meet(
+        self, connection: Connection, items: Sequence[Grouped], loaded: store.Loaded
+    ) -> Met:
+        members = {}
+        if items and loaded.open:
+            named, groups = wanted_members(items, loaded.open)
+            members = await alert_store.load_members(connection, named, groups, items, loaded.open)
+        counts = self._open_counts.of(items, loaded.open_counts)
+        return Met(loaded.open, members, loaded.episodes, counts)
 
     async def _save(self, connection: Connection, outcome: Outcome) -> None:
         result, batch = outcome.result, uuid7()
@@ -155,6 +162,7 @@ class Handlers:
             ended = [result.changed[key] for key in replaced]
             await write_together(connection, [store.updated_write(ended)])
         timers = [
+            *(_timer(OPEN, one, one.opens_at) for one in result.open_due if one.opens_at),
             *(_timer(UPDATE, one, one.published_at + interval) for one in result.update_due),
             *_expiries(result.expiry_due),
         ]
@@ -167,7 +175,7 @@ class Handlers:
                 store.updated_write(
                     one for key, one in result.changed.items() if key not in replaced
                 ),
-                store.members_write(result.members),
+                alert_store.members_write(result.members),
                 outbox_write(tracer.messages(), now),
                 timers_write(timers, now),
             ],
@@ -217,8 +225,10 @@ class Handlers:
             connection, [store.updated_write(old for old, _ in closed), early_write]
         )
         opened = {old.incident_id: event for old, event in closed if event}
+        ended = [old.incident_id for old, _ in closed if old.status == "closed"]
         if opened:
             await self._open_successors(connection, opened)
+        await write_together(connection, [alert_store.ended_members_write(ended)])
 
     async def _open_successors(
         self, connection: Connection, opened: Mapping[UUID, PendingEvent]
@@ -233,26 +243,28 @@ class Handlers:
         timers = [_timer(EXPIRY, incident, now) for incident in incidents.values()]
         writes = [
             store.inserted_write(incidents.values()),
-            store.copied_members_write(successors),
+            alert_store.copied_members_write(successors),
             outbox_write(tracer.messages(), now),
             timers_write(timers, now),
         ]
         await write_together(connection, writes)
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
-        """Due timers: flush pending updates, and clear what ended without a word. Stale ones do
-        nothing.
+        """Due timers: report what was held back, flush pending updates, and clear what ended
+        without a word. Stale ones do nothing.
         """
         epoch, incidents = await store.lock_incidents(connection, {t.subject for t in timers})
         now, policy, pending = self._clock(), self._policy(), []
         ends = await self._end_expired(connection, timers, incidents)
-        for key, (ended, next_end) in ends.items():
-            incidents[key], event = expire(incidents[key], ended, next_end, policy, epoch, now)
+        for key, ended in ends.items():
+            incidents[key], event = expire(incidents[key], ended, policy, epoch, now)
             pending += [event] if event else []
-        for key in {timer.subject for timer in timers if timer.kind == UPDATE} & incidents.keys():
-            if event := flush_update(incidents[key], epoch, now):
-                incidents[key] = event.incident
-                pending.append(event)
+        for kind, say in ((OPEN, report_held_back), (UPDATE, flush_update)):
+            due = {timer.subject for timer in timers if timer.kind == kind}
+            for key in due & incidents.keys():
+                if event := say(incidents[key], epoch, now):
+                    incidents[key] = event.incident
+                    pending.append(event)
         tracer = Tracer(now)
         tracer.add_events(pending)
         expiries = _expiries(incidents[key] for key in ends)
@@ -267,13 +279,14 @@ class Handlers:
 
     async def _end_expired(
         self, connection: Connection, timers: Sequence[Timer], incidents: Mapping[UUID, Incident]
-    ) -> dict[UUID, tuple[int, datetime | None]]:
+    ) -> dict[UUID, Ended]:
         due = {timer.subject for timer in timers if timer.kind == EXPIRY} & incidents.keys()
         ending = {key for key in due if incidents[key].status == "open"}
         if not ending:
             return {}
-        before = self._clock() - self._policy().expiry_grace
-        return await store.end_expired_alerts(connection, ending, before)
+        now = self._clock()
+        before = now - self._policy().expiry_grace
+        return await alert_store.end_expired_alerts(connection, ending, before, now)
 
 
 def _expiries(incidents: Iterable[Incident]) -> list[Timer]:

@@ -56,9 +56,10 @@ async def run(settings: Settings) -> None:
     wake = Wake(dsn, NAME)
     live = Live(wake.subscribe(CHANNEL), stop, settings.streams_per_client)
     handlers = Handlers(clock)
+    cluster = settings.kafka_cluster(NAME)
     consumption = Consumption(
         database,
-        bootstrap=settings.kafka,
+        cluster,
         group=NAME,
         handlers={
             **dict.fromkeys(RECORDED, handlers.record),
@@ -66,17 +67,10 @@ async def run(settings: Settings) -> None:
             REDRIVE: handlers.record_and_redrive,
         },
         clock=clock,
-        topic_prefix=settings.topic_prefix,
         linger=_LINGER_SECONDS,  # nobody waits for reporting, and larger batches cost less
         instance_id=settings.instance,
-        security=settings.kafka_security(NAME),
     )
-    relay = Relay(
-        *(dsn, settings.kafka, NAME, clock, settings.topic_prefix),
-        fenced=FENCED,
-        linger=_LINGER_SECONDS,
-        security=settings.kafka_security(NAME),
-    )
+    relay = Relay(dsn, cluster, NAME, clock, fenced=FENCED, linger=_LINGER_SECONDS)
     traces = TraceBackend(settings.traces_api) if settings.traces_api else None
     app = build_app(database, clock, live, settings.trace_url, traces)
     components: dict[str, Component] = {

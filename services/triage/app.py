@@ -28,19 +28,14 @@ async def run(settings: Settings) -> None:
     components: dict[str, Component] = {
         "consumption": Consumption(
             database,
-            bootstrap=settings.kafka,
+            settings.kafka_cluster(NAME),
             group=NAME,
             handlers=with_redrive(NAME, {intake.TOPIC: handlers.on_intake}),
             deciders={intake.TOPIC: handlers.decide},
             clock=clock,
-            topic_prefix=settings.topic_prefix,
             instance_id=settings.instance,
-            security=settings.kafka_security(NAME),
         ),
-        "relay": Relay(
-            *(database.dsn, settings.kafka, NAME, clock, settings.topic_prefix),
-            security=settings.kafka_security(NAME),
-        ),
+        "relay": Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock),
         "policy": catalogue,
         **await start_retention(NAME, settings, database, clock, AGING, periods),
     }

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import chain
 from urllib.parse import urlsplit
@@ -15,15 +15,19 @@ from shared.doctor.findings import (
     Finding,
     certificate_finding,
     database_findings,
+    disk_finding,
     kafka_findings,
     lag_findings,
     problem,
     replica_findings,
     schema_findings,
+    warning,
 )
-from shared.http.certificates import load_expiry
+from shared.http.certificates import expiry_of, load_expiry
 from shared.kafka.examination import KafkaState, load_kafka_state
 from shared.kafka.topics import TOPICS
+from shared.policy.retention import topics_by
+from shared.postgres.connecting import each_host, host_of, load_certificate
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.examination import DatabaseState, examining, load_applied, load_state
 from shared.postgres.migrate import list_migrations
@@ -55,15 +59,21 @@ class Examiner:
         """Everything that was found, the good as well."""
         asking = [asyncio.create_task(self._database(service)) for service in self._services]
         found, kafka = await self._kafka()
+        states: dict[str, DatabaseState] = {}
         for service, (about_it, state) in zip(
             self._services, await asyncio.gather(*asking), strict=True
         ):
             found += about_it
-            if kafka and state:
-                found += lag_findings(service, state, kafka)
+            if state:
+                states[service] = state
+        found += self._disks(states)
+        if kafka:
+            found += _topics(kafka, states)
         others = await asyncio.gather(
             *(self._ready(probe) for probe in self._probes),
             *(self._certificate(*endpoint) for endpoint in secure_endpoints(self._settings)),
+            *(self._broker(*broker) for broker in (kafka.brokers if kafka else ())),
+            *(self._server(server) for server in self._servers()),
         )
         return [*found, *chain.from_iterable(others)]
 
@@ -77,8 +87,8 @@ class Examiner:
         except (KafkaError, OSError) as error:
             fix = "check TOCSIN_KAFKA, and whether the brokers run"
             return [problem("kafka", f"{address} does not answer: {reason(error)}", fix)], None
-        good = Finding("good", "kafka", f"{state.brokers} brokers, {len(state.topics)} topics")
-        return [good, *kafka_findings(state, TOPICS)], state
+        text = f"{len(state.brokers)} brokers, {len(state.topics)} topics"
+        return [Finding("good", "kafka", text)], state
 
     async def _database(self, service: str) -> tuple[Found, DatabaseState | None]:
         dsn = self._settings.dsn(service)
@@ -114,12 +124,57 @@ class Examiner:
         try:
             expires_at = await load_expiry(host, port)
         except ssl.SSLCertVerificationError as error:
-            text = f"{host}:{port} is not trusted: {error.verify_message}"
-            return [problem(about, text, "renew its certificate, or add its CA to SSL_CERT_FILE")]
+            return [_untrusted(about, f"{host}:{port}", error, "SSL_CERT_FILE")]
         except OSError as error:
             text = f"{host}:{port} shows no certificate: {reason(error)}"
             return [problem(about, text, "check the address, and what listens there")]
         return [certificate_finding(f"{about} ({host})", expires_at, self._clock())]
+
+    async def _broker(self, host: str, port: int) -> Found:
+        """The certificate of a broker, by the address that it tells clients."""
+        if not self._settings.kafka_security_protocol.endswith("SSL"):
+            return []
+        address = f"{host}:{port}"
+        try:
+            expires_at = await load_expiry(host, port, self._settings.kafka_ca_file)
+        except ssl.SSLCertVerificationError as error:
+            return [_untrusted("kafka", address, error, "TOCSIN_KAFKA_CA_FILE")]
+        except OSError as error:
+            text = f"the broker {address} does not answer: {reason(error)}"
+            return [problem("kafka", text, "check its advertised.listeners, and whether it runs")]
+        return [certificate_finding(f"kafka ({address})", expires_at, self._clock())]
+
+    def _servers(self) -> list[str]:
+        """A DSN for each host of Postgres."""
+        dsns = map(self._settings.dsn, self._services)
+        return list({host_of(one): one for dsn in dsns for one in each_host(dsn)}.values())
+
+    async def _server(self, dsn: str) -> Found:
+        """The certificate of a host of Postgres, be it the primary or a standby."""
+        host, about = host_of(dsn), f"postgres ({host_of(dsn)})"
+        try:
+            async with asyncio.timeout(self._seconds):
+                certificate = await load_certificate(dsn, "tocsin doctor")
+        except ssl.SSLCertVerificationError as error:
+            return [_untrusted("postgres", host, error, "sslrootcert in TOCSIN_POSTGRES")]
+        except UNAVAILABLE as error:
+            text = f"{host} does not answer: {reason(error)}"
+            return [problem("postgres", text, "start it, or take it out of TOCSIN_POSTGRES")]
+        if certificate is None:
+            return []
+        if not certificate:
+            fix = "add sslmode=verify-full and sslrootcert to TOCSIN_POSTGRES"
+            return [warning(about, "its certificate is not verified, so it may be anybody", fix)]
+        return [certificate_finding(about, expiry_of(certificate), self._clock())]
+
+    def _disks(self, states: Mapping[str, DatabaseState]) -> Iterator[Finding]:
+        """Of each server, which several services may share."""
+        shared: dict[str, list[str]] = {}
+        for service, state in states.items():
+            shared.setdefault(state.server, []).append(service)
+        for services in shared.values():
+            about = f"postgres of {', '.join(services)}"
+            yield disk_finding(about, states[services[0]], self._settings.postgres_disk)
 
 
 def reason(error: BaseException) -> str:
@@ -142,6 +197,23 @@ def secure_endpoints(settings: Settings) -> Iterator[tuple[str, str, int]]:
         parts = urlsplit(address or "")
         if parts.scheme in _SECURE and parts.hostname:
             yield name, parts.hostname, parts.port or _SECURE[parts.scheme]
+
+
+def _topics(kafka: KafkaState, states: Mapping[str, DatabaseState]) -> Iterator[Finding]:
+    """Compares topics with the retention that the services follow, and their ends with what the
+    services have read.
+    """
+    policy = next((state.retention_policy for state in states.values()), "")
+    yield from kafka_findings(kafka, topics_by(policy.encode()))
+    for service, state in states.items():
+        yield from lag_findings(service, state, kafka)
+
+
+def _untrusted(
+    about: str, address: str, error: ssl.SSLCertVerificationError, trust: str
+) -> Finding:
+    text = f"{address} is not trusted: {error.verify_message}"
+    return problem(about, text, f"renew its certificate, or add its CA to {trust}")
 
 
 def _summary(service: str, state: DatabaseState) -> Iterator[Finding]:

@@ -16,6 +16,8 @@ LATE_SECONDS = 60
 MAX_LAG = 1000
 MAX_AHEAD_SECONDS = 2.0
 SOON = timedelta(days=21)
+FILLING, FULL = 0.8, 0.9
+"""Shares of a disk."""
 _OVERDUE = timedelta(days=1)
 
 Severity = Literal["problem", "warning", "good"]
@@ -84,6 +86,25 @@ def database_findings(service: str, state: DatabaseState, clock: datetime) -> It
     if abs(ahead) > MAX_AHEAD_SECONDS:
         text = f"this machine's clock is {ahead:+.1f} s off the database's"
         yield warning(service, text, "synchronise both machines by NTP")
+
+
+def disk_finding(about: str, state: DatabaseState, capacity: int | None) -> Finding:
+    """How much of its disk a server needs, where somebody says how large that is. Postgres itself
+    cannot know how much is free.
+    """
+    text = f"{_size(state.stored)} of data and up to {_size(state.log)} of write-ahead log"
+    if not capacity:
+        return Finding("good", about, f"{text}; TOCSIN_POSTGRES_DISK would say of how much")
+    share = (state.stored + state.log) / capacity
+    text += f": {share:.0%} of its {_size(capacity)}"
+    fix = "enlarge the volume and TOCSIN_POSTGRES_DISK, or shorten periods in retention.yaml"
+    if share >= FULL:
+        return problem(about, text, fix)
+    return warning(about, text, fix) if share >= FILLING else Finding("good", about, text)
+
+
+def _size(octets: int) -> str:
+    return f"{octets / 1e9:,.1f} GB"
 
 
 def _archive(service: str, state: DatabaseState) -> Iterator[Finding]:

@@ -19,12 +19,24 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+class ReportedAlert(Model):
+    """One of the alerts that an incident consists of. `key` identifies it in there."""
+
+    key: str
+    status: Literal["firing", "resolved"]
+    summary: str
+
+
 class ReportedIncident(Model):
     """An incident as intake knows it after the event. Times are UTC; `started_at` is the sender's
     claim.
 
-    `signal_count` counts the signals that fired: repeats with the first, ends not. `kind` is what
-    it is: `incident`, unless a person (`kind_by`) said that it is a `request`, `change` or `patch`.
+    `signal_count` counts the signals that fired: repeats with the first, ends not. Of alerts that
+    share the incident, `alerts_total` were listed by their sender, and `alerts` are the first few;
+    `alerts_unlisted` fire that it left out. `acknowledged_by` is who has it at the sender.
+    `flapping`: it began so often lately that it stays open until it is calm. `kind`
+    is what it is: `incident`, unless a person (`kind_by`) said that it is a `request`, `change` or
+    `patch`.
     """
 
     incident_id: UUID
@@ -45,6 +57,11 @@ class ReportedIncident(Model):
     links: list[str] = []
     signal_count: int
     alerts_firing: int
+    alerts_total: int = 1
+    alerts_unlisted: int = 0
+    alerts: list[ReportedAlert] = []
+    flapping: bool = False
+    acknowledged_by: str | None = None
     started_at: datetime
     opened_at: datetime
     last_signal_at: datetime

@@ -1,5 +1,7 @@
-"""Bearer tokens."""
+"""Credentials in requests."""
 
+import base64
+import binascii
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -16,6 +18,18 @@ def bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+def bearer_or_basic(request: Request) -> str | None:
+    """The token of `Authorization: Bearer`, or the password of `Basic`; None without either."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return bearer(request)
+    try:
+        decoded = base64.b64decode(given.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return decoded.partition(":")[2] or None
+
+
 def require_token(expected: str) -> Callable[..., Awaitable[None]]:
     """A FastAPI dependency that lets through only the bearer of `expected`."""
 
@@ -29,8 +43,7 @@ def require_token(expected: str) -> Callable[..., Awaitable[None]]:
     return check
 
 
-def unauthorised(hint: str) -> Problem:
-    """401; `hint` says what to send as Authorization."""
+def unauthorised(hint: str, field: str = "Authorization") -> Problem:
+    """401; `hint` says what to send in the `field`."""
     headers = {"WWW-Authenticate": "Bearer"}
-    detail = f"Authorization: {hint}"
-    return Problem(401, "Unauthorised", detail, headers, field="Authorization")
+    return Problem(401, "Unauthorised", f"{field}: {hint}", headers, field=field)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.kafka.diagnosis import explained
+from shared.kafka.provisioning import load_configurations
 from shared.kafka.security import Security
 from shared.kafka.topics import Topic
 
@@ -29,9 +29,11 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True)
 class KafkaState:
-    """`topics` are by name without prefix; one that is missing is absent."""
+    """`brokers` are their hosts and ports, as they tell clients. `topics` are by name without
+    prefix; one that is missing is absent.
+    """
 
-    brokers: int
+    brokers: Sequence[tuple[str, int]]
     topics: Mapping[str, TopicState]
 
 
@@ -54,12 +56,13 @@ async def _load(
         cluster = await admin.describe_cluster()
         described = await admin.describe_topics([prefix + topic.name for topic in topics])
         present = {one["topic"]: one["partitions"] for one in described if not one["error_code"]}
-        configurations = await _configurations(admin, list(present))
+        configurations = await load_configurations(admin, list(present))
         found = {
             name.removeprefix(prefix): await _topic(consumer, name, parts, configurations[name])
             for name, parts in present.items()
         }
-        return KafkaState(len(cluster["brokers"]), found)
+        brokers = [(str(one["host"]), int(one["port"])) for one in cluster["brokers"]]
+        return KafkaState(brokers, found)
     finally:
         await consumer.stop()
         await admin.close()
@@ -93,17 +96,3 @@ def count(partition: Mapping[str, object], what: str) -> int:
     """How many replicas a partition has of a kind."""
     replicas = partition[what]
     return len(replicas) if isinstance(replicas, list) else 0
-
-
-async def _configurations(
-    admin: AIOKafkaAdminClient, names: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    if not names:
-        return {}
-    wanted = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    answers = await admin.describe_configs(wanted)
-    return {
-        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
-        for answer in answers
-        for resource in answer.resources
-    }

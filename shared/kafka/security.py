@@ -65,6 +65,17 @@ class Security:
 PLAINTEXT = Security()
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Kafka and this installation's part of it: `bootstrap` servers (host:port[,host:port]), the
+    `prefix` before all its topics and groups, and how to connect.
+    """
+
+    bootstrap: str
+    prefix: str = ""
+    security: Security = PLAINTEXT
+
+
 class CredentialsError(OSError):
     """A file cannot be used; the text names the setting, the file and the reason. An OSError, so
     that a client fails to connect and tries again later.

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from shared.kafka.security import Mechanism, Protocol, Security
+from shared.kafka.security import Cluster, Mechanism, Protocol, Security
 
 _ROLE = "{role}"
 
@@ -48,6 +48,10 @@ class KafkaSettings(BaseSettings):
             _path(self.kafka_password_file, role) or password,
             _path(self.kafka_token_file, role),
         )
+
+    def kafka_cluster(self, role: str) -> Cluster:
+        """The Kafka that a service connects to."""
+        return Cluster(self.kafka, self.topic_prefix, security=self.kafka_security(role))
 
     @model_validator(mode="after")
     def _complete(self) -> "KafkaSettings":

@@ -1,11 +1,11 @@
-"""retention.yaml: how long each service keeps what is over. The file may be missing; every key has
-a default.
+"""retention.yaml: how long each service keeps what is over, and each topic its records. The file
+may be missing; every key has a default.
 
 A service declares what of its schema ages in the package that it names in the entry points
 `tocsin.retention`: the model `Retention` in its module `policy`, the SQL in its module `store`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -16,12 +16,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
 
+from shared.events import operations, rejections
+from shared.kafka.topics import TOPICS, Topic, kept_for
 from shared.policy.files import (
     Duration,
+    Finding,
     PolicyError,
     PolicyFile,
     PolicyModel,
     check_file,
+    did_you_mean,
     read_policy,
 )
 from shared.runtime.discovery import RETENTION, installed
@@ -33,6 +37,9 @@ Periods = Mapping[str, timedelta]
 """How long rows are kept, by their kind."""
 
 _LEAST, _MOST = timedelta(days=31), timedelta(days=36500)
+_DAY = timedelta(days=1)
+_ONLY_RECORDED = {rejections.REJECTIONS, rejections.DEAD_LETTERS, operations.TOPIC}
+"""Topics whose records make nothing but entries of the audit log."""
 
 
 def _kept(value: timedelta) -> timedelta:
@@ -43,17 +50,30 @@ def _kept(value: timedelta) -> timedelta:
 
 Kept = Annotated[Duration, AfterValidator(_kept)]
 """How long rows are kept that Kafka could have a service write again: longer than any topic keeps
-records (30 days), so that what is forgotten cannot come back as something new.
+records (30 days by default), so that what is forgotten cannot come back as something new.
 """
+
+
+def _kept_by_topic(value: timedelta) -> timedelta:
+    if not _DAY <= value <= _MOST:
+        raise ValueError(
+            "must be from 1d, since a service that is away for longer loses what it did not read, "
+            "to 36500d"
+        )
+    return value
+
+
+KeptByTopic = Annotated[Duration, AfterValidator(_kept_by_topic)]
+"""How long a topic keeps records."""
 
 
 class RetentionPolicy(PolicyModel):
     """What holds for all services; each has a section of its own beside it."""
 
-    every: Duration = Field(
-        default=timedelta(days=1), ge=timedelta(minutes=1), le=timedelta(days=31)
-    )
+    every: Duration = Field(default=_DAY, ge=timedelta(minutes=1), le=timedelta(days=31))
     """How long after a run the next one begins."""
+    topics: dict[str, KeptByTopic] = {}
+    """By the topic's name, without prefix, where not as it is declared."""
 
 
 @cache
@@ -73,7 +93,44 @@ def read_retention(data: bytes) -> PolicyFile[RetentionPolicy]:
     """retention.yaml, checked; an empty file is the defaults. Raises InvalidPolicy with all
     errors.
     """
-    return read_policy(FILE, data, _model())
+    return read_policy(FILE, data, _model(), _findings)
+
+
+def _findings(policy: RetentionPolicy) -> Iterator[Finding]:
+    """What is wrong with the section `topics`."""
+    known = {topic.name: topic for topic in TOPICS}
+    shortest = min(_periods(policy), default=None)
+    for name, kept in policy.topics.items():
+        path = ("topics", name)
+        if name not in known:
+            yield Finding(path, f"there is no topic `{name}`", did_you_mean(name, known))
+        elif known[name].retention is None:
+            text = f"`{name}` is compacted: it keeps the newest record of each key, however old"
+            yield Finding(path, text)
+        elif name not in _ONLY_RECORDED and shortest and kept + _DAY > shortest[0]:
+            text = (
+                f"`{name}`: must be a day shorter than `{shortest[1]}`, which is "
+                f"{shortest[0] / _DAY:g}d: a record must not outlive what it made"
+            )
+            yield Finding(path, text, f"or set `{shortest[1]}` to {(kept + _DAY) / _DAY:g}d")
+
+
+def _periods(policy: RetentionPolicy) -> Iterator[tuple[timedelta, str]]:
+    """How long rows are kept, and the key that says so, of the services that are installed."""
+    for service, section in policy:
+        if isinstance(section, PolicyModel):
+            yield from ((kept, f"{service}.{kind}") for kind, kept in section)
+
+
+def topics_in(directory: Path) -> tuple[Topic, ...]:
+    """All topics with the retention that a policy folder gives them. Raises InvalidPolicy."""
+    file = directory / FILE
+    return topics_by(file.read_bytes() if file.exists() else b"")
+
+
+def topics_by(data: bytes) -> tuple[Topic, ...]:
+    """All topics with the retention that a text of the file gives them. Raises InvalidPolicy."""
+    return kept_for(read_retention(data).content.topics)
 
 
 def periods_in(texts: Texts, service: str) -> dict[str, timedelta]:

@@ -34,12 +34,14 @@ else:
 
 class WatchedConnection(_Connection):
     """Knows for how long it has waited for an answer. `backend` is the pid of its session on the
-    server; a pooler tells its clients another one.
+    server; a pooler tells its clients another one. `certificate` is the server's, as
+    `ssl.SSLSocket.getpeercert` has it: empty if it was not verified, None without TLS.
     """
 
     def __init__(self, protocol: Any, transport: Any, *args: Any) -> None:
         super().__init__(protocol, transport, *args)
         self.backend = 0
+        self.certificate: dict[str, Any] | None = transport.get_extra_info("peercert")
         self._asked_at: float | None = None
         _keep_alive(transport)
 
@@ -95,6 +97,7 @@ async def connect(
     time. Then a standby is never taken.
     """
     dsn, password = await _with_password(dsn)
+    hosts = each_host(dsn)
     attempts = [
         asyncpg.connect(
             one,
@@ -104,7 +107,7 @@ async def connect(
             connection_class=WatchedConnection,
             server_settings={"application_name": application},
         )
-        for one in _each_host(dsn)
+        for one in (hosts if len(hosts) == 1 else [_that_writes(host) for host in hosts])
     ]
     connection = await (attempts[0] if len(attempts) == 1 else _first_of(attempts))
     assert isinstance(connection, WatchedConnection)  # noqa: S101 - narrowed for the type checker
@@ -128,15 +131,39 @@ async def _with_password(dsn: str) -> tuple[str, str | None]:
     return parts._replace(query=rest).geturl(), text.rstrip("\r\n")
 
 
-def _each_host(dsn: str) -> list[str]:
+def each_host(dsn: str) -> list[str]:
     """The DSN once for each of its hosts."""
     parts = urlsplit(dsn)
     login, at, hosts = parts.netloc.rpartition("@")
     if "," not in hosts:
         return [dsn]
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    parts = parts._replace(query=urlencode({"target_session_attrs": "read-write", **query}))
     return [parts._replace(netloc=f"{login}{at}{host}").geturl() for host in hosts.split(",")]
+
+
+def host_of(dsn: str) -> str:
+    """The host of a DSN and its port, as far as it names them outside its query."""
+    return urlsplit(dsn).netloc.rpartition("@")[2]
+
+
+async def load_certificate(dsn: str, application: str) -> dict[str, Any] | None:
+    """The certificate that a single host shows, whether it takes writes or not; see
+    WatchedConnection. Raises one of UNAVAILABLE.
+    """
+    connection = await connect(_with_option(dsn, "target_session_attrs", "any"), application)
+    connection.terminate()
+    return connection.certificate
+
+
+def _that_writes(dsn: str) -> str:
+    query = dict(parse_qsl(urlsplit(dsn).query))
+    wanted = query.get("target_session_attrs", "read-write")
+    return _with_option(dsn, "target_session_attrs", wanted)
+
+
+def _with_option(dsn: str, name: str, value: str) -> str:
+    parts = urlsplit(dsn)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True)) | {name: value}
+    return parts._replace(query=urlencode(query)).geturl()
 
 
 async def _first_of(attempts: Sequence[Any]) -> Any:

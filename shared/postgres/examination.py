@@ -7,6 +7,7 @@ from datetime import datetime
 
 import asyncpg
 
+from shared.policy.retention import FILE as RETENTION_FILE
 from shared.postgres.backlog import Backlog, load_backlog
 from shared.postgres.connecting import connect
 from shared.postgres.connection import Connection
@@ -14,6 +15,7 @@ from shared.postgres.database import prepare
 from shared.postgres.leadership import has_leader
 from shared.postgres.relay import relay_role
 from shared.postgres.replicas import Replica, list_replicas
+from shared.postgres.saved_policies import load_saved_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,9 @@ class Archive:
 class DatabaseState:
     """`applied` has the checksum of each applied migration. `now` is by the database's clock. `led`
     is whether a relay leads. `offsets` are the rows of the consumption by topic (without prefix)
-    and partition. `bytes` is the size of the database.
+    and partition. `bytes` is the size of the database, `stored` that of all databases in its
+    tablespace, `log` how much write-ahead log the server keeps beside them unless it has to keep
+    more; `server` identifies it. `retention_policy` is the text of retention.yaml in force.
     """
 
     version: str
@@ -43,6 +47,10 @@ class DatabaseState:
     retention_due_at: datetime
     offsets: Mapping[tuple[str, int], int]
     bytes: int
+    stored: int
+    log: int
+    server: str
+    retention_policy: str
     archive: Archive
 
 
@@ -78,12 +86,17 @@ async def load_state(
         SELECT current_setting('server_version') AS version, clock_timestamp() AS now,
                NOT pg_is_in_recovery() AS writable, finished_at, due_at,
                pg_database_size(current_database()) AS bytes,
+               -- Of its own tablespace every role may know the size.
+               pg_tablespace_size(database.dattablespace) AS stored,
+               pg_size_bytes(current_setting('max_wal_size')) AS log,
+               (SELECT system_identifier::text FROM pg_control_system()) AS server,
                current_setting('archive_mode') <> 'off' AS archiving,
                last_archived_time, last_failed_time
-        FROM retention, pg_stat_archiver
+        FROM retention, pg_stat_archiver, pg_database AS database
+        WHERE database.datname = current_database()
         """
     )
-    assert row is not None  # noqa: S101 - both have one row
+    assert row is not None  # noqa: S101 - all have one row
     offsets = await connection.fetch('SELECT topic, "partition", next_offset FROM offsets')
     return DatabaseState(
         version=row["version"],
@@ -97,5 +110,9 @@ async def load_state(
         retention_due_at=row["due_at"],
         offsets={(one["topic"], one["partition"]): one["next_offset"] for one in offsets},
         bytes=row["bytes"],
+        stored=row["stored"],
+        log=row["log"],
+        server=row["server"],
+        retention_policy=await load_saved_policy(connection, RETENTION_FILE) or "",
         archive=Archive(row["archiving"], row["last_archived_time"], row["last_failed_time"]),
     )

@@ -6,7 +6,7 @@ time.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -16,6 +16,7 @@ import asyncpg
 
 from shared.postgres.connecting import connect
 from shared.postgres.connection import Connection
+from shared.postgres.migration_lock import LockHeld, take_lock
 from shared.postgres.pooler import refuse_transaction_pooler
 from shared.runtime.discovery import service_packages
 
@@ -36,6 +37,8 @@ _RUNTIME_SETTINGS = {
     "jit": "off",
 }
 _ATTEMPTS = 20
+LOCK_SECONDS = 600.0
+"""How long it waits for another migration, unless told otherwise."""
 OUTSIDE = "-- outside a transaction"
 """How a migration begins that must not run in a transaction."""
 
@@ -92,28 +95,34 @@ def names_of_migrations(service: str) -> list[str]:
 
 
 async def migrate(
-    admin_dsn: str, service: str, migrations: Sequence[Migration] | None = None
+    admin_dsn: str,
+    service: str,
+    migrations: Sequence[Migration] | None = None,
+    *,
+    lock_seconds: float = LOCK_SECONDS,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Make the roles and the schema, apply what is missing and return the names applied.
     Idempotent.
 
-    Raises MigrationError when a file was changed after it was applied, when the database is newer
-    than these files, or when a file fails (earlier files stay applied); one of UNAVAILABLE when
-    Postgres cannot be reached.
+    While another one migrates in this database, it waits for `lock_seconds`, and `tell` is told
+    for whom. Raises MigrationError when that is over, when a file was changed after it was applied,
+    when the database is newer than these files, or when a file fails (earlier files stay applied);
+    one of UNAVAILABLE when Postgres cannot be reached.
     """
     wanted = list_migrations(service) if migrations is None else migrations
     await refuse_transaction_pooler(admin_dsn)
     connection: Connection = await connect(admin_dsn, f"tocsin {service} migrate")
     try:
-        # Held to the end of the session: of several that start together, one migrates and the
-        # others find it done.
-        await connection.execute("SELECT pg_advisory_lock(hashtext('tocsin.migrate'))")
+        await take_lock(connection, lock_seconds, tell)
         await _make_roles(connection, service)
         await _make_schema(connection, service)
         pending = _pending(service, wanted, await _list_applied(connection))
         for migration in pending:
             await _apply(connection, migration)
         return [migration.name for migration in pending]
+    except LockHeld as held:
+        raise MigrationError(str(held)) from None
     finally:
         await connection.close()
 

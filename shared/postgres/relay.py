@@ -23,7 +23,7 @@ from shared.kafka.access.declarations import outbox_fence
 from shared.kafka.dead_letters.writing import count_from, dead_letter
 from shared.kafka.diagnosis import explain
 from shared.kafka.publisher import TOO_LARGE_ERRORS, Publisher, Report, Result
-from shared.kafka.security import PLAINTEXT, Security
+from shared.kafka.security import Cluster
 from shared.postgres.clock import ClockUnknown
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.leadership import PING_SECONDS, Leadership, compete
@@ -68,22 +68,18 @@ class Relay:
     def __init__(
         self,
         dsn: str,
-        bootstrap: str,
+        cluster: Cluster,
         service: str,
         clock: Clock,
-        topic_prefix: str = "",
         *,
         fenced: bool = False,
         linger: float = 0.0,
-        security: Security = PLAINTEXT,
     ) -> None:
         self._dsn = dsn
-        self._bootstrap = bootstrap
-        self._security = security
+        self._cluster = cluster
         self._service = service
         self._clock = clock
-        self._prefix = topic_prefix
-        self._fence = outbox_fence(topic_prefix, service) if fenced else None
+        self._fence = outbox_fence(cluster.prefix, service) if fenced else None
         self._linger = linger
         self._limit = _BATCH
         self._oldest: datetime | None = None
@@ -140,7 +136,7 @@ class Relay:
             except KafkaError as error:
                 pause = backoff.seconds()
                 reason = await self._during(
-                    leadership, explain(error, self._bootstrap, self._security)
+                    leadership, explain(error, self._cluster.bootstrap, self._cluster.security)
                 )
                 self._refusal = str(reason) if reason and not reason.away else ""
                 said = {"error": str(reason or repr(error)), "seconds": pause}
@@ -227,9 +223,9 @@ class Relay:
     async def _publisher(self, leadership: Leadership) -> AsyncIterator[Publisher]:
         # Starting one with a fence shuts out every other: only who still has its session may.
         self._oldest = await load_oldest_outbox(leadership.connection)
-        client_id = f"tocsin-{self._service}-relay"
+        cluster, client_id = self._cluster, f"tocsin-{self._service}-relay"
         publisher = Publisher(
-            self._bootstrap, client_id, self._prefix, self._fence, security=self._security
+            cluster.bootstrap, client_id, cluster.prefix, self._fence, security=cluster.security
         )
         try:
             await self._during(leadership, publisher.start())

@@ -18,8 +18,9 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from shared.kafka.topics import apply_topics
+from shared.kafka.provisioning import apply_topics
 from shared.policy.files import InvalidPolicy
+from shared.policy.retention import topics_in
 from shared.postgres.errors import UNAVAILABLE
 from shared.postgres.migrate import MigrationError
 from shared.runtime.discovery import (
@@ -66,15 +67,16 @@ def topics_apply(
     ] = -1,
     wait: Wait = 0,
 ) -> None:
-    """Make missing topics, add partitions, set retention and compaction. Says what it did; safe to
-    repeat.
+    """Make missing topics, add partitions, set compaction, and retention as retention.yaml in
+    TOCSIN_POLICY_DIR has it. Says what it did; safe to repeat.
     """
     settings = load_settings()
+    wanted = topics_in(settings.policy_dir)
     security = settings.kafka_security("provisioner")
 
     async def apply() -> list[str]:
         return await apply_topics(
-            settings.kafka, settings.topic_prefix, replication=replication, security=security
+            settings.kafka, settings.topic_prefix, wanted, replication, security=security
         )
 
     done = asyncio.run(with_patience(wait, apply))

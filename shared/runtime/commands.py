@@ -4,15 +4,24 @@ import asyncio
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Annotated
 
 import typer
 import uvloop
 
-from shared.postgres.migrate import migrate
+from shared.postgres.migrate import LOCK_SECONDS, migrate
 from shared.runtime.logs import configure_logs
 from shared.runtime.settings import load_settings
 from shared.runtime.terminal import printable
 from shared.runtime.waiting import Wait, with_patience
+
+LockWait = Annotated[
+    float,
+    typer.Option(
+        min=0, metavar="SECONDS", help="How long to wait while another migration runs there."
+    ),
+]
 
 
 def service_commands(package: str, about: str) -> typer.Typer:
@@ -31,10 +40,12 @@ def service_commands(package: str, about: str) -> typer.Typer:
         uvloop.run(importlib.import_module(f"{package}.app").run(settings))
 
     @app.command("migrate")
-    def migrate_command(wait: Wait = 0) -> None:
+    def migrate_command(wait: Wait = 0, lock_wait: LockWait = LOCK_SECONDS) -> None:
         """Bring the schema and its roles up to date. Repeatable; needs TOCSIN_POSTGRES_ADMIN."""
         dsn = load_settings().admin_dsn()
-        applied = asyncio.run(with_patience(wait, lambda: migrate(dsn, name)))
+        tell = partial(typer.echo, err=True)
+        work = partial(migrate, dsn, name, lock_seconds=lock_wait, tell=tell)
+        applied = asyncio.run(with_patience(wait, work))
         for line in applied or [f"{name}: the schema is up to date"]:
             typer.echo(line)
 

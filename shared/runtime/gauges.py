@@ -15,6 +15,7 @@ from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import UNAVAILABLE
 from shared.runtime.clock import Clock, seconds_since
+from shared.runtime.health import Component, reasons
 from shared.telemetry import Level, measure, set_levels
 from shared.telemetry.metrics import (
     CPU,
@@ -35,13 +36,6 @@ GaugeQuery = Callable[[Connection, datetime], Awaitable[Sequence[Level]]]
 """Reads levels from a service's own tables: by an index, never by counting a large table."""
 
 
-class Troubled(Protocol):
-    """A component as this module sees it."""
-
-    def problems(self) -> list[str]:
-        """Why it cannot do its work now."""
-
-
 @runtime_checkable
 class Measured(Protocol):
     """A component that has levels."""
@@ -58,7 +52,7 @@ class Gauges:
     def __init__(
         self,
         database: Database,
-        components: Mapping[str, Troubled],
+        components: Mapping[str, Component],
         queries: Sequence[GaugeQuery],
         clock: Clock,
         every_seconds: float,
@@ -73,18 +67,14 @@ class Gauges:
         """Read until cancelled."""
         while True:
             # A level that cannot be read is dropped: an old one could hide a problem.
-            set_levels(level_metrics(), [*_process(), *self._known(), *await self._stored()])
+            set_levels(
+                level_metrics(), [*_process(), *known(self._components), *await self._stored()]
+            )
             await asyncio.sleep(self._every_seconds)
 
     def problems(self) -> list[str]:
         """None: `tocsin.gauges.failures` counts failures."""
         return []
-
-    def _known(self) -> Iterator[Level]:
-        for name, component in self._components.items():
-            yield Level(PROBLEMS, len(component.problems()), (name,))
-            if isinstance(component, Measured):
-                yield from component.levels()
 
     async def _stored(self) -> list[Level]:
         try:
@@ -102,6 +92,16 @@ class Gauges:
             log.info("levels cannot be read", extra={"error": type(error).__qualname__})
             measure(GAUGE_FAILURES, 1)
             return []
+
+
+def known(components: Mapping[str, Component]) -> Iterator[Level]:
+    """What components know: their problems, counted, and their own levels."""
+    problems, degraded = reasons(components)
+    for name, component in components.items():
+        yield Level(PROBLEMS, len(problems.get(name, ())), (name, "problem"))
+        yield Level(PROBLEMS, len(degraded.get(name, ())), (name, "degraded"))
+        if isinstance(component, Measured):
+            yield from component.levels()
 
 
 async def _plumbing(connection: Connection, now: datetime) -> list[Level]:

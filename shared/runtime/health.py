@@ -37,6 +37,25 @@ class Degraded(Protocol):
         """What it is kept from, and why."""
 
 
+Reasons = dict[str, list[str]]
+"""What is wrong with components, by their names."""
+
+
+def reasons(components: Mapping[str, Component]) -> tuple[Reasons, Reasons]:
+    """Why components cannot do their work, and why others are degraded: late, or kept from a part
+    of it.
+    """
+    trouble = {
+        name: found for name, component in components.items() if (found := component.problems())
+    }
+    problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
+    degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
+    for name, component in components.items():
+        if isinstance(component, Degraded) and (found := component.degraded()):
+            degraded[name] = found
+    return problems, degraded
+
+
 def readiness(
     database: Database, components: Mapping[str, Component], stop: asyncio.Event
 ) -> Readiness:
@@ -48,14 +67,7 @@ def readiness(
     """
 
     async def readyz(_: Request) -> Response:
-        trouble = {
-            name: found for name, component in components.items() if (found := component.problems())
-        }
-        problems = {name: found for name, found in trouble.items() if name not in _LATE_ONLY}
-        degraded = {name: found for name, found in trouble.items() if name in _LATE_ONLY}
-        for name, component in components.items():
-            if isinstance(component, Degraded) and (found := component.degraded()):
-                degraded[name] = found
+        problems, degraded = reasons(components)
         if stop.is_set():
             problems["service"] = ["is stopping"]
         try:

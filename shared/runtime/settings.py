@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import pydantic_settings
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -69,6 +69,9 @@ class Settings(KafkaSettings):
     )
     postgres_admin: SecretStr | None = Field(
         default=None, description="DSN for `migrate`: may create roles and schemas"
+    )
+    postgres_disk: ByteSize | None = Field(
+        default=None, description="size of the volume that Postgres has, such as 200GiB"
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)

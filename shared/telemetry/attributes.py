@@ -53,5 +53,10 @@ ORIGIN = Attribute(
     "tocsin.origin", "where the failed message came from: topic, `timer` or `outbox`"
 )
 COMPONENT = Attribute("tocsin.component", "part of the service, as /readyz names it")
+STATE = Attribute(
+    "tocsin.state",
+    "what /readyz lists it as: the part cannot do its work, or is late with it or kept from some",
+    values=("problem", "degraded"),
+)
 POLICY = Attribute("tocsin.policy", "policy file")
 KIND = Attribute("tocsin.kind", "kind of rows that age, as in retention.yaml")

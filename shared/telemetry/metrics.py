@@ -17,6 +17,7 @@ from shared.telemetry.attributes import (
     POLICY,
     ROUTE,
     STAGE,
+    STATE,
     STATUS,
     SYSTEM,
     TOPIC,
@@ -91,7 +92,7 @@ PROBLEMS = Metric(
     "gauge",
     "{problem}",
     "what /readyz names, by part of the service",
-    (COMPONENT,),
+    (COMPONENT, STATE),
 )
 CLOCK_OFFSET = Metric(
     "tocsin.clock.offset",

@@ -9,14 +9,7 @@ import pytest
 from tests.architecture.tree import parse, relative, sources
 
 CLIENTS = ("AIOKafkaClient", "AIOKafkaAdminClient", "AIOKafkaConsumer", "AIOKafkaProducer")
-TAKE_SECURITY = (
-    "Consumption",
-    "Publisher",
-    "Relay",
-    "apply_topics",
-    "read_dead_letters",
-    "redrive_records",
-)
+TAKE_SECURITY = ("Cluster", "Publisher", "apply_topics", "read_dead_letters", "redrive_records")
 """What connects to Kafka with the keyword `security`."""
 PRODUCTION = sources("shared", "services")
 

@@ -14,8 +14,8 @@ SUFFIXES = (".py", "", ".yaml", ".html", ".json")
 
 
 def mirrored(test: Path) -> Path:
-    """What a test is of, without suffix: tests/unit/intake/keys/test_key_ring.py ->
-    services/intake/keys/key_ring.
+    """What a test is of, without suffix: tests/unit/intake/integrations/test_key_ring.py ->
+    services/intake/integrations/key_ring.
     """
     parts = list(test.relative_to(ROOT / "tests").parts[1:-1])
     name = test.stem.removeprefix("test_")

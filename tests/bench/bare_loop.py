@@ -18,7 +18,8 @@ import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from shared.kafka.topics import Topic, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import Topic
 from tests.bench.figures import Figures, figures
 from tests.bench.generator import Job
 from tests.bench.measured import Inbox, inbox, run

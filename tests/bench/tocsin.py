@@ -65,7 +65,7 @@ async def _own_database(servers: Servers, candidate: Candidate) -> AsyncIterator
 async def _set_up(candidate: Candidate, settings: Mapping[str, str]) -> str:
     """Make the topics, and the integration key that is returned."""
     await candidate.version.run("topics", "apply", **settings)
-    return (await candidate.version.run("intake", "keys", "create", "bench", **settings)).strip()
+    return await candidate.version.create_key("bench", **settings)
 
 
 async def through_tocsin(

@@ -19,8 +19,8 @@ from deploy.contracts.event_types import FACTS
 from deploy.contracts.files import load, sample_files
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
-from services.intake.keys.domain import Integration
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.domain import Integration
+from services.intake.integrations.key_ring import KeyRing
 from services.intake.signals.domain import Decision, Identity, Signal, Taken, read_signal
 from shared.events.cloudevents import from_record
 from shared.events.facts import event_message, read_fact
@@ -151,7 +151,7 @@ def check(signal: Signal, integration: str) -> None:
 
 class _AnyKey:
     async def integration(self, key: str | None, gateway: str) -> Integration | None:
-        return Integration("probe") if key else None
+        return Integration(name="probe") if key else None
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ async def intake() -> AsyncIterator[tuple[str, list[Signal]]]:
     """Intake's HTTP with a list instead of a database."""
     stored: list[Signal] = []
 
-    async def submit(_: str, signals: Sequence[Signal]) -> dict[Identity, Taken]:
+    async def submit(_: str, signals: Sequence[Signal], __: int) -> dict[Identity, Taken]:
         stored.extend(signals)
         return {
             (signal.origin, signal.signal_id): Taken(Decision.OPENED, signal.subject)

@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaProducer
 from deploy.contracts.files import ROOT, load
 from services.intake.signals.domain import read_signal
 from shared.events.cloudevents import from_binary, from_record, from_structured
+from shared.kafka.provisioning import apply_topics
 from shared.kafka.record import Record
-from shared.kafka.topics import TOPICS, apply_topics
+from shared.kafka.topics import TOPICS
 from tests.support.reading import reading
 from tests.support.stack import PATIENCE_SECONDS
 

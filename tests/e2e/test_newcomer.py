@@ -75,7 +75,7 @@ def test_a_newcomer_gets_a_page_and_keeps_it_when_the_supervisor_is_killed(machi
     machine.tocsin("up", "--detach")
     assert machine.variables == before
     until(lambda: "checkout answers 500" in machine.tocsin("incidents", "list"))
-    assert machine.tocsin("intake", "keys", "list").count("tocsin_") == 1
+    assert machine.tocsin("intake", "integrations", "list").count("never expires") == 1
     assert "was already running" in machine.tocsin("up")
 
 

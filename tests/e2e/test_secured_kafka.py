@@ -21,7 +21,8 @@ from shared.events import commands, reporting
 from shared.kafka.access.acls import acl_of
 from shared.kafka.access.declarations import declared_topics
 from shared.kafka.access.grants import all_grants
-from shared.kafka.topics import SIGNALS, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import SIGNALS
 from tests.support.policies import policy_files
 from tests.support.reading import reading
 from tests.support.running import Receiver, Running, Truth, alert, eventually, prepared

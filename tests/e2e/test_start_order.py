@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from deploy.local.ports import choose
-from shared.kafka.topics import apply_topics
+from shared.kafka.provisioning import apply_topics
 from shared.postgres.migrate import migrate
 from tests.support.policies import policy_files
 from tests.support.running import SERVICES, Running, Truth, eventually, idle

@@ -19,7 +19,8 @@ from deploy.local.postgres import THROWAWAY, Postgres, temporary_home
 from deploy.local.server import Server
 from deploy.local.state import State
 from deploy.local.supervisor import Part, Supervisor
-from shared.kafka.topics import TOPICS, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import TOPICS
 from shared.postgres.migrate import migrate
 from tests.support.policies import policy_files
 from tests.support.running import SERVICES, Receiver, Running, Truth, eventually, prepared

@@ -7,7 +7,6 @@ import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 import aiohttp
 import orjson
@@ -16,10 +15,10 @@ import pytest
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.keys.key_ring import KeyRing
-from services.intake.keys.store import create_key
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.store import create_key
 from services.intake.signals.group_commit import GroupCommit
 from shared.http import bodies as http
 from shared.http import protocol as http_protocol
@@ -97,7 +96,7 @@ async def gateway(database: str) -> AsyncIterator[Gateway]:
     handlers = Handlers(IntakePolicy, system_clock)
     commit = GroupCommit(own, handlers.take_new, handlers.take)
     task = asyncio.create_task(commit.run())
-    lookup = partial(look_up, own)
+    lookup = KnownAlerts(own).find
     services = Services(KeyRing(own, system_clock), commit.submit, lookup, system_clock)
     async with served(make_api(services)) as base, aiohttp.ClientSession() as session:
         yield Gateway(int(base.rpartition(":")[2]), key, session)

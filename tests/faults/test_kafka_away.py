@@ -5,7 +5,8 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
-from shared.kafka.topics import SIGNALS, TOPICS, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import SIGNALS, TOPICS
 from tests.support.running import Truth, alert, eventually, prepared
 
 

@@ -17,7 +17,8 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shared.kafka.topics import SIGNALS, TOPICS, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import SIGNALS, TOPICS
 from shared.postgres.migrate import migrate
 from tests.support.disasters import Archived, archived
 from tests.support.evidence import checking

@@ -53,7 +53,7 @@ async def upgrading(
         await before.run("topics", "apply", **settings)
         for service in SERVICES:
             await before.run(service, "migrate", **settings)
-        key = (await before.run("intake", "keys", "create", "tests", **settings)).strip()
+        key = await before.create_key("tests", **settings)
         async with (
             idle(settings, ports, key, folder, database, before) as old,
             idle(settings, dict(ports), key, folder, database) as new,

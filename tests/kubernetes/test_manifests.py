@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from deploy.canary.settings import CanarySettings
 from deploy.kubernetes.paths import MANIFESTS, ROOT
 from shared.kafka.access.declarations import declared_topics
 from shared.kafka.topics import TOPICS
 from shared.runtime.cli import policy_check
+from shared.runtime.settings import variable_of
 from tests.architecture.tree import services
 from tests.kubernetes.conftest import OVERLAYS, Json, documents, name_of, of_kind
 
@@ -188,6 +191,40 @@ def test_all_is_in_one_namespace(overlay: str) -> None:
     }
 
     assert set(others.values()) == {namespace["metadata"]["name"]}
+
+
+@every_overlay
+def test_every_variable_is_a_setting(overlay: str) -> None:
+    known = {variable_of(name) for name in CanarySettings.model_fields}
+    (settings,) = [
+        one
+        for one in of_kind(overlay, "ConfigMap")
+        if one["metadata"]["name"].startswith("tocsin-settings-")
+    ]
+    given = set(settings["data"])
+    for name, container in containers(overlay):
+        if "/tocsin-" in container["image"]:
+            given |= {one["name"] for one in container.get("env", [])}
+            (source,) = container["envFrom"]
+            assert source["configMapRef"]["name"] == settings["metadata"]["name"], name
+
+    assert {name for name in given if name.startswith("TOCSIN_")} - known == set()
+
+
+def test_the_canary_is_paged_where_it_listens() -> None:
+    policy = yaml.safe_load((MANIFESTS / "base" / "policy" / "teams.yaml").read_text())
+    (service,) = [
+        one for one in of_kind("ha", "Service") if one["metadata"]["name"] == "tocsin-canary"
+    ]
+    (deployment,) = [
+        one for one in of_kind("ha", "Deployment") if one["metadata"]["name"] == "tocsin-canary"
+    ]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+
+    assert policy["users"]["canary"]["webhook"] == "http://tocsin-canary/pages"
+    assert ports["http"] == 80
+    assert service["spec"]["selector"].items() <= labels.items()
 
 
 def test_every_component_is_in_an_overlay_or_said_to_be_optional() -> None:

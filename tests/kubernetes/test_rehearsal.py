@@ -8,7 +8,7 @@ from deploy.kubernetes.rehearsal.overlay import PORTS, write_overlay
 from tests.kubernetes.conftest import documents, name_of
 
 
-def test_it_differs_in_images_ports_users_and_policies_only(tmp_path: Path) -> None:
+def test_it_differs_in_images_ports_users_policies_and_a_canary_only(tmp_path: Path) -> None:
     folder = tmp_path / "overlay"
     write_overlay(folder, dict.fromkeys(NAMES, f"sha256:{'1' * 64}"))
 
@@ -16,7 +16,9 @@ def test_it_differs_in_images_ports_users_and_policies_only(tmp_path: Path) -> N
 
     settings = [name for name in made if name.startswith("ConfigMap/tocsin-settings-")]
     committed = {name_of(one) for one in documents("small")}
-    assert {name for name in made if name not in settings} == {
+    of_the_canary = {name for name in made if "canary" in name}
+    assert "Deployment/tocsin-canary" in of_the_canary
+    assert {name for name in made if name not in settings} - of_the_canary == {
         name for name in committed if not name.startswith("ConfigMap/tocsin-settings-")
     }
     for workload in made.values():

@@ -32,6 +32,9 @@ WAIVED = {
         "One of each in the small overlay; elsewhere the autoscaler sets the number. "
         "One collector, since nothing is lost without it but telemetry."
     ),
+    ("deployment-strategy", ".*", "tocsin-canary"): (
+        "One at a time: an old and a new one would wait for each other's pages."
+    ),
     ("deployment-has-host-podantiaffinity", ".*", ".*"): (
         "Topology spread constraints do this, over zones and hosts."
     ),

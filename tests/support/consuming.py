@@ -18,6 +18,7 @@ from shared.events.rejections import DEAD_LETTERS
 from shared.kafka.consumption import Consumption
 from shared.kafka.handler import Handler
 from shared.kafka.record import Record
+from shared.kafka.security import PLAINTEXT, Cluster
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.writes import Write
@@ -185,13 +186,12 @@ class Diary:
         self, kafka: str, prefix: str, handler: Handler | None = None, **options: Any
     ) -> AsyncIterator[Consumption]:
         """The service, consuming; stopped gracefully at the end."""
+        cluster = Cluster(kafka, prefix, options.pop("security", PLAINTEXT))
         options = {"handlers": {TOPIC: handler or self.write}, "group": SERVICE, **options}
         if handler is None:  # then both ways to do the work are in use, as in triage
             options.setdefault("deciders", dict.fromkeys(options["handlers"], self.decide))
         async with self.database() as database:
-            consumption = Consumption(
-                database, bootstrap=kafka, clock=system_clock, topic_prefix=prefix, **options
-            )
+            consumption = Consumption(database, cluster, clock=system_clock, **options)
             task = asyncio.create_task(consumption.run())
             try:
                 yield consumption

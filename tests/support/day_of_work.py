@@ -26,10 +26,10 @@ from services.escalation.links.domain import Links
 from services.escalation.response import store as escalation_store
 from services.intake.handlers import TOPIC_INTEGRATION, Handlers
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.keys import store as intake_keys
-from services.intake.keys.domain import Integration
-from services.intake.keys.key_ring import KeyRing
-from services.intake.keys.store import create_key
+from services.intake.integrations import store as intake_integrations
+from services.intake.integrations.domain import Integration, Settings
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.store import create_key
 from services.intake.signals.domain import read_signal
 from services.reporting.app import build_app
 from services.reporting.audit.verifier import Verifier
@@ -181,10 +181,16 @@ async def _intake_works(system: Tocsin) -> list[Record]:
         async with database.transaction() as connection:
             key = await create_key(connection, "tests", None, now)
         sender = await KeyRing(database, system.clock).integration(key, "cloudevents")
-        assert sender == Integration("tests")
+        assert sender == Integration(name="tests")
         async with database.transaction() as connection:
-            for stored in await intake_keys.list_keys(connection):
-                await intake_keys.delete_key(connection, stored.key_id)
+            for _, _, keys in await intake_integrations.list_integrations(connection):
+                for stored in keys:
+                    await intake_integrations.end_key(connection, stored.key_id, now)
+                await intake_integrations.delete_keys(
+                    connection, [stored.key_id for stored in keys]
+                )
+            assert await intake_integrations.lock_integration(connection, "tests") == []
+            await intake_integrations.apply_file(connection, {"tests": Settings(rate=10)}, now)
     return published
 
 

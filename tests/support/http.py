@@ -21,6 +21,7 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
             host="127.0.0.1",
             port=0,
             log_config=None,
+            access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=1,
         )

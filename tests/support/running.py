@@ -13,8 +13,9 @@ import aiohttp
 from aiohttp import web
 
 from deploy.local.ports import choose
-from services.intake.keys.store import create_key
-from shared.kafka.topics import TOPICS, apply_topics
+from services.intake.integrations.store import create_key
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import TOPICS
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
 from tests.support.http import listening

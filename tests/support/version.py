@@ -33,6 +33,13 @@ class Version:
             raise RuntimeError(f"`{command}` failed in {self.folder}: {complaint.decode()[-2000:]}")
         return printed.decode()
 
+    async def create_key(self, name: str, **settings: str) -> str:
+        """Make an integration with a key, by the command that the version has."""
+        try:
+            return (await self.run("intake", "integrations", "create", name, **settings)).strip()
+        except RuntimeError:  # before there were integrations
+            return (await self.run("intake", "keys", "create", name, **settings)).strip()
+
 
 THIS = Version(Path(__file__).resolve().parents[2], Path(sys.executable).with_name("tocsin"))
 """The checkout that this file belongs to."""

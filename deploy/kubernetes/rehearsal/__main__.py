@@ -98,8 +98,9 @@ def _run(node: Node, figures: Figures) -> None:
     with figures.timed("images imported"):
         digests = {name: node.load(node.folder / "images" / f"{name}.tar") for name in NAMES}
     it.start(digests)
-    key = it.tocsin("intake", "intake", "keys", "create", "rehearsal").split()[-1]
+    key = it.tocsin("intake", "intake", "integrations", "create", "rehearsal").split()[-1]
     trials.demo(it, key)
+    trials.canary(it)
     asyncio.run(trials.kills(it, key))
     asyncio.run(trials.rolling_update(it, key))
     for name, used in sorted({**it.memory(), **node.memory()}.items()):

@@ -8,7 +8,7 @@ from deploy.images import IMAGES, SERVERS
 from deploy.images.build import main as build_images
 from deploy.images.buildah import LOCAL
 
-NAMES = tuple(f"tocsin-{name}" for name in (*IMAGES, *SERVERS) if name != "canary")
+NAMES = tuple(f"tocsin-{name}" for name in (*IMAGES, *SERVERS))
 PAUSE = "tocsin-pause"
 
 

@@ -16,7 +16,9 @@ from deploy.kubernetes.rehearsal.shell import Failed, run, until
 NODE = "rehearsal"
 ADDRESS = "192.0.2.2"
 """Of the node, on an interface that leads nowhere: reserved for documentation (RFC 5737)."""
-_BRIDGE, _PODS, _SERVICES = "10.244.0.1", "10.244.0.0/24", "10.96.0.0/16"
+_BRIDGE, _PODS = "10.244.0.1", "10.244.0.0/24"
+SERVICE_NETWORK = "10.96.0.0/16"
+"""Of the addresses that Services get."""
 _PATIENCE_SECONDS = 120
 
 
@@ -123,7 +125,7 @@ class Node:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki('accounts.pub')}",
             f"--service-account-signing-key-file={pki('accounts.key')}",
-            f"--service-cluster-ip-range={_SERVICES}",
+            f"--service-cluster-ip-range={SERVICE_NETWORK}",
             "--enable-admission-plugins=NodeRestriction",
         )
         ready = ("--kubeconfig", pki("admin.conf"), "get", "--raw", "/readyz")

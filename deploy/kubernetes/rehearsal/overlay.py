@@ -1,5 +1,5 @@
 """The small overlay as the rehearsal runs it: images from here, ports on the node, volumes in a
-folder, and the policies of the local stack.
+folder, the policies of the local stack, and a canary.
 """
 
 import os
@@ -14,7 +14,7 @@ import yaml
 
 from deploy.kubernetes.paths import MANIFESTS
 from deploy.kubernetes.rehearsal.cluster import NAMESPACE
-from deploy.kubernetes.rehearsal.node import ADDRESS
+from deploy.kubernetes.rehearsal.node import ADDRESS, SERVICE_NETWORK
 from deploy.local.paths import POLICY
 
 SERVICES = ("intake", "triage", "escalation", "reporting")
@@ -35,17 +35,18 @@ def write_overlay(folder: Path, digests: Mapping[str, str]) -> None:
         shutil.copy(file, folder / "policy")
     inbox = f"http://{ADDRESS}:{INBOX_PORT}"
     settings = {
-        "TOCSIN_PUBLIC_URL": f"http://127.0.0.1:{PORTS['escalation']}",
+        "TOCSIN_PUBLIC_URL": f"http://{ADDRESS}:{PORTS['escalation']}",  # the canary is a pod
         "TOCSIN_CONSOLE_URL": f"http://127.0.0.1:{PORTS['reporting']}",
         "TOCSIN_INBOX_URL": inbox,
-        "TOCSIN_CANARY_URL": inbox,
-        "TOCSIN_ALLOWED_NETWORKS": f"{ADDRESS}/32",
+        "TOCSIN_CANARY_URL": "http://tocsin-canary",
+        "TOCSIN_ALLOWED_NETWORKS": f"{ADDRESS}/32,{SERVICE_NETWORK}",
     }
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": NAMESPACE,
         "resources": [os.path.relpath(MANIFESTS / "overlays" / "small", folder)],
+        "components": [os.path.relpath(MANIFESTS / "components" / "canary", folder)],
         "images": [_image(name, digest) for name, digest in digests.items()],
         "configMapGenerator": [
             {
@@ -66,12 +67,13 @@ def write_overlay(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def _image(name: str, digest: str) -> Json:
-    upstream = {
+    committed = {
         "tocsin-kafka": "docker.io/apache/kafka",
         "tocsin-postgres": "docker.io/library/postgres",
+        "tocsin-canary": "tocsin-canary",  # as its component has it
     }
     return {
-        "name": upstream.get(name, f"registry.example.com/{name}"),
+        "name": committed.get(name, f"registry.example.com/{name}"),
         "newName": f"localhost/{name}",
         "digest": digest,
     }

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
+from deploy.kubernetes.rehearsal.cluster import NAMESPACE
 from deploy.kubernetes.rehearsal.installation import Installation
 from deploy.kubernetes.rehearsal.load import Client, load, summary_of
 from deploy.kubernetes.rehearsal.node import ADDRESS
-from deploy.kubernetes.rehearsal.overlay import INBOX_PORT, SERVICES
+from deploy.kubernetes.rehearsal.overlay import INBOX_PORT, SERVICES, secret_documents
 from deploy.kubernetes.rehearsal.shell import Failed, until
 from shared.http.server import listen
 from shared.postgres.connecting import connect
@@ -46,6 +47,22 @@ def demo(it: Installation, key: str) -> None:
         )
         if done.returncode:
             raise Failed(f"the demo failed:\n{done.stdout}")
+
+
+def canary(it: Installation) -> None:
+    """The canary's pod waits for its key; with it, a round passes."""
+    key = it.tocsin("intake", "intake", "keys", "create", "canary").split()[-1]
+    with it.figures.timed("the canary has its key: its pod ready, and a round passed"):
+        it.cluster.apply(secret_documents({"tocsin-canary": {"key": key}}))
+        it.cluster.wait_until_ready("canary", seconds=_SETTLED_SECONDS)
+        until("a round of the canary passes", lambda: _round_passed(it), _SETTLED_SECONDS)
+
+
+def _round_passed(it: Installation) -> bool:
+    log = it.cluster.kubectl("--namespace", NAMESPACE, "logs", "deployment/tocsin-canary")
+    if "canary round passed" not in log:
+        raise Failed(log)
+    return True
 
 
 async def kills(it: Installation, key: str) -> None:

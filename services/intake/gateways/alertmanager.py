@@ -156,8 +156,9 @@ def read_webhook(submission: Submission) -> list[Signal]:
     listed, others = alerts[:MAX_ALERTS], alerts[MAX_ALERTS:]
     group = _group(webhook, listed, others)
     about_group = len(listed) - 1 if group.all_resolved else 0
+    other = Group(key=group.key, is_told=False)
     return [
-        _signal(submission, webhook, alert, group if place == about_group else None)
+        _signal(submission, webhook, alert, group if place == about_group else other)
         for place, alert in enumerate(listed)
     ]
 
@@ -171,23 +172,20 @@ def _group(
 
     `status` says "resolved" while unlisted alerts fire; `notification_reason` (0.32) is exact.
     """
-    reason = webhook.notification_reason
+    reason, key = webhook.notification_reason, _identity(webhook.group_key)
     firing = sum(alert.fires for alert in others)
     unlisted = webhook.truncated_alerts + firing
     if reason == _ALL_RESOLVED and not any(alert.fires for alert in listed):
-        return Group(all_resolved=True)
+        return Group(all_resolved=True, key=key)
     if firing or any(alert.fires for alert in listed):
-        return Group(unlisted, all_resolved=False)
+        return Group(unlisted, all_resolved=False, key=key)
     if not unlisted:
-        return Group(all_resolved=True)
-    return Group(unlisted, all_resolved=False if reason in _SOME_FIRE else None)
+        return Group(all_resolved=True, key=key)
+    return Group(unlisted, all_resolved=False if reason in _SOME_FIRE else None, key=key)
 
 
 def _signal(
-    submission: Submission,
-    webhook: AlertmanagerWebhook,
-    alert: AlertmanagerAlert,
-    group: Group | None,
+    submission: Submission, webhook: AlertmanagerWebhook, alert: AlertmanagerAlert, group: Group
 ) -> Signal:
     return Signal(
         origin=f"{submission.integration.name} alertmanager",
@@ -212,8 +210,7 @@ def _data(webhook: AlertmanagerWebhook, alert: AlertmanagerAlert) -> AlertData:
         summary=_summary(alert),
         service=shorten(labels.get("service") or labels.get("job") or "", 255) or None,
         severity=shorten(labels.get("severity") or annotations.get("severity") or "", 64) or None,
-        key=_identity(webhook.group_key) or None,
-        alert=_identity(alert.fingerprint or _listed(labels)) or None,
+        key=_identity(alert.fingerprint or _listed(labels)) or None,
         labels=labels,
         annotations=annotations,
         links=[shorten(link, 2048) for link in links if link],

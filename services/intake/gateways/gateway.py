@@ -9,11 +9,11 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.intake.keys.domain import Integration
+from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import Identity, KnownAlert, Signal, Taken
 from shared.events.headers import Headers
 from shared.events.trace_context import TraceContext
-from shared.http.app import bearer
+from shared.http.auth import bearer, bearer_or_basic
 from shared.http.problems import Problem, problem_response
 
 
@@ -21,23 +21,64 @@ from shared.http.problems import Problem, problem_response
 class Authentication:
     """Where a request has its integration key, and how OpenAPI describes that.
 
-    A key `in_headers` is checked before the body is read; where a protocol puts it into the body,
-    `in_body` finds it there.
+    A key that is not in the body is checked before that is read. The first place that has one
+    counts: `in_headers`, then `in_query` and `in_path`, which name the parameter of the query and
+    of the route's path. For senders that put it into the body, `in_body` finds it there.
+
+    No key reaches `Submission`. The path and the query are never logged, measured or traced: the
+    route's path is.
     """
 
     name: str
-    scheme: Mapping[str, Any]
+    scheme: Mapping[str, Any] | None
     hint: str
     in_headers: Callable[[Request], str | None] | None = None
+    in_query: str | None = None
+    in_path: str | None = None
     in_body: Callable[[bytes], str | None] | None = None
 
+    @property
+    def needs_body(self) -> bool:
+        """Whether the key can only be found once the body is read."""
+        return not (self.in_headers or self.in_query or self.in_path)
+
+    def find(self, request: Request) -> str | None:
+        """The key outside of the body, or None."""
+        if self.in_headers and (key := self.in_headers(request)):
+            return key
+        if self.in_query and (key := request.query_params.get(self.in_query)):
+            return key
+        return request.path_params.get(self.in_path) if self.in_path else None
+
+    @property
+    def field(self) -> str:
+        """What an error names as the part of the request at fault."""
+        if self.in_headers or self.in_body:
+            return "Authorization"
+        return self.in_query or "path"
+
+
+MAKE_ONE = "make one with `tocsin intake integrations create NAME`"
 
 BEARER = Authentication(
     "HTTPBearer",
     {"type": "http", "scheme": "bearer", "description": "an integration key"},
-    "send `Bearer <integration key>`; make one with `tocsin intake keys create NAME`",
+    f"send `Bearer <integration key>`; {MAKE_ONE}",
     in_headers=bearer,
 )
+BEARER_OR_BASIC = Authentication(
+    "HTTPBearer",
+    {"type": "http", "scheme": "bearer", "description": "an integration key"},
+    f"send `Bearer <integration key>`, or Basic with the key as the password; {MAKE_ONE}",
+    in_headers=bearer_or_basic,
+)
+IN_PATH = Authentication(
+    "KeyInPath",
+    None,
+    f"the last part of the URL must be an integration key; {MAKE_ONE}",
+    in_path="key",
+)
+"""For senders that can only set a URL. Routes have `{key}` in their path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +113,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An authenticated request. `path` has the parameters of its route; `content_type` is in lower
-    case and without parameters; `trace` is that of the request.
+    """An authenticated request, without its key. `path` has the parameters of its route;
+    `content_type` is in lower case and without parameters; `trace` is that of the request.
     """
 
     integration: Integration
@@ -137,8 +178,11 @@ class Gateway:
     """A protocol that senders speak. Its `name` is what a key's scope says.
 
     `refuse` makes the protocol's own answer of an error: problem+json unless it has another.
+    `busy` is the status of "too much now, send it again", always with Retry-After. It is 503 unless
+    the sender is known to repeat another one: many drop what was answered with 429.
     """
 
     name: str
     routes: Sequence[Route]
     refuse: Callable[[Problem], Response] = problem_response
+    busy: int = 503

@@ -12,13 +12,13 @@ from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 
 from services.intake.gateways.gateway import Gateway, Route, Submission
-from services.intake.incidents import store
 from services.intake.incidents.domain.incident import Incident
 from services.intake.incidents.domain.outcome import Outcome, shown
 from services.intake.incidents.domain.payload import Payload
 from services.intake.incidents.domain.reclassification import Reclassified, Reclassify, reclassify
+from services.intake.incidents.store import incidents as store
 from services.intake.incidents.tracer import Tracer
-from services.intake.keys.domain import Integration
+from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import Signal
 from services.intake.signals.store import find_signals, load_signals_of
 from shared.events.reference import format_reference, parse_reference
@@ -133,7 +133,7 @@ class Decisions:
         if len(payload.body) > route.max_bytes(content_type):
             raise Problem(413, "Too large", "the gateway takes no body of this size", field="body")
         submission = Submission(
-            integration=Integration(payload.integration),
+            integration=Integration(name=payload.integration),
             path=parameters,
             query=QueryParams(dict(payload.query)),
             content_type=content_type,

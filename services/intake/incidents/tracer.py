@@ -49,8 +49,12 @@ class Tracer:
         return event_messages(self._events)
 
     def traced(self, incident: Incident) -> Incident:
-        """An incident whose first event was added, as part of the trace that began with it."""
-        return incident.in_trace(self._began[incident.incident_id])
+        """A new incident as part of the trace that began with its first event, or with the signal
+        that will be its first.
+        """
+        if incident.trace:
+            return incident
+        return incident.in_trace(self._began.get(incident.incident_id) or new_trace())
 
     def add_events(self, pending: Iterable[PendingEvent]) -> None:
         """Facts about incidents. An incident without a trace takes over that of the signal."""

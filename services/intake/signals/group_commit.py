@@ -46,18 +46,21 @@ class GroupCommit:
         self._turns = Turns()
         self._woken = asyncio.Event()
 
-    async def submit(self, integration: str, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
-        """Store signals; returns the decision about each once all are committed.
+    async def submit(
+        self, integration: str, signals: Sequence[Signal], size: int = 0
+    ) -> Mapping[Identity, Taken]:
+        """Store signals, which were `size` bytes of a request; returns the decision about each once
+        all are committed.
 
         Raises Overloaded, Refused, or one of UNAVAILABLE when Postgres cannot be reached; parts of
         a large request may be committed then.
         """
-        size, turns = len(signals), self._turns
-        if turns.size() + size > _MAX_QUEUED:
+        number, turns = len(signals), self._turns
+        if turns.size() + number > _MAX_QUEUED:
             raise Overloaded
-        if turns.size_of(integration) + size > _MAX_QUEUED_OF_ONE:
+        if turns.size_of(integration) + number > _MAX_QUEUED_OF_ONE:
             raise Overloaded
-        request = Request(signals, asyncio.get_running_loop().create_future())
+        request = Request(signals, asyncio.get_running_loop().create_future(), size)
         turns.add(integration, request)
         self._woken.set()
         return await request.answer

@@ -128,7 +128,7 @@ def triage(
     """Impact from the service's tier, urgency from the severity, priority from both, the owner from
     the catalogue.
     """
-    owner = find_owner(incident.service, catalogue.content)
+    owner = find_owner(incident.service, incident.labels, catalogue.content)
     service = owner.service
     rating = _rate(incident, owner, catalogue.content.priority)
     reasons = [*rating.reasons, owner.reason]

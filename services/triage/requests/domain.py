@@ -9,7 +9,7 @@ from shared.policy.files import PolicyFile
 
 def route(request: ServiceRequest, catalogue: PolicyFile[Catalogue]) -> RequestRouted:
     """A service request goes to the owner of its service."""
-    owner = find_owner(request.service, catalogue.content)
+    owner = find_owner(request.service, request.labels, catalogue.content)
     return RequestRouted(
         request=request,
         request_id=request.request_id,

@@ -18,7 +18,7 @@ from shared.kafka.consumption.polled import PolledBatch
 from shared.kafka.consumption.worker import Worker
 from shared.kafka.diagnosis import explain
 from shared.kafka.handler import Cleanse, Decider, Handler
-from shared.kafka.security import PLAINTEXT, Security
+from shared.kafka.security import Cluster
 from shared.postgres.database import Database
 from shared.postgres.isolation import never_poison
 from shared.postgres.wake import wait_at_most
@@ -47,7 +47,7 @@ class Consumption:
     """A component: consumes topics for one service until cancelled, and waits while Kafka or
     Postgres is away.
 
-    `group` is the service's name; the consumer group is that with `topic_prefix` before it, as are
+    `group` is the service's name; the consumer group is that with the prefix before it, as are
     the topics. `handlers` maps topics (without prefix) to what works on them; in a batch the
     handlers run in this order, and one that is given for several topics gets their records
     together. `deciders` do the same work for the topics that have one, without a transaction where
@@ -62,25 +62,21 @@ class Consumption:
     def __init__(
         self,
         database: Database,
+        cluster: Cluster,
         *,
-        bootstrap: str,
         group: str,
         handlers: Mapping[str, Handler],
         deciders: Mapping[str, Decider] | None = None,
         cleanse: Mapping[str, Cleanse] | None = None,
         clock: Clock,
-        topic_prefix: str = "",
         linger: float = 0.0,
         instance_id: str | None = None,
         kafka_required: bool = True,
-        security: Security = PLAINTEXT,
     ) -> None:
         self._database = database
-        self._bootstrap = bootstrap
-        self._security = security
-        self._group = topic_prefix + group
-        self._topics = [topic_prefix + topic for topic in handlers]
-        self._prefix = topic_prefix
+        self._cluster = cluster
+        self._group = cluster.prefix + group
+        self._topics = [cluster.prefix + topic for topic in handlers]
         self._linger = linger
         self._instance_id = instance_id
         self._kafka_required = kafka_required
@@ -99,13 +95,15 @@ class Consumption:
                 # FastStream has no public way to say which class reads.
                 builder = cast("partial[Any]", await broker.connect())
                 broker.config.broker_config.builder = partial(
-                    Consumer, self._assignment, **builder.keywords | self._security.options()
+                    Consumer,
+                    self._assignment,
+                    **builder.keywords | self._cluster.security.options(),
                 )
                 await broker.start()
                 self._unconnected = ""
                 await self._watch(self._assignment)
             except (KafkaError, OSError) as error:
-                found = await explain(error, self._bootstrap, self._security)
+                found = await explain(error, self._cluster.bootstrap, self._cluster.security)
                 reason = str(found or _reason(error))
                 self._unconnected = f"not connected to Kafka ({reason})"
                 log.warning("cannot start consuming", extra={"error": reason})
@@ -123,7 +121,7 @@ class Consumption:
         """
         while not assignment.broken.is_set():
             error = assignment.unchecked
-            access = self._bootstrap, self._security
+            access = self._cluster.bootstrap, self._cluster.security
             reason = await explain(error, *access) if error else None
             self._cut_off = str(reason or "")
             await wait_at_most(_WATCH_SECONDS, assignment.broken)
@@ -159,7 +157,10 @@ class Consumption:
     def _build(self) -> tuple[KafkaBroker, Assignment]:
         broker = self._make_broker()
         assignment = Assignment(
-            self._database, lambda: subscriber.consumer, self._prefix, self._security
+            self._database,
+            lambda: subscriber.consumer,
+            self._cluster.prefix,
+            self._cluster.security,
         )
         subscriber = broker.subscriber(
             *self._topics,
@@ -195,7 +196,7 @@ class Consumption:
     def _make_broker(self) -> KafkaBroker:
         # Without types and logger FastStream does nothing per message.
         return KafkaBroker(
-            self._bootstrap,
+            self._cluster.bootstrap,
             client_id=self._group,
             consumer_only=True,
             allow_auto_create_topics=False,

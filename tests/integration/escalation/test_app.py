@@ -25,7 +25,8 @@ from shared.events.ids import uuid7
 from shared.events.rejections import DEAD_LETTERS
 from shared.events.trace_context import new_trace
 from shared.events.triage import IncidentTriaged
-from shared.kafka.topics import TOPICS, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import TOPICS
 from tests.support.escalating import TEAMS, Hit, Receiver, World, world
 from tests.support.running import SECRET, TOKEN, eventually, free_port
 from tests.support.stack import runtime_dsn

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +15,10 @@ import pytest
 from services.intake.app import make_api
 from services.intake.gateways.http import Services
 from services.intake.handlers import Handlers
-from services.intake.incidents.lookup import look_up
+from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.keys.key_ring import KeyRing
-from services.intake.keys.store import create_key
+from services.intake.integrations.key_ring import KeyRing
+from services.intake.integrations.store import create_key
 from services.intake.signals.domain import AlertData, Signal
 from services.intake.signals.group_commit import GroupCommit, Take
 from shared.postgres.database import Database
@@ -29,7 +28,9 @@ from tests.support.resolving import resolution
 from tests.support.stack import runtime_dsn
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-POLICY = IntakePolicy(update_interval=timedelta(seconds=10), expiry_grace=timedelta(minutes=2))
+POLICY = IntakePolicy(
+    update_interval=timedelta(seconds=10), expiry_grace=timedelta(minutes=2), storm=None
+)
 
 
 @dataclass
@@ -98,7 +99,7 @@ async def base(world: World) -> AsyncIterator[str]:
     """Where intake's HTTP is served."""
     async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
         keys = KeyRing(world.database, lambda: NOON)
-        lookup = partial(look_up, world.database)
+        lookup = KnownAlerts(world.database).find
         api = make_api(Services(keys, commit.submit, lookup, lambda: NOON))
         async with served(api) as address:
             yield address

@@ -16,8 +16,9 @@ import pytest
 
 from services.escalation.delivery import store as ledger
 from services.escalation.response import store as escalation_store
-from services.intake.incidents import store as intake_store
-from services.intake.keys import store as intake_keys
+from services.intake.incidents.store import alerts as intake_alerts
+from services.intake.incidents.store import incidents as intake_incidents
+from services.intake.integrations import store as intake_integrations
 from services.intake.signals import store as intake_signals
 from services.reporting.audit import store as audit
 from services.reporting.figures import store as figures
@@ -49,9 +50,10 @@ MORE_ROWS_READ = {
     "verify": many_rows.ROWS,  # reads the whole log, page by page
 }
 STORES = (
-    intake_keys,
+    intake_integrations,
     intake_signals,
-    intake_store,
+    intake_alerts,
+    intake_incidents,
     triage_store,
     requests_store,
     escalation_store,

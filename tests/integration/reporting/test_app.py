@@ -17,7 +17,8 @@ from services.reporting.app import build_app
 from services.reporting.console.live import Live
 from shared.events import reporting as states
 from shared.events.facts import Event, event_message
-from shared.kafka.topics import SIGNALS, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import SIGNALS
 from shared.postgres.database import Database
 from shared.runtime.clock import system_clock
 from tests.support.http import served

@@ -1,5 +1,6 @@
 """Signals and what they do to incidents, in memory."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -9,9 +10,11 @@ from starlette.datastructures import QueryParams
 
 from services.intake.gateways.gateway import Submission
 from services.intake.incidents.domain.fold import fold_alerts
-from services.intake.incidents.domain.incident import BatchResult, Incident, wanted_members
+from services.intake.incidents.domain.grouping import group_alerts
+from services.intake.incidents.domain.incident import BatchResult, Incident, Member
+from services.intake.incidents.domain.meeting import Met, wanted_members
 from services.intake.incidents.policy import IntakePolicy
-from services.intake.keys.domain import Integration
+from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import Alert, AlertData, Group, KnownAlert, Signal, as_alert
 from shared.events.headers import Headers
 
@@ -34,7 +37,7 @@ def submission(
 ) -> Submission:
     """A request of the integration `key`, received at noon."""
     parameters = QueryParams(query)
-    sender = Integration("key")
+    sender = Integration(name="key")
     return Submission(sender, path or {}, parameters, content_type, headers, body, NOON, None)
 
 
@@ -60,20 +63,34 @@ def alert(
 
 
 def take(
-    alerts: list[Alert], before: BatchResult | None = None, now: datetime = NOON, epoch: int = 0
+    alerts: list[Alert],
+    before: BatchResult | None = None,
+    now: datetime = NOON,
+    epoch: int = 0,
+    policy: IntakePolicy = POLICY,
 ) -> BatchResult:
-    """What alerts do after all that happened `before`; the result has all members known so far."""
+    """What alerts do after all that happened `before`; the result has all members and ended
+    incidents known so far.
+    """
     known = {**before.opened, **before.changed} if before else {}
-    opened = {one.fingerprint: one for one in known.values() if one.status == "open"}
+    opened = [one for one in known.values() if one.status == "open"]
+    by_number = sorted(known.values(), key=lambda one: one.number)
+    ended = {one.fingerprint: one.episodes for one in by_number if one.status != "open"}
     members = dict(before.members) if before else {}
-    named, groups = wanted_members(alerts, opened)
+    items = group_alerts(alerts, policy)
+    named, groups = wanted_members(items, opened)
     given = {
         key: member
         for key, member in members.items()
-        if key in named or (key[0] in groups and member.firing)
+        if key in named or (key[0] in groups and member.firing) or member.identity
     }
-    result = fold_alerts(alerts, opened, given, count(1000), POLICY, epoch, now)
+    counts = Counter(one.service for one in opened if one.service)
+    met = Met(opened, given, ended, counts)
+    result = fold_alerts(items, met, count(1000 + len(known)), policy, epoch, now)
     result.members = members | result.members
+    result.changed = {**known, **result.changed}
+    for key in result.opened:
+        result.changed.pop(key, None)
     return result
 
 
@@ -88,3 +105,8 @@ def kinds(result: BatchResult) -> list[type]:
 
 def decisions(result: BatchResult) -> list[str]:
     return [taken.decision for _, taken in result.decisions]
+
+
+def brief(member: Member) -> tuple[bool, datetime | None, int]:
+    """Whether an alert fires, until when, and for how many it stands."""
+    return member.firing, member.ends_at, member.stands_for

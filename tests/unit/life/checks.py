@@ -182,7 +182,7 @@ def _check_not_lost(world: World, accepted: Accepted) -> None:
     incident = service.incidents[key]
     assert incident.cleared_at is None, "nothing clears while an alert fires"
     if incident.status == "open":
-        assert service.members[key, accepted.alert.alert_key].firing, (
+        assert service.members[key, accepted.alert.data.alert or ""].firing, (
             "the alert fires in the open incident"
         )
     elif key == accepted.incident_id:

@@ -4,15 +4,30 @@ method is a transaction.
 The code around a decision (which rows it gets, what is saved) follows the handlers.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import count, islice
 from uuid import UUID
 
-from services.intake.incidents.domain.ending import close, expire, flush_update, has_newer_signal
-from services.intake.incidents.domain.fold import fold_alerts, numbers_needed
-from services.intake.incidents.domain.incident import Incident, Member, PendingEvent, wanted_members
+from services.intake.incidents.domain.ending import (
+    Ended,
+    close,
+    expire,
+    flush_update,
+    has_newer_signal,
+    report_held_back,
+)
+from services.intake.incidents.domain.fold import fold_alerts
+from services.intake.incidents.domain.grouping import Grouped, group_alerts
+from services.intake.incidents.domain.incident import Incident, Member, PendingEvent
+from services.intake.incidents.domain.meeting import (
+    Met,
+    fingerprints_of,
+    numbers_needed,
+    wanted_members,
+)
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert, Taken
 from services.reporting.timeline.domain import state as reporting
@@ -23,7 +38,7 @@ from shared.events.facts import Event, new_event, next_sequence
 from shared.policy.files import PolicyFile
 from shared.postgres.timers import Timer
 
-UPDATE, EXPIRY = "update", "expiry"
+OPEN, UPDATE, EXPIRY = "open", "update", "expiry"
 Publish = Callable[[Event], None]
 
 
@@ -44,22 +59,51 @@ class Intake:
     def take(self, alerts: Sequence[Alert], now: datetime) -> list[tuple[Alert, Taken]]:
         """The decision on each alert that is no repeat."""
         fresh = list({a.signal.signal_id: a for a in alerts if not self._is_known(a)}.values())
-        opened = {incident.fingerprint: incident for incident in self.open()}
-        named, groups = wanted_members(fresh, opened)
-        members = {key: self.members[key] for key in named & self.members.keys()}
-        members |= {key: m for key, m in self.members.items() if key[0] in groups and m.firing}
-        numbers = islice(self._numbers, numbers_needed(fresh, opened))
-        result = fold_alerts(fresh, opened, members, numbers, self.policy, self.epoch, now)
+        items = group_alerts(fresh, self.policy)
+        met = self._meet(items)
+        numbers = islice(self._numbers, numbers_needed(items, met, self.policy))
+        result = fold_alerts(items, met, numbers, self.policy, self.epoch, now)
         self._tell(result.events, now)
         self.incidents |= result.changed
         self._insert(result.opened.values())
         self.members |= result.members
+        for incident in result.open_due:
+            self._arm(OPEN, incident, incident.opens_at)
         for incident in result.update_due:
             self._arm(UPDATE, incident, incident.published_at + self.policy.update_interval)
         for incident in result.expiry_due:
             self._arm(EXPIRY, incident, incident.expiry_armed_at)
         self.known |= {alert.signal.signal_id for alert in fresh}
         return result.decisions
+
+    def _meet(self, items: Sequence[Grouped]) -> Met:
+        """Incidents of the alerts' fingerprints, and those in which they fire."""
+        prints = fingerprints_of(items)
+        identities = {item.identity for item in items}
+        fires_in = {
+            key[0] for key, m in self.members.items() if m.firing and m.identity in identities
+        }
+        opened = [
+            one
+            for one in self.open()
+            if (one.fingerprint in prints and one.takes_more) or one.incident_id in fires_in
+        ]
+        keys = {one.incident_id for one in opened}
+        named, groups = wanted_members(items, opened)
+        members = {
+            key: member
+            for key, member in self.members.items()
+            if key in named
+            or (key[0] in groups and member.firing)
+            or (key[0] in keys and member.firing and member.identity in identities)
+        }
+        over = [one for one in self.incidents.values() if one.status != "open"]
+        episodes = {
+            one.fingerprint: one.episodes for one in sorted(over, key=lambda one: one.opened_at)
+        }
+        return Met(
+            opened, members, episodes, Counter(one.service for one in self.open() if one.service)
+        )
 
     def _is_known(self, alert: Alert) -> bool:
         subject = alert.signal.subject
@@ -93,30 +137,39 @@ class Intake:
             }
             self.members |= {(fresh, name): member for name, member in firing.items()}
             self._arm(EXPIRY, told.incident, now)
+        for place, member in self.members.items():
+            if place[0] in incidents and member.firing and member.identity:
+                self.members[place] = replace(member, firing=False)
 
     def fire(self, timers: Sequence[Timer], now: datetime) -> None:
         for key in {timer.subject for timer in timers if timer.kind == EXPIRY}:
             if self.incidents[key].status != "open":
                 continue
-            ended, next_end = self._end_expired(key, now - self.policy.expiry_grace)
+            ended = self._end_expired(key, now - self.policy.expiry_grace)
             self.incidents[key], news = expire(
-                self.incidents[key], ended, next_end, self.policy, self.epoch, now
+                self.incidents[key], ended, self.policy, self.epoch, now
             )
             self._tell([news] if news else [], now)
             self._arm(EXPIRY, self.incidents[key], self.incidents[key].expiry_armed_at)
-        for key in {timer.subject for timer in timers if timer.kind == UPDATE}:
-            if update := flush_update(self.incidents[key], self.epoch, now):
-                self.incidents[key] = update.incident
-                self._tell([update], now)
+        for kind, say in ((OPEN, report_held_back), (UPDATE, flush_update)):
+            for key in {timer.subject for timer in timers if timer.kind == kind}:
+                if event := say(self.incidents[key], self.epoch, now):
+                    self.incidents[key] = event.incident
+                    self._tell([event], now)
 
-    def _end_expired(self, key: UUID, before: datetime) -> tuple[int, datetime | None]:
+    def _end_expired(self, key: UUID, before: datetime) -> Ended:
         ends = {
             k: m.ends_at for k, m in self.members.items() if k[0] == key and m.firing and m.ends_at
         }
         over = [member for member, ends_at in ends.items() if ends_at <= before]
-        ended = sum(self.members[member].stands_for for member in over)
+        ended = [self.members[member] for member in over]
         self.members |= {member: replace(self.members[member], firing=False) for member in over}
-        return ended, min((ends_at for ends_at in ends.values() if ends_at > before), default=None)
+        return Ended(
+            sum(member.stands_for for member in ended),
+            {key for _, key in over},
+            were_held=bool(ended) and all(member.held for member in ended),
+            next_end=min((ends for ends in ends.values() if ends > before), default=None),
+        )
 
     def _insert(self, incidents: Iterable[Incident]) -> None:
         for incident in incidents:

@@ -59,7 +59,7 @@ class World:
         self.pass_time(timedelta(milliseconds=1))
         published = len(self.bus.topics[intake.TOPIC])
         for alert, taken in self.intake.take(alerts, self.now):
-            identity = (alert.fingerprint, alert.alert_key)
+            identity = (alert.fingerprint, alert.data.alert or "")
             if alert.data.status == "resolved":
                 self.firing.pop(identity, None)
                 if (group := alert.signal.group) and group.all_resolved is not False:

@@ -9,7 +9,7 @@ from services.escalation.policies.domain.snapshot import Snapshot, snapshot
 from services.escalation.policies.policy import Teams
 from services.escalation.response.domain.escalation import start
 from services.escalation.response.domain.incident import Decision, Incident
-from services.escalation.response.domain.orders import resolve
+from services.escalation.response.domain.orders import acknowledge, resolve
 from shared.events.escalation import Response
 from shared.events.facts import Event
 from shared.events.triage import IncidentSubsided, TriagedIncident, TriageFact
@@ -40,6 +40,8 @@ def on_triage(
         incident = refresh(incident, fact.triage, sequence)
         if over:
             return cleared(incident, fact.triage, now, unsent)
+        if incident.triggered and fact.triage.incident.acknowledged_by:
+            return _acknowledged(incident, fact.triage, now, unsent)
         return Decision(incident, acted=False)
     policy, notes = snapshot(teams, fact.triage.team)
     incident = Incident(
@@ -50,6 +52,8 @@ def on_triage(
     )
     if over:
         return cleared(incident, fact.triage, now)
+    if fact.triage.incident.acknowledged_by:
+        return _acknowledged(incident, fact.triage, now)
     return start(incident, notes, teams.content, now)
 
 
@@ -84,6 +88,14 @@ def cleared(
         by = reported.kind_by or "intake"
         return resolve(incident, by, "reclassification", now, note, unsent)
     return resolve(incident, "source", "source", now, "cleared at the source", unsent)
+
+
+def _acknowledged(
+    incident: Incident, triage: TriagedIncident, now: datetime, unsent: Sequence[PageOrder] = ()
+) -> Decision:
+    """Somebody has taken it in the system that reported it."""
+    by = triage.incident.acknowledged_by or "source"
+    return acknowledge(incident, by, "source", now, unsent)
 
 
 def _new_response(

@@ -1,8 +1,9 @@
 """How incidents end or move on without a signal: by time, and by what responders did."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from services.intake.incidents.domain.incident import Incident, PendingEvent, clear, report, update
@@ -13,35 +14,70 @@ from shared.events.ids import derived_id
 
 def flush_update(incident: Incident, epoch: int, now: datetime) -> PendingEvent | None:
     """The pending update; None when a later event carried it or the incident has ended."""
-    if incident.status != "open" or not incident.update_pending:
+    if incident.status != "open" or not incident.update_pending or incident.opens_at:
         return None
     return update(incident, ["signal_count"], epoch, now)
 
 
-def expire(
-    incident: Incident,
-    ended: int,
-    next_end: datetime | None,
-    policy: IntakePolicy,
-    epoch: int,
-    now: datetime,
-) -> tuple[Incident, PendingEvent | None]:
-    """The incident after `ended` of its alerts passed their end and the grace without being sent
-    again.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What has ended in an incident without a word: how many alerts, the keys of those that are
+    listed, whether all had been resolved and were only held; and the next end.
     """
+
+    alerts: int
+    keys: Collection[str]
+    were_held: bool
+    next_end: datetime | None
+
+
+def expire(
+    incident: Incident, ended: Ended, policy: IntakePolicy, epoch: int, now: datetime
+) -> tuple[Incident, PendingEvent | None]:
+    """The incident after alerts of it passed their end and the grace without being sent again."""
     if incident.status != "open":
         return incident, None
-    armed_at = next_end + policy.expiry_grace if next_end else None
-    firing = incident.alerts_firing - ended
-    incident = replace(incident, alerts_firing=firing, expiry_armed_at=armed_at)
-    if not ended:
+    armed_at = ended.next_end + policy.expiry_grace if ended.next_end else None
+    firing = incident.alerts_firing - ended.alerts
+    incident = replace(
+        incident,
+        alerts_firing=firing,
+        alerts_unlisted=min(incident.alerts_unlisted, firing),
+        alerts=_resolved(incident.alerts, ended.keys),
+        expiry_armed_at=armed_at,
+    )
+    if not ended.alerts:
         return incident, None
+    if incident.opens_at:  # nobody was told of it
+        over = replace(incident, status="cleared", cleared_at=now, opens_at=None)
+        return incident if firing > 0 else over, None
     event = (
         update(incident, ["alerts_firing"], epoch, now)
         if firing > 0
-        else clear(incident, "expired", epoch, now)
+        else clear(incident, _reason(incident, ended, policy), epoch, now)
     )
     return event.incident, event
+
+
+def _resolved(alerts: list[dict[str, Any]], keys: Collection[str]) -> list[dict[str, Any]]:
+    return [{**one, "status": "resolved"} if one["key"] in keys else one for one in alerts]
+
+
+def _reason(incident: Incident, ended: Ended, policy: IntakePolicy) -> str:
+    if not ended.were_held:
+        return "expired"
+    if incident.flapping and policy.flapping:
+        return f"resolved at the source; it was flapping, and is calm since {policy.flapping.calm}"
+    return "resolved at the source, and that has lasted"
+
+
+def report_held_back(incident: Incident, epoch: int, now: datetime) -> PendingEvent | None:
+    """The report of an incident that was to fire for a while before anybody hears of it; None when
+    it is over, or was reported.
+    """
+    if incident.status != "open" or not incident.opens_at or incident.opens_at > now:
+        return None
+    return report(replace(incident, opens_at=None), epoch, now, incident.trace)
 
 
 def has_newer_signal(incident: Incident, seen: int) -> bool:
@@ -88,5 +124,6 @@ def close(
         fired_sequence=next_sequence(0, epoch),
         traceparent=None,
         tracestate=None,
+        acknowledged_by=None,
     )
     return closed, report(opened, epoch, now, None)

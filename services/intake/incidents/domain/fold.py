@@ -2,269 +2,252 @@
 about them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from uuid import UUID
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from services.intake.incidents.domain.description import assess, described, description
-from services.intake.incidents.domain.incident import (
-    NO_MEMBER,
-    UNLISTED,
-    BatchResult,
-    Incident,
-    Member,
-    PendingEvent,
-    changes,
-    clear,
-    report,
-    update,
+from services.intake.incidents.domain.description import described
+from services.intake.incidents.domain.folding import Folding
+from services.intake.incidents.domain.grouping import Grouped
+from services.intake.incidents.domain.groups import count_unlisted, leave_unlisted, settle_group
+from services.intake.incidents.domain.incident import BatchResult, Incident, Member, clear, report
+from services.intake.incidents.domain.meeting import Met
+from services.intake.incidents.domain.opening import began_at, hold, open_incident
+from services.intake.incidents.domain.storms import (
+    STORM,
+    gathered,
+    in_storm,
+    near,
+    storm_fingerprint,
+    storm_incident,
 )
-from services.intake.incidents.policy import IntakePolicy
-from services.intake.signals.domain import Alert, Decision, Group, Taken
+from services.intake.incidents.policy import IntakePolicy, Storm
+from services.intake.signals.domain import Decision
 from shared.events.facts import next_sequence
-from shared.events.trace_context import TraceContext
-
-
-def numbers_needed(alerts: Sequence[Alert], open_incidents: Mapping[str, Incident]) -> int:
-    """Upper bound of new incidents: one per new fingerprint plus one per resolve."""
-    fired = {alert.fingerprint for alert in alerts if alert.fires}
-    resolves = sum(1 for alert in alerts if not alert.fires and alert.fingerprint in fired)
-    return len(fired - open_incidents.keys()) + resolves
 
 
 def fold_alerts(
-    alerts: Sequence[Alert],
-    open_incidents: Mapping[str, Incident],
-    members: Mapping[tuple[UUID, str], Member],
+    items: Sequence[Grouped],
+    met: Met,
     numbers: Iterator[int],
     policy: IntakePolicy,
     epoch: int,
     now: datetime,
 ) -> BatchResult:
-    """Fold alerts, in order of arrival, into open incidents; opens and clears incidents as needed.
-
-    `members`: known alerts of open incidents, all that fire where a signal is about its group.
+    """Fold alerts, in order of arrival, into open incidents; opens and clears incidents as
+    needed.
     """
-    result = BatchResult()
-    fold = _Fold(dict(open_incidents), dict(members), numbers, policy, epoch, now, result)
-    for alert in alerts:
-        fold.take(alert)
+    fold = _Fold(met, numbers, policy, epoch, now)
+    for item in items:
+        fold.take(item)
     fold.finish()
-    return result
+    return fold.result
 
 
-@dataclass(slots=True)
-class _Fold:
-    """The open incident of each fingerprint as the alerts so far have left it.
+class _Fold(Folding):
+    """One batch."""
 
-    `touched` has, of each fingerprint, the incident before the batch (None: it opened in the batch)
-    and the trace of the first signal.
-    """
-
-    open: dict[str, Incident]
-    members: dict[tuple[UUID, str], Member]
-    numbers: Iterator[int]
-    policy: IntakePolicy
-    epoch: int
-    now: datetime
-    result: BatchResult
-    touched: dict[str, tuple[Incident | None, TraceContext | None]] = field(default_factory=dict)
-
-    def take(self, alert: Alert) -> None:
-        incident = self.open.get(alert.fingerprint)
-        if not alert.fires:
-            self._resolve(alert, incident)
+    def take(self, item: Grouped) -> None:
+        """One alert."""
+        incident, key = self.find(item)
+        if item.alert.data.status == "acknowledged":
+            self._acknowledge(item, incident, key)
+        elif not item.fires:
+            self._resolve(item, incident, key)
         elif incident is None:
-            self._open(alert)
+            self._open(item)
+        elif self._is_full(incident, key, item):
+            retired = replace(incident, takes_more=False)
+            self.touch(incident, item)
+            del self.taking[incident.fingerprint]
+            self.keep(retired)
+            self._open(item)
         else:
-            self._join(alert, incident)
+            self._join(item, incident, key)
 
-    def _open(self, alert: Alert) -> None:
-        severity, reason = assess(alert, self.policy)
-        ends_at = self._end_of(alert)
-        incident = Incident(
-            incident_id=alert.signal.subject,
-            number=next(self.numbers),
-            status="open",
-            origin=alert.signal.origin,
-            fingerprint=alert.fingerprint,
-            severity=severity,
-            severity_reason=reason,
-            **description(alert),
-            signal_count=1,
-            alerts_firing=1,
-            started_at=_started_at(alert),
-            opened_at=self.now,
-            last_signal_at=self.now,
-            cleared_at=None,
-            fired_by=alert.signal.signal_id,
-            fired_sequence=next_sequence(0, self.epoch),
-            sequence=0,
-            published_at=self.now,
-            expiry_armed_at=self._expiry(ends_at, None),
-            update_pending=False,
-            traceparent=None,
-            tracestate=None,
+    def _open(self, item: Grouped) -> None:
+        storm, service = self.policy.storm, item.alert.data.service
+        opened = self.open_counts.get(service, 0) if service else 0
+        if storm and service and opened >= storm.open_incidents:
+            self._gather(item, service, storm, opened)
+            return
+        before = self.episodes.get(item.fingerprint, ())
+        incident = open_incident(
+            item, next(self.numbers), before, self.policy, self.epoch, self.now
         )
-        self._set_member(incident, alert.alert_key, Member(firing=True, ends_at=ends_at))
-        incident = self._count_unlisted(incident, alert.signal.group)
+        self._begin(item, incident)
+        if storm and service:
+            self.open_counts[service] = opened + 1
+            if opened + 1 >= near(storm):
+                self._warn(item, service, storm, opened + 1)
+
+    def _begin(self, item: Grouped, incident: Incident) -> None:
+        incident = self._with_alert(item, incident, item.member)
+        incident = count_unlisted(self, incident, item.group)
+        self.begin(incident, item.alert.signal.trace)
         if incident.expiry_armed_at:
             self.result.expiry_due.append(incident)
-        self.touched[alert.fingerprint] = (None, alert.signal.trace)
-        self._keep(alert, incident, Decision.OPENED)
+        self.decide(item, Decision.OPENED, incident)
 
-    def _join(self, alert: Alert, incident: Incident) -> None:
-        self.touched.setdefault(alert.fingerprint, (incident, alert.signal.trace))
-        ends_at = self._end_of(alert)
-        firing = self._set_member(incident, alert.alert_key, Member(firing=True, ends_at=ends_at))
+    def _join(self, item: Grouped, incident: Incident, key: str) -> None:
+        self.touch(incident, item)
+        alert = item.alert
         # One copy: in a storm, copying is what takes the time.
-        joined = replace(
+        joined = self._with_alert(
+            item,
             incident,
+            key,
             signal_count=incident.signal_count + 1,
             last_signal_at=self.now,
-            started_at=min(incident.started_at, _started_at(alert)),
-            alerts_firing=incident.alerts_firing + firing,
+            started_at=min(incident.started_at, began_at(alert)),
             fired_by=alert.signal.signal_id,
             fired_sequence=next_sequence(incident.sequence, self.epoch),
-            expiry_armed_at=self._expiry(ends_at, incident.expiry_armed_at),
             **described(alert, incident, self.policy),
         )
-        joined = self._count_unlisted(joined, alert.signal.group)
-        self._arm(incident, joined)
-        self._keep(alert, joined, Decision.JOINED)
+        if incident.fingerprint == item.fingerprint:
+            joined = count_unlisted(self, joined, item.group)
+        self.keep(joined)
+        self.decide(item, Decision.JOINED, joined)
 
-    def _resolve(self, alert: Alert, incident: Incident | None) -> None:
-        if incident is None:
-            taken = Taken(Decision.NOTHING_WAS_OPEN, None)
-            self.result.decisions.append((alert, taken))
-            return
-        self.touched.setdefault(alert.fingerprint, (incident, alert.signal.trace))
-        ended = self._set_member(incident, alert.alert_key, Member(firing=False))
-        after = replace(
-            incident, last_signal_at=self.now, alerts_firing=incident.alerts_firing + ended
+    def _with_alert(self, item: Grouped, incident: Incident, key: str, **changed: Any) -> Incident:
+        """The incident in which an alert fires, with other fields that `changed`."""
+        ends_at = self._end_of(item)
+        known, data = self.member(incident, key), item.alert.data
+        member = Member(
+            firing=True,
+            ends_at=ends_at,
+            identity=item.identity if item.shared else None,
+            name=data.key,
+            content=_content(item) if item.shared else None,
+            acknowledged=known.firing and known.acknowledged,
+            started_at=began_at(item.alert),
         )
-        after = self._settle_group(after, alert.signal.group)
-        if after.alerts_firing > 0:
-            self._arm(incident, after)
-            self._keep(alert, after, Decision.ALERT_ENDED)
-        else:
-            self._clear(alert, incident, after)
-
-    def _clear(self, alert: Alert, incident: Incident, after: Incident) -> None:
-        before, _ = self.touched.pop(alert.fingerprint)
-        cause = alert.signal.trace
-        if before is None:  # it opened in this batch: its report comes before its end
-            reported = self._publish(report(incident, self.epoch, self.now, cause))
-            after = replace(after, sequence=reported.sequence)
-        event = clear(after, "resolved at the source", self.epoch, self.now, cause)
-        self._keep(alert, self._publish(event), Decision.CLEARED)
-        del self.open[alert.fingerprint]
-
-    def _count_unlisted(self, incident: Incident, group: Group | None) -> Incident:
-        """The incident with the unlisted alerts of a notification, which fire as long as any of the
-        group does.
-        """
-        if group is None or group.all_resolved:
-            return incident
-        known = self.members.get((incident.incident_id, UNLISTED), NO_MEMBER)
-        if not group.unlisted and not known.firing:
-            return incident
-        ends_at = self.now + self.policy.unlisted_timeout if group.all_resolved is None else None
-        member = Member(bool(group.unlisted), ends_at, max(group.unlisted, 1))
-        change = self._set_member(incident, UNLISTED, member)
-        armed = self._expiry(ends_at, incident.expiry_armed_at)
         return replace(
-            incident, alerts_firing=incident.alerts_firing + change, expiry_armed_at=armed
+            incident,
+            expiry_armed_at=self.expiry(ends_at, incident.expiry_armed_at),
+            **self.put(incident, key, member, item),
+            **changed,
         )
 
-    def _settle_group(self, incident: Incident, group: Group | None) -> Incident:
-        """The incident after a resolved alert: unlisted ones resolve or expire with their group."""
-        if group is None:
-            return incident
-        incident = self._count_unlisted(incident, group)
-        if group.all_resolved is False:
-            return incident
-        ends_at = self.now + self.policy.unlisted_timeout
-        for key, member in self._firing_members(incident):
-            if group.all_resolved:
-                change = self._set_member(incident, key, replace(member, firing=False))
-                incident = replace(incident, alerts_firing=incident.alerts_firing + change)
-            elif member.ends_at is None:
-                self._set_member(incident, key, replace(member, ends_at=ends_at))
-        if group.all_resolved is None and incident.alerts_firing > 0:
-            armed = self._expiry(ends_at, incident.expiry_armed_at)
-            incident = replace(incident, expiry_armed_at=armed)
-        return incident
-
-    def _firing_members(self, incident: Incident) -> list[tuple[str, Member]]:
-        return [
-            (key, member)
-            for (incident_id, key), member in self.members.items()
-            if incident_id == incident.incident_id and member.firing
-        ]
-
-    def _set_member(self, incident: Incident, key: str, member: Member) -> int:
-        """Remember an alert of an incident; by how much the number of firing alerts changes."""
-        place = (incident.incident_id, key)
-        before = self.members.get(place, NO_MEMBER)
-        self.members[place] = self.result.members[place] = member
-        return member.alerts_firing - before.alerts_firing
-
-    def _end_of(self, alert: Alert) -> datetime | None:
+    def _end_of(self, item: Grouped) -> datetime | None:
         """Until when it fires unless it is sent again. It fires by being sent: an end that has
         passed already shows that the sender's clock is slow.
         """
-        return alert.data.ends_at and max(alert.data.ends_at, self.now)
+        if ends_at := item.alert.data.ends_at:
+            return max(ends_at, self.now)
+        silence = item.rule.expire_after
+        return self._exactly(silence) if silence else None
 
-    def _expiry(self, ends_at: datetime | None, armed_at: datetime | None) -> datetime | None:
-        """When the timer for ended alerts is due, with one more end."""
-        if ends_at is None:
-            return armed_at
-        due = ends_at + self.policy.expiry_grace
-        return due if armed_at is None else min(due, armed_at)
+    def _exactly(self, span: timedelta) -> datetime:
+        """An end in this time, for which there is no grace."""
+        return self.now + span - self.policy.expiry_grace
 
-    def _arm(self, before: Incident, after: Incident) -> None:
-        if after.expiry_armed_at != before.expiry_armed_at:
-            self.result.expiry_due.append(after)
+    def _is_full(self, incident: Incident, key: str, item: Grouped) -> bool:
+        """Whether the next incident of its group takes an alert."""
+        if incident.fingerprint != item.fingerprint or self.member(incident, key).firing:
+            return False
+        rule = item.rule
+        if rule.window and self.now - incident.opened_at >= rule.window:
+            return True
+        return rule.max_alerts is not None and incident.alerts_total >= rule.max_alerts
 
-    def _keep(self, alert: Alert, incident: Incident, decision: Decision) -> None:
-        self.open[alert.fingerprint] = incident
-        self.result.decisions.append((alert, Taken(decision, incident.incident_id)))
-        self._save(incident, opened=decision is Decision.OPENED)
+    def _acknowledge(self, item: Grouped, incident: Incident | None, key: str) -> None:
+        if incident is None or not self.member(incident, key).firing:
+            self.decide(item, Decision.NOTHING_WAS_OPEN, None)
+            return
+        self.touch(incident, item)
+        by = item.alert.data.by or item.alert.signal.origin
+        known = replace(self.member(incident, key), acknowledged=True)
+        changed = self.put(incident, key, known, item)
+        incident = replace(incident, acknowledged_by=by, **changed)
+        self.keep(incident)
+        self.decide(item, Decision.ACKNOWLEDGED, incident)
 
-    def _save(self, incident: Incident, *, opened: bool = False) -> None:
-        fresh = opened or incident.incident_id in self.result.opened
-        (self.result.opened if fresh else self.result.changed)[incident.incident_id] = incident
+    def _resolve(self, item: Grouped, incident: Incident | None, key: str) -> None:
+        if incident is None:
+            self.decide(item, Decision.NOTHING_WAS_OPEN, None)
+            return
+        known = self.member(incident, key)
+        if known.held:
+            self.decide(item, Decision.HELD, incident)
+            return
+        self.touch(incident, item)
+        changed = self.put(incident, key, replace(known, firing=False, ends_at=None), item)
+        after = replace(incident, last_signal_at=self.now, **changed)
+        if incident.fingerprint == item.fingerprint:
+            after = settle_group(self, after, item.group)
+        else:
+            after = leave_unlisted(self, after, self.policy.unlisted_timeout)
+        if after.alerts_firing > 0:
+            self.keep(after)
+            self.decide(item, Decision.ALERT_ENDED, after)
+        elif known.firing and (span := hold(incident, item, self.policy)):
+            self._hold(item, after, key, known, span)
+        else:
+            self._clear(item, incident, after)
 
-    def _publish(self, event: PendingEvent) -> Incident:
-        self.result.events.append(event)
-        return event.incident
+    def _hold(
+        self, item: Grouped, incident: Incident, key: str, known: Member, span: timedelta
+    ) -> None:
+        """The last alert resolved: the incident clears if that lasts."""
+        ends_at = self._exactly(span)
+        held = replace(known, ends_at=ends_at, held=True)
+        changed = self.put(incident, key, held, item)
+        armed_at = self.expiry(ends_at, incident.expiry_armed_at)
+        self.keep(replace(incident, expiry_armed_at=armed_at, **changed))
+        self.decide(item, Decision.HELD, incident)
 
-    def finish(self) -> None:
-        """Publish what the batch changed in the incidents that it left open: at once what matters,
-        later what can be coalesced.
-        """
-        for fingerprint, (before, cause) in self.touched.items():
-            incident = self.open[fingerprint]
-            if before is None:
-                self._save(self._publish(report(incident, self.epoch, self.now, cause)))
-            elif self._is_urgent(before, incident):
-                named = changes(before, incident)
-                event = update(incident, named, self.epoch, self.now, cause)
-                self._save(self._publish(event))
-            else:
-                if not before.update_pending:
-                    self.result.update_due.append(incident)
-                self._save(replace(incident, update_pending=True))
+    def _clear(self, item: Grouped, incident: Incident, after: Incident) -> None:
+        before, _ = self.touched.pop(incident.incident_id)
+        cause = item.alert.signal.trace
+        if incident.opens_at:  # nobody was told of it
+            cleared = replace(after, status="cleared", cleared_at=self.now, opens_at=None)
+        else:
+            if before is None:  # it opened in this batch: its report comes before its end
+                reported = self.publish(report(incident, self.epoch, self.now, cause))
+                after = replace(after, sequence=reported.sequence)
+            event = clear(after, "resolved at the source", self.epoch, self.now, cause)
+            cleared = self.publish(event)
+        self.end(cleared)
+        self.decide(item, Decision.CLEARED, cleared)
 
-    def _is_urgent(self, before: Incident, after: Incident) -> bool:
-        """Whether an update waits no longer: the change may alter priority or owner, or the last
-        event is long ago.
-        """
-        changed = (before.severity, before.service) != (after.severity, after.service)
-        return changed or self.now - before.published_at >= self.policy.update_interval
+    def _warn(self, item: Grouped, service: str, storm: Storm, opened: int) -> None:
+        """A service is near its limit: the incident that warns of it stays open while more come."""
+        key = self.taking.get(storm_fingerprint(service))
+        member = Member(firing=True, ends_at=self._exactly(storm.calm))
+        if key is None:
+            number = next(self.numbers)
+            incident = storm_incident(item, service, number, opened, storm, self.epoch, self.now)
+            self.begin(self._with_warning(incident, member), item.alert.signal.trace)
+            self.result.expiry_due.append(self.open[incident.incident_id])
+        else:
+            incident = self.open[key]
+            self.touched.setdefault(key, (incident, None))
+            self.keep(self._with_warning(incident, member))
+
+    def _with_warning(self, incident: Incident, member: Member) -> Incident:
+        change = self.put_unlisted(incident, STORM, member)
+        armed_at = self.expiry(member.ends_at, incident.expiry_armed_at)
+        firing = incident.alerts_firing + change
+        return replace(incident, alerts_firing=firing, expiry_armed_at=armed_at)
+
+    def _gather(self, item: Grouped, service: str, storm: Storm, opened: int) -> None:
+        """Count an alert beyond the limit in the incident of the storm."""
+        self._warn(item, service, storm, opened)
+        key = self.taking[storm_fingerprint(service)]
+        self.keep(in_storm(self.open[key], storm))
+        self._join(gathered(item, service), self.open[key], item.identity)
 
 
-def _started_at(alert: Alert) -> datetime:
-    return alert.data.starts_at or alert.signal.sent_at
+def _content(item: Grouped) -> dict[str, Any]:
+    """What a member of a shared incident says for itself."""
+    data = item.alert.data
+    return {
+        "summary": data.summary,
+        "severity": data.severity,
+        "service": data.service,
+        "labels": data.labels,
+        "annotations": data.annotations,
+        "links": data.links,
+    }

@@ -1,9 +1,8 @@
 """An incident as intake keeps it, and the events about it."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from services.intake.signals.domain import Alert, Taken
@@ -13,6 +12,7 @@ from shared.events.intake import (
     IncidentNews,
     IncidentReported,
     IncidentUpdated,
+    ReportedAlert,
     ReportedIncident,
     Severity,
 )
@@ -21,8 +21,11 @@ from shared.events.trace_context import TraceContext
 UNLISTED = "\x1funlisted"
 """The key of the member that stands for the alerts that a notification leaves out."""
 
+Place: TypeAlias = tuple[UUID, str]
+"""An incident, and the key of one of its alerts."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """An incident's row; the migration of the table `incidents` documents the fields. Its columns
     `told_at` and `held_back` are `published_at` and `update_pending` here.
@@ -45,20 +48,28 @@ class Incident:
     annotations: dict[str, str]
     links: list[str]
     signal_count: int
-    alerts_firing: int
+    alerts_firing: int = 0
+    alerts_total: int = 0
+    alerts_unlisted: int = 0
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    takes_more: bool = True
+    episodes: list[str]
+    flapping: bool
+    acknowledged_by: str | None = None
     started_at: datetime
     opened_at: datetime
     last_signal_at: datetime
-    cleared_at: datetime | None
+    cleared_at: datetime | None = None
     described_by: list[str]
     fired_by: str
     fired_sequence: int
-    sequence: int
+    sequence: int = 0
     published_at: datetime
-    expiry_armed_at: datetime | None
-    update_pending: bool
-    traceparent: str | None
-    tracestate: str | None
+    expiry_armed_at: datetime | None = None
+    update_pending: bool = False
+    opens_at: datetime | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
     kind: str = "incident"
     kind_by: str | None = None
     kind_note: str | None = None
@@ -75,22 +86,35 @@ class Incident:
     def reported(self) -> ReportedIncident:
         """The incident as events carry it."""
         return ReportedIncident.model_construct(
-            source=self.origin, **{name: getattr(self, name) for name in _REPORTED}
+            source=self.origin,
+            alerts=[ReportedAlert.model_construct(**alert) for alert in self.alerts],
+            **{name: getattr(self, name) for name in _REPORTED},
         )
 
 
-_REPORTED = tuple(name for name in ReportedIncident.model_fields if name != "source")
+_REPORTED = tuple(
+    name for name in ReportedIncident.model_fields if name not in ("source", "alerts")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One alert of an incident: whether it fires, and until when the sender promised to say so
-    again. The member of unlisted alerts `stands_for` many.
+    """One alert of an incident: whether it fires, and until when unless it is sent again. The
+    member of unlisted alerts `stands_for` many. `held`: it was resolved, and ends if it stays so.
+
+    The migration of the table `alerts` documents the other fields.
     """
 
     firing: bool
     ends_at: datetime | None = None
     stands_for: int = 1
+    held: bool = False
+    identity: str | None = None
+    name: str | None = None
+    content: dict[str, Any] | None = None
+    acknowledged: bool = False
+    started_at: datetime | None = None
+    changed_at: datetime | None = None
 
     @property
     def alerts_firing(self) -> int:
@@ -115,13 +139,16 @@ class PendingEvent:
 
 @dataclass(slots=True)
 class BatchResult:
-    """Result of a batch of alerts: changed rows, facts to publish, one decision per signal."""
+    """Result of a batch of alerts: changed rows, facts to publish, one decision per signal, and
+    the incidents that need a timer.
+    """
 
     opened: dict[UUID, Incident] = field(default_factory=dict)
     changed: dict[UUID, Incident] = field(default_factory=dict)
-    members: dict[tuple[UUID, str], Member] = field(default_factory=dict)
+    members: dict[Place, Member] = field(default_factory=dict)
     events: list[PendingEvent] = field(default_factory=list)
     decisions: list[tuple[Alert, Taken]] = field(default_factory=list)
+    open_due: list[Incident] = field(default_factory=list)
     update_due: list[Incident] = field(default_factory=list)
     expiry_due: list[Incident] = field(default_factory=list)
 
@@ -131,26 +158,6 @@ class BatchResult:
         """
         reopened = {incident.fingerprint for incident in self.opened.values()}
         return {key for key, old in self.changed.items() if old.fingerprint in reopened}
-
-
-def wanted_members(
-    alerts: Sequence[Alert], open_incidents: Mapping[str, Incident]
-) -> tuple[set[tuple[UUID, str]], set[UUID]]:
-    """The alerts of open incidents that the fold needs by key, and the incidents of which it needs
-    all firing alerts.
-    """
-    named: set[tuple[UUID, str]] = set()
-    groups: set[UUID] = set()
-    for alert in alerts:
-        incident, group = open_incidents.get(alert.fingerprint), alert.signal.group
-        if incident is None:
-            continue
-        named.add((incident.incident_id, alert.alert_key))
-        if group is not None:
-            named.add((incident.incident_id, UNLISTED))
-        if group is not None and group.all_resolved is not False:
-            groups.add(incident.incident_id)
-    return named, groups
 
 
 def report(

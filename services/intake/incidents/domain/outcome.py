@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 
 from services.intake.incidents.domain.incident import BatchResult, Incident
-from services.intake.signals.domain import Decision, Signal, Taken
+from services.intake.signals.domain import Decision, Identity, Signal, Taken
 from services.intake.signals.domain.explanation import explanations
 from shared.events.reference import format_reference
 
+_REPEAT = Taken(Decision.REPEAT, None)
 _SHOWN = (
     *(
         "status",
@@ -39,16 +40,20 @@ class Outcome:
     decided: Sequence[tuple[Signal, Taken]]
     version: str
 
+    def taken(self) -> dict[Identity, Taken]:
+        """The decision about each; those that are not new are repeats."""
+        repeats = dict.fromkeys((signal.identity for signal in self.sent), _REPEAT)
+        return repeats | {signal.identity: taken for signal, taken in self.decided}
+
     def explained(self) -> list[dict[str, Any]]:
         """Each signal with the decision about it and its grounds, as they would be stored; and the
         incident that it would go into, as it would be then.
         """
-        decisions = {signal.identity: taken for signal, taken in self.decided}
-        repeat = Taken(Decision.REPEAT, None)
+        decisions = self.taken()
         incidents = self.result.changed | self.result.opened
         answers = []
         for signal in self.sent:
-            taken = decisions.get(signal.identity, repeat)
+            taken = decisions[signal.identity]
             explained = orjson.loads(explanations([(signal, taken)], self.version))
             incident = incidents.get(taken.subject) if taken.subject else None
             answers.append(

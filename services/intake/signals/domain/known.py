@@ -5,13 +5,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from shared.events.intake import Severity
-
 
 @dataclass(frozen=True, slots=True)
 class KnownAlert:
-    """One alert and its incident. `key` is the sender's own; `count` the number of signals that the
-    incident has had.
+    """One alert and its incident. `key` is the sender's own; `severity` is as it was sent, or
+    what it was taken for; `count` the number of signals that the incident has had.
     """
 
     incident_id: UUID
@@ -20,7 +18,7 @@ class KnownAlert:
     key: str
     status: Literal["firing", "acknowledged", "resolved"]
     summary: str
-    severity: Severity
+    severity: str
     service: str | None
     labels: dict[str, str]
     annotations: dict[str, str]

@@ -1,6 +1,7 @@
 """An accepted signal: what identifies it, what it is about, and what was decided about it."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +11,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from services.intake.integrations.domain import Integration
 from services.intake.signals.domain.bounds import within_bounds
 from services.intake.signals.domain.data import KINDS, AlertData, SignalContent, known_time
 from services.intake.signals.domain.reasons import NO_REASONS, Reasons
@@ -32,6 +34,7 @@ class Decision(StrEnum):
     JOINED = "joined"
     ACKNOWLEDGED = "acknowledged"
     ALERT_ENDED = "alert ended"
+    HELD = "held"
     CLEARED = "cleared"
     NOTHING_WAS_OPEN = "nothing was open"
     LOGGED = "logged"
@@ -68,12 +71,14 @@ class Group:
 
     `key` is the sender's own name of the group: alerts with one key are one incident, unless policy
     groups them otherwise. `unlisted` is the number of alerts that it leaves out. `all_resolved` is
-    None where the notification leaves the state of those open.
+    None where the notification leaves the state of those open. Of the signals of one notification,
+    one tells the group's state; the others have its key alone (`is_told` is False).
     """
 
     unlisted: int = 0
     all_resolved: bool | None = False
     key: str = ""
+    is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,9 @@ class Signal:
     """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's
     clock.
 
-    `group` is set where the signal came in a notification about a group of alerts, `episode` where
-    repeats of it are one request or change. `reasons` say what was done to it before it is decided
+    `group` is set where the signal came in a notification about a group of alerts, `sender` where
+    its integration has settings; `added` are the names of labels that these have added. Repeats of
+    one `episode` are one request or change. `reasons` say what was done to it before it is decided
     on.
     """
 
@@ -93,6 +99,8 @@ class Signal:
     trace: TraceContext | None
     data: SignalContent
     group: Group | None = None
+    sender: Integration | None = None
+    added: frozenset[str] = frozenset()
     episode: str | None = None
     reasons: Reasons = NO_REASONS
 
@@ -114,7 +122,9 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A signal that fires or resolves. Its fingerprint decides which incident it belongs to."""
+    """A signal that fires, is acknowledged or resolves. Its fingerprint is the same for all three:
+    unless it is grouped with others, it is that of its incident.
+    """
 
     signal: Signal
     data: AlertData
@@ -126,9 +136,11 @@ class Alert:
         return self.data.status == "firing"
 
     @property
-    def alert_key(self) -> str:
-        """Which of the incident's alerts this is."""
-        return self.data.alert or ""
+    def identity(self) -> str:
+        """By which it is found again, whatever group its sender or the policy puts it into."""
+        if not self.data.alert:
+            return self.fingerprint
+        return _hash([self.fingerprint, self.data.alert])
 
     @property
     def severity(self) -> Severity | None:
@@ -143,22 +155,27 @@ def as_alert(signal: Signal) -> Alert | None:
     """The alert in a signal, or None for a request or change."""
     if not isinstance(signal.data, AlertData):
         return None
-    return Alert(signal, signal.data, fingerprint(signal.origin, signal.data))
+    return Alert(signal, signal.data, fingerprint(signal.origin, signal.data, signal.added))
 
 
-def fingerprint(origin: str, data: AlertData) -> str:
+def fingerprint(origin: str, data: AlertData, added: Collection[str] = ()) -> str:
     """What an alert is about, the same for its beginning and its end: the sender's key, else
-    service and labels, which may be absent.
+    service and labels, which may be absent. Labels that its integration has `added` do not count:
+    its settings may change in between.
 
     Status, severity, summary and annotations never count, since they differ between the two.
     """
-    identity = [data.key] if data.key else [data.service, sorted(data.labels.items())]
-    return hashlib.sha256(orjson.dumps([origin, *identity])).hexdigest()[:32]
+    labels = sorted(item for item in data.labels.items() if item[0] not in added)
+    return _hash([origin, data.key] if data.key else [origin, data.service, labels])
 
 
 def alert_key(origin: str, key: str) -> str:
-    """What identifies an alert that its sender names by `key`."""
-    return hashlib.sha256(orjson.dumps([origin, key, None])).hexdigest()[:32]
+    """The fingerprint of an alert that its sender names by `key`."""
+    return _hash([origin, key])
+
+
+def _hash(parts: list[object]) -> str:
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 
 def read_signal(

@@ -41,20 +41,29 @@ def describe(fact: Fact) -> Words:
 
 def _describe_news(fact: intake.IncidentNews) -> Words:
     incident = fact.incident
-    counts: Detail = {"signals": incident.signal_count, "alerts_firing": incident.alerts_firing}
+    counts: Detail = {
+        "signals": incident.signal_count,
+        "alerts_firing": incident.alerts_firing,
+        "alerts": [f"{one.summary} ({one.status})" for one in incident.alerts],
+        "alerts_unlisted": incident.alerts_unlisted or None,
+    }
     match fact:
         case intake.IncidentReported():
             return f"Reported: {incident.summary}", {
                 "severity": incident.severity,
                 "severity_reason": incident.severity_reason,
                 "source": incident.source,
+                "flapping": "it began often lately: it stays open until it is calm"
+                if incident.flapping
+                else None,
+                "alerts": counts["alerts"],
             }
         case intake.IncidentUpdated(changed=changed):
             signals = f"{incident.signal_count} signal{'s' if incident.signal_count != 1 else ''}"
             return f"More was reported: {signals} so far", {**counts, "changed": changed}
         case intake.IncidentCleared(reason=reason):
-            resolved = reason == "resolved at the source"
-            return f"Cleared: {reason if resolved else 'no signal from the source since'}", counts
+            expired = reason == "expired"
+            return f"Cleared: {'no signal from the source since' if expired else reason}", counts
         case intake.IncidentReclassified():
             title = f"{incident.kind_by} said: it is a {incident.kind}, no incident"
             return title, {"note": incident.kind_note, "logged_as": str(fact.logged_as)}

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 import pytest
 
-from services.intake.keys.store import create_key
+from services.intake.integrations.store import create_key
 from tests.integration.intake.conftest import NOON, World, notification, post
 from tests.support.running import alert
 from tests.support.stack import name_of, on_database
@@ -99,10 +99,11 @@ async def test_an_expired_key_is_refused(world: World, base: str) -> None:
 async def test_the_database_holds_no_key_in_clear(
     world: World, http: aiohttp.ClientSession
 ) -> None:
-    secret = http.headers["Authorization"].split("_", 2)[2]
+    secret = http.headers["Authorization"].removeprefix("Bearer ")[8:]
     rows = await world.rows("SELECT integration_keys::text AS row FROM integration_keys")
     assert rows
     assert secret not in str(rows)
+    assert secret.encode().hex() not in str(rows)
 
 
 async def test_alertmanagers_webhook(world: World, base: str, http: aiohttp.ClientSession) -> None:

@@ -216,8 +216,9 @@ async def test_the_command_line(world: World, decisions: Decisions, tmp_path: Pa
 
     async def tocsin(*arguments: str) -> tuple[int | None, str]:
         command = (sys.executable, "-m", "shared.runtime.cli", "intake", *arguments)
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        process = await subprocess.create_subprocess_exec(*command, env=settings, **pipes)  # type: ignore[arg-type]
+        process = await subprocess.create_subprocess_exec(
+            *command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
         output, _ = await process.communicate()
         return process.returncode, output.decode()
 

@@ -5,12 +5,13 @@ concern.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
 
 import asyncpg
 import pytest
 
-from services.intake.incidents import store
-from services.intake.signals.domain import Alert, ChangeData, Identity, Signal, Taken
+from services.intake.incidents.store import incidents as store
+from services.intake.signals.domain import ChangeData, Identity, Signal, Taken
 from services.intake.signals.group_commit import GroupCommit
 from shared.postgres.connection import Connection
 from shared.telemetry import configure_telemetry, stop_telemetry
@@ -125,9 +126,9 @@ async def test_what_is_opened_between_reading_and_writing_is_met_in_a_transactio
     read = store.read_for_new
 
     async def read_and_wait(
-        connection: Connection, signals: Sequence[Signal], alerts: Sequence[Alert]
+        connection: Connection, signals: Sequence[Signal], *others: Any
     ) -> store.Loaded:
-        loaded = await read(connection, signals, alerts)
+        loaded = await read(connection, signals, *others)
         await world.take(first)
         return loaded
 

@@ -3,7 +3,8 @@
 import pytest
 
 from shared.events.rejections import DEAD_LETTERS
-from shared.kafka.topics import REDRIVE, Topic, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import REDRIVE, Topic
 from tests.support.consuming import TOPIC
 from tests.support.dead_lettering import Tocsin, command
 

@@ -8,9 +8,9 @@ import pytest
 
 from shared.kafka.access.declarations import outbox_fence
 from shared.kafka.diagnosis import KafkaRefusal, explained
+from shared.kafka.provisioning import apply_topics
 from shared.kafka.publisher import Publisher
 from shared.kafka.security import PLAINTEXT, Security
-from shared.kafka.topics import apply_topics
 from tests.support.certificates import authority
 from tests.support.running import free_port
 from tests.support.secured_kafka import ADMIN, STRANGER, SecuredKafka

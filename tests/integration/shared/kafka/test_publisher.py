@@ -8,8 +8,9 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 
 from shared.events.message import OutboxMessage
+from shared.kafka.provisioning import apply_topics
 from shared.kafka.publisher import Publisher, Report, Result
-from shared.kafka.topics import Topic, apply_topics
+from shared.kafka.topics import Topic
 from tests.support.reading import reading
 
 TOPIC = "things"

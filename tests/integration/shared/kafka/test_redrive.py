@@ -27,9 +27,11 @@ from shared.kafka.consumption import Consumption
 from shared.kafka.dead_letters.reading import redrive_records
 from shared.kafka.dead_letters.writing import dead_letter_for_record
 from shared.kafka.handler import Handler
+from shared.kafka.provisioning import apply_topics
 from shared.kafka.record import Record
 from shared.kafka.redrive import HEADER, with_redrive
-from shared.kafka.topics import REDRIVE, SIGNALS, apply_topics
+from shared.kafka.security import Cluster
+from shared.kafka.topics import REDRIVE, SIGNALS
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.relay import Relay
@@ -51,7 +53,7 @@ async def relaying(
     kafka: str, database: str, prefix: str, service: str = SERVICE
 ) -> AsyncIterator[None]:
     relay = asyncio.create_task(
-        Relay(runtime_dsn(database, service), kafka, service, system_clock, prefix).run()
+        Relay(runtime_dsn(database, service), Cluster(kafka, prefix), service, system_clock).run()
     )
     try:
         yield
@@ -67,12 +69,7 @@ async def consuming(
 ) -> AsyncIterator[Database]:
     own = Database(runtime_dsn(database, service))
     consumption = Consumption(
-        own,
-        bootstrap=kafka,
-        group=service,
-        handlers=handlers,
-        clock=system_clock,
-        topic_prefix=prefix,
+        own, Cluster(kafka, prefix), group=service, handlers=handlers, clock=system_clock
     )
     task = asyncio.create_task(consumption.run())
     try:

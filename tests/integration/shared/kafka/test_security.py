@@ -20,6 +20,7 @@ from shared.kafka.access.acls import Acl, open_acls
 from shared.kafka.consumption import Consumption
 from shared.kafka.publisher import Publisher, Result
 from shared.kafka.security import PLAINTEXT, Security
+from shared.runtime.gauges import known
 from tests.support.certificates import Certificate, authority, self_signed
 from tests.support.consuming import SERVICE, TOPIC, Diary, has_problem, make_topic, publish, things
 from tests.support.running import eventually, free_port
@@ -151,6 +152,9 @@ async def test_a_service_that_goes_on_without_kafka_is_told_as_degraded(
         reason = f"not connected to Kafka ({nowhere}: no broker answers"
         await eventually("it says so", lambda: degraded(service, reason))
         assert service.problems() == []
+        states = {level.values: level.value for level in known({"consumption": service})}
+        assert states[("consumption", "degraded")] == 1, "an alert rule looks at it"
+        assert states[("consumption", "problem")] == 0
 
 
 @contextmanager

@@ -1,21 +1,23 @@
 """Topics are made on purpose, with their shape, and never by accident."""
 
+import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
+from typer.testing import CliRunner
 
-from shared.kafka.topics import TOPICS, Topic, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.topics import TOPICS, Topic
+from shared.runtime.cli import app
 
 
 async def test_topics_are_made_once_and_grow(kafka: str, topic_prefix: str) -> None:
-    small, grown = (
-        Topic("tocsin.a.v1", partitions=1),
-        Topic("tocsin.a.v1", partitions=3, retention=timedelta(days=1)),
-    )
+    small, grown = (Topic("tocsin.a.v1", partitions=1), Topic("tocsin.a.v1", partitions=3))
     compacted = Topic("tocsin.b.v1", partitions=1, retention=None)
     assert len(await apply_topics(kafka, topic_prefix, [small, compacted])) == 2
     assert await apply_topics(kafka, topic_prefix, [small, compacted]) == []
@@ -29,10 +31,34 @@ async def test_topics_are_made_once_and_grow(kafka: str, topic_prefix: str) -> N
 async def test_a_topics_retention_is_set_again(kafka: str, topic_prefix: str) -> None:
     name = topic_prefix + "tocsin.a.v1"
     await apply_topics(kafka, topic_prefix, [Topic("tocsin.a.v1", partitions=1)])
-    await apply_topics(
-        kafka, topic_prefix, [Topic("tocsin.a.v1", partitions=1, retention=timedelta(hours=1))]
-    )
+    short = [Topic("tocsin.a.v1", partitions=1, retention=timedelta(hours=1))]
+    assert await apply_topics(kafka, topic_prefix, short) == [
+        f"{name}: retention.ms 2592000000 -> 3600000"
+    ]
     assert (await configuration(kafka, name))["retention.ms"] == "3600000"
+    assert await apply_topics(kafka, topic_prefix, short) == []
+
+
+async def test_the_command_sets_the_retention_that_the_policy_has(
+    kafka: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    environment = {
+        "TOCSIN_KAFKA": kafka,
+        "TOCSIN_TOPIC_PREFIX": topic_prefix,
+        "TOCSIN_POLICY_DIR": str(tmp_path),
+    }
+
+    async def applied() -> str:
+        words = ["topics", "apply", "--replication", "1"]
+        done = await asyncio.to_thread(CliRunner().invoke, app, words, env=environment)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert (await applied()).count(": created") == len(TOPICS)
+    (tmp_path / "retention.yaml").write_text("topics: {tocsin.signals.v1: 3d}")
+    assert await applied() == (
+        f"{topic_prefix}tocsin.signals.v1: retention.ms 604800000 -> 259200000\n"
+    )
 
 
 async def test_a_message_to_a_topic_that_nobody_made_is_refused(

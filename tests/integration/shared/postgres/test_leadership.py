@@ -15,7 +15,9 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 
 from shared.events.message import OutboxMessage
-from shared.kafka.topics import Topic, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.security import Cluster
+from shared.kafka.topics import Topic
 from shared.postgres.database import Database
 from shared.postgres.leadership import compete
 from shared.postgres.outbox import insert_outbox
@@ -33,6 +35,7 @@ TOPIC = "tocsin.intake.v1"
 RELAY = """
 import asyncio, logging, os, signal, sys
 from shared.kafka import publisher
+from shared.kafka.security import Cluster
 from shared.postgres import leadership, relay
 from shared.runtime.clock import system_clock
 
@@ -55,7 +58,8 @@ class Relay(relay.Relay):
 
 relay.Publisher = Freezing
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-asyncio.run(Relay(dsn, kafka, "intake", system_clock, prefix, fenced=fenced == "True").run())
+cluster = Cluster(kafka, prefix)
+asyncio.run(Relay(dsn, cluster, "intake", system_clock, fenced=fenced == "True").run())
 """
 
 
@@ -92,7 +96,7 @@ async def process(
 async def successor(
     intake: Database, kafka: str, prefix: str, fenced: bool = False
 ) -> AsyncIterator[None]:
-    relay = Relay(intake.dsn, kafka, "intake", system_clock, prefix, fenced=fenced)
+    relay = Relay(intake.dsn, Cluster(kafka, prefix), "intake", system_clock, fenced=fenced)
     task = asyncio.create_task(relay.run())
     try:
         yield

@@ -8,6 +8,7 @@ from importlib import resources
 import asyncpg
 import pytest
 
+from shared.postgres import migration_lock
 from shared.postgres.migrate import OUTSIDE, Migration, MigrationError, list_migrations, migrate
 from tests.support.running import eventually
 from tests.support.stack import drop_database, name_of, on_database, runtime_dsn
@@ -25,6 +26,12 @@ async def empty(postgres: str) -> AsyncIterator[str]:
     dsn = await _create(postgres)
     yield dsn
     await drop_database(postgres, name_of(dsn))
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits says so without a delay."""
+    monkeypatch.setattr(migration_lock, "_FIRST_WORD_SECONDS", 0.0)
 
 
 async def _create(postgres: str) -> str:
@@ -155,8 +162,27 @@ def test_the_files_are_part_of_the_packages() -> None:
         assert any(name.startswith(f"{service}/0001_") for name in names), service
 
 
+async def test_whoever_waits_for_another_migration_says_for_whom_and_gives_up(
+    empty: str, at_once: None
+) -> None:
+    settings = {"application_name": "tocsin triage migrate"}
+    holder = await asyncpg.connect(empty, server_settings=settings)
+    await holder.execute("SELECT pg_advisory_lock(hashtext('tocsin.migrate'))")
+    pid, told = holder.get_server_pid(), list[str]()
+    with pytest.raises(MigrationError) as refused:
+        await migrate(empty, "intake", [NOTES], lock_seconds=0.3, tell=told.append)
+    who = f"another migration: 'tocsin triage migrate', pid {pid}"
+    assert str(refused.value).startswith(f"waited 0.3 s for {who}")
+    assert f"pg_terminate_backend({pid})" in str(refused.value)
+    assert [text for text in told if not text.startswith(f"waiting for {who}")] == []
+    assert len(told) == 1
+    waiting = asyncio.create_task(migrate(empty, "intake", [NOTES]))
+    await holder.close()
+    assert await waiting == [NOTES.name]
+
+
 async def test_an_index_is_built_while_others_write_and_again_if_that_was_cut_short(
-    empty: str,
+    empty: str, at_once: None
 ) -> None:
     index = Migration(
         "intake/0002_index.sql",
@@ -177,8 +203,13 @@ async def test_an_index_is_built_while_others_write_and_again_if_that_was_cut_sh
     await _builds(empty)
     other = await asyncpg.connect(runtime_dsn(empty, "intake"))
     await other.execute("INSERT INTO notes VALUES (3, 'meanwhile')")
+    told: list[str] = []
+    second = asyncio.create_task(migrate(empty, "intake", [NOTES, index], tell=told.append))
+    await eventually("a second one waits", lambda: asyncio.sleep(0, bool(told)))
+    assert "INDEX CONCURRENTLY" in told[0]
     await writing.commit()
-    assert await migrating == [index.name]
+    assert await migrating == [index.name], "whoever waits does not hold it up"
+    assert await second == []
     query = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'intake.notes_by_body'::regclass"
     assert [row[0] for row in await _fetch(empty, query)] == [True]
     await writer.close()

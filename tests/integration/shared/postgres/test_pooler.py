@@ -12,7 +12,9 @@ import pytest
 
 from deploy.local.postgres import server_user, temporary_home
 from shared.events.message import OutboxMessage
-from shared.kafka.topics import Topic, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.security import Cluster
+from shared.kafka.topics import Topic
 from shared.postgres.database import Database
 from shared.postgres.leadership import has_leader
 from shared.postgres.migrate import migrate
@@ -83,7 +85,8 @@ async def test_a_pooler_with_a_session_for_each_client_works(
     async with pgbouncer(secured, "session") as dsn:
         assert await migrate(dsn("postgres"), "intake") == []
         intake = Database(dsn("tocsin_intake"))
-        made = (Relay(intake.dsn, kafka, "intake", system_clock, topic_prefix) for _ in range(2))
+        cluster = Cluster(kafka, topic_prefix)
+        made = (Relay(intake.dsn, cluster, "intake", system_clock) for _ in range(2))
         relays = [asyncio.create_task(relay.run()) for relay in made]
         try:
             async with reading(kafka, topic_prefix + TOPIC) as reader:

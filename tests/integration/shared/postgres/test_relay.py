@@ -13,8 +13,9 @@ from aiokafka.structs import ConsumerRecord
 from shared.events.message import OutboxMessage
 from shared.events.rejections import DEAD_LETTERS
 from shared.kafka.access.acls import Acl
-from shared.kafka.security import PLAINTEXT, Security
-from shared.kafka.topics import Topic, apply_topics
+from shared.kafka.provisioning import apply_topics
+from shared.kafka.security import PLAINTEXT, Cluster, Security
+from shared.kafka.topics import Topic
 from shared.postgres import leadership
 from shared.postgres import relay as relay_module
 from shared.postgres.database import Database
@@ -57,7 +58,7 @@ def relaying(
     clock: Clock = system_clock,
     security: Security = PLAINTEXT,
 ) -> Iterator[Relay]:
-    relay = Relay(intake.dsn, kafka, "intake", clock, prefix, security=security)
+    relay = Relay(intake.dsn, Cluster(kafka, prefix, security), "intake", clock)
     task = asyncio.create_task(relay.run())
     try:
         yield relay
@@ -312,7 +313,7 @@ async def _apply_with_limit(kafka: str, prefix: str, limit: str, partitions: int
 @asynccontextmanager
 async def stopped_afterwards(intake: Database, kafka: str, prefix: str) -> AsyncIterator[Relay]:
     """A relay that is stopped as a service stops it: the block's end waits for it."""
-    relay = Relay(intake.dsn, kafka, "intake", system_clock, prefix)
+    relay = Relay(intake.dsn, Cluster(kafka, prefix), "intake", system_clock)
     task = asyncio.create_task(relay.run())
     try:
         yield relay

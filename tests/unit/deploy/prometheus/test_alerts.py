@@ -23,6 +23,7 @@ from shared.telemetry import (
     set_levels,
     stop_telemetry,
 )
+from shared.telemetry.attributes import STATE
 from shared.telemetry.export import collect
 from shared.telemetry.exposition import expose
 from tests.support.promql import (
@@ -46,6 +47,7 @@ ON_LEVELS = [
     "TocsinOutboxOld",
     "TocsinConsumerStopped",
     "TocsinNotReady",
+    "TocsinDegraded",
     "TocsinPolicyRefused",
 ]
 
@@ -208,8 +210,8 @@ def levels(late: float, wrong: int) -> None:
         ),
         Level(metrics.STOPPED, wrong),
         Level(metrics.LAG, 1000 * wrong, ("tocsin.intake.v1", "0")),
-        Level(metrics.PROBLEMS, wrong, ("consumption",)),
-        *(Level(metrics.PROBLEMS, 1, (part,)) for part in LATE_ONLY),
+        *(Level(metrics.PROBLEMS, wrong, ("consumption", state)) for state in STATE.values),
+        *(Level(metrics.PROBLEMS, 1, (part, "degraded")) for part in LATE_ONLY),
         Level(metrics.CLOCK_OFFSET, -late),
         Level(metrics.POLICY_FAULTS, wrong, ("teams.yaml",)),
         Level(canary.LAST_SUCCESS, 1_772_000_000),

@@ -19,8 +19,8 @@ from services.intake.gateways.gateway import (
     Submission,
 )
 from services.intake.gateways.http import Services
-from services.intake.keys.domain import Integration
-from services.intake.keys.key_ring import KeyRing
+from services.intake.integrations.domain import Integration
+from services.intake.integrations.key_ring import KeyRing
 from services.intake.signals.domain import AlertData, Decision, Identity, Signal, Taken
 from shared.events.cloudevents import load_json
 from tests.support.http import served
@@ -75,7 +75,7 @@ BEATS = Gateway(
 
 class _OneKey:
     async def integration(self, key: str | None, gateway: str) -> Integration | None:
-        return Integration("tests") if key == "good" else None
+        return Integration(name="tests") if key == "good" else None
 
 
 @pytest.fixture
@@ -85,8 +85,11 @@ def stored() -> list[Signal]:
 
 @pytest.fixture
 async def base(stored: list[Signal]) -> AsyncIterator[str]:
-    async def submit(integration: str, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
+    async def submit(
+        integration: str, signals: Sequence[Signal], size: int
+    ) -> Mapping[Identity, Taken]:
         assert integration == "tests"
+        assert size > 0
         stored.extend(signals)
         return {one.identity: Taken(Decision.OPENED, one.subject) for one in signals}
 

@@ -11,6 +11,7 @@ from shared.doctor.findings import (
     Finding,
     certificate_finding,
     database_findings,
+    disk_finding,
     kafka_findings,
     lag_findings,
     replica_findings,
@@ -37,6 +38,10 @@ GOOD = DatabaseState(
     retention_due_at=NOON,
     offsets={("tocsin.signals.v1", 0): 7},
     bytes=1,
+    stored=60_000_000_000,
+    log=1_000_000_000,
+    server="7",
+    retention_policy="",
     archive=Archive(True, NOON, None),
 )
 ONE = Replica("triage-0", "0.1.0", {"catalogue.yaml": "abc"}, NOON)
@@ -56,7 +61,7 @@ def texts(found: list[Finding]) -> str:
 
 
 def test_nothing_is_found_where_all_is_well() -> None:
-    kafka = KafkaState(1, {topic.name: topic_like(topic) for topic in TOPICS})
+    kafka = KafkaState([("broker", 9092)], {topic.name: topic_like(topic) for topic in TOPICS})
     assert [*database_findings("triage", GOOD, NOON)] == []
     assert [*replica_findings("triage", [ONE, replace(ONE, name="triage-1")], "0.1.0")] == []
     assert [*kafka_findings(kafka, TOPICS)] == []
@@ -148,7 +153,7 @@ def test_a_service_that_does_not_run() -> None:
     ],
 )
 def test_topics_that_are_not_as_declared(topic: TopicState | None, said: str) -> None:
-    kafka = KafkaState(1, {SIGNALS.name: topic} if topic else {})
+    kafka = KafkaState([("broker", 9092)], {SIGNALS.name: topic} if topic else {})
     assert said in texts([*kafka_findings(kafka, [SIGNALS])])
 
 
@@ -162,7 +167,7 @@ def test_topics_that_are_not_as_declared(topic: TopicState | None, said: str) ->
 )
 def test_logs_that_are_far_ahead_or_others_than_before(beginning: int, end: int, said: str) -> None:
     topic = replace(topic_like(SIGNALS), beginnings={0: beginning}, ends={0: end})
-    kafka = KafkaState(1, {SIGNALS.name: topic})
+    kafka = KafkaState([("broker", 9092)], {SIGNALS.name: topic})
     assert said in texts([*lag_findings("triage", GOOD, kafka)])
 
 
@@ -179,3 +184,18 @@ def test_pages_that_fixes_name_exist() -> None:
     named = set(re.findall(r"docs/[\w/-]+\.md", source))
     assert len(named) > 3
     assert [name for name in named if not Path(name).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("capacity", "said"),
+    [
+        (None, "good postgres: 60.0 GB of data and up to 1.0 GB of write-ahead log; TOCSIN_"),
+        (122_000_000_000, "good postgres: 60.0 GB of data .*: 50% of its 122.0 GB"),
+        (75_000_000_000, "warning postgres: .*: 81% of its 75.0 GB -> enlarge the volume"),
+        (64_000_000_000, "problem postgres: .*: 95% of its 64.0 GB -> enlarge the volume"),
+    ],
+)
+def test_a_disk_that_fills_is_found_where_its_size_is_stated(
+    capacity: int | None, said: str
+) -> None:
+    assert re.search(said, texts([disk_finding("postgres", GOOD, capacity)]))

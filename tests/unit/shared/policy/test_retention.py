@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from shared.kafka.topics import TOPICS
 from shared.policy.files import InvalidPolicy
-from shared.policy.retention import RetentionPlan, make_plan
+from shared.policy.retention import RetentionPlan, make_plan, topics_by, topics_in
 from shared.runtime.discovery import RETENTION, installed
 
 
@@ -51,6 +52,27 @@ def test_signals_are_kept_as_long_as_repeats_are_recognised() -> None:
             "it for 30 days, to 36500d",
         ),
         ("every: 10s", "retention.yaml:1: `every`: must be greater than or equal to 1 minute"),
+        (
+            "topics: {tocsin.sinals.v1: 7d}",
+            "retention.yaml:1: there is no topic `tocsin.sinals.v1`; did you mean "
+            "`tocsin.signals.v1`?",
+        ),
+        (
+            "topics: {tocsin.signals.v1: 23h}",
+            "retention.yaml:1: `topics.tocsin.signals.v1`: must be from 1d, since a service that "
+            "is away for longer loses what it did not read, to 36500d",
+        ),
+        (
+            "topics: {tocsin.incidents.v1: 7d}",
+            "retention.yaml:1: `tocsin.incidents.v1` is compacted: it keeps the newest record of "
+            "each key, however old",
+        ),
+        (
+            "reporting: {synthetic_incidents: 60d}\ntopics: {tocsin.intake.v1: 60d}",
+            "retention.yaml:2: `tocsin.intake.v1`: must be a day shorter than "
+            "`reporting.synthetic_incidents`, which is 60d: a record must not outlive what it made"
+            "; or set `reporting.synthetic_incidents` to 61d",
+        ),
     ],
 )
 def test_errors_name_the_line_and_the_fix(text: str, error: str) -> None:
@@ -60,5 +82,18 @@ def test_errors_name_the_line_and_the_fix(text: str, error: str) -> None:
 
 
 def test_no_topic_keeps_records_as_long_as_what_they_made() -> None:
+    segment = max(int(topic.configuration.get("segment.ms", "0")) for topic in TOPICS)
     longest = max(topic.retention for topic in TOPICS if topic.retention)
-    assert longest < timedelta(days=31)
+    assert longest + timedelta(milliseconds=segment) < timedelta(days=31)
+
+
+def test_topics_keep_records_as_declared_unless_the_policy_says_otherwise(tmp_path: Path) -> None:
+    assert topics_in(tmp_path) == topics_by(b"") == TOPICS
+    text = "topics: {tocsin.signals.v1: 14d, tocsin.dead-letters.v1: 365d}"
+    (tmp_path / "retention.yaml").write_text(text)
+    changed = {topic.name: topic for topic in topics_in(tmp_path) if topic not in TOPICS}
+    assert {name: topic.retention for name, topic in changed.items()} == {
+        "tocsin.signals.v1": timedelta(days=14),
+        "tocsin.dead-letters.v1": timedelta(days=365),
+    }
+    assert changed["tocsin.signals.v1"].configuration["retention.ms"] == "1209600000"

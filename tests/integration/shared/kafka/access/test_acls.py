@@ -6,8 +6,9 @@ from shared.kafka.access.acls import acl_of, open_acls
 from shared.kafka.access.declarations import declared_topics, outbox_fence
 from shared.kafka.access.formats import principal_of
 from shared.kafka.access.grants import ROLES, Operation, Resource, all_grants
+from shared.kafka.provisioning import apply_topics
 from shared.kafka.security import PLAINTEXT
-from shared.kafka.topics import TOPICS, apply_topics
+from shared.kafka.topics import TOPICS
 from tests.support.attempts import Allowed, attempts
 from tests.support.running import eventually
 from tests.support.secured_kafka import STRANGER, SecuredKafka

@@ -93,7 +93,7 @@ async def test_commands_of_a_stranger_say_what_is_missing(
 
 
 async def test_roles_of_commands_may_do_what_the_commands_need(
-    tocsin: Tocsin, topic_prefix: str
+    tocsin: Tocsin, broker: SecuredKafka, topic_prefix: str
 ) -> None:
     await tocsin("acls", "apply")
 
@@ -107,6 +107,7 @@ async def test_roles_of_commands_may_do_what_the_commands_need(
     seen = await tocsin("doctor", "--service", "triage", user="tocsin-provisioner")
     assert f"1 brokers, {len(TOPICS)} topics" in seen
     assert "problem  kafka" not in seen
+    assert f"kafka ({broker.secured})" in seen, "its certificate, which expires tomorrow"
     assert "no dead letters" in await tocsin("dead-letters", "list", user="tocsin-operator")
 
 

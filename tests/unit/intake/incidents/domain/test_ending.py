@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
-from services.intake.incidents.domain.ending import close, expire
+from services.intake.incidents.domain.ending import Ended, close, expire
 from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated
 from tests.unit.intake.builders import NOON, POLICY, alert, kinds, only, take
 
@@ -18,18 +18,16 @@ def test_a_refresh_within_the_grace_gives_no_clear_and_a_later_silence_does() ->
     assert IncidentCleared not in kinds(late)
     assert late.expiry_due == [], "the armed timer will look again"
     # The first timer finds no alert past its end, and arms itself for the new one.
-    kept, event = expire(
-        only(late), 0, ends + timedelta(minutes=5), POLICY, 0, ends + timedelta(minutes=2)
-    )
+    none = Ended(0, (), were_held=False, next_end=ends + timedelta(minutes=5))
+    kept, event = expire(only(late), none, POLICY, 0, ends + timedelta(minutes=2))
     assert event is None
     assert kept.expiry_armed_at == ends + timedelta(minutes=7)
-    fewer, event = expire(
-        replace(kept, alerts_firing=2), 1, ends + timedelta(hours=1), POLICY, 0, ends
-    )
+    one = Ended(1, (), were_held=False, next_end=ends + timedelta(hours=1))
+    fewer, event = expire(replace(kept, alerts_firing=2), one, POLICY, 0, ends)
     assert event is not None
     assert isinstance(event.fact, IncidentUpdated), "some alerts ended, others fire"
     assert (fewer.status, fewer.alerts_firing, event.fact.incident.alerts_firing) == ("open", 1, 1)
-    over, event = expire(kept, 1, None, POLICY, 0, ends + timedelta(minutes=7))
+    over, event = expire(kept, replace(one, next_end=None), POLICY, 0, ends + timedelta(minutes=7))
     assert over.status == "cleared"
     assert event is not None
     assert isinstance(event.fact, IncidentCleared)

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from services.intake.incidents.domain.ending import flush_update
-from services.intake.incidents.domain.fold import numbers_needed
-from services.intake.incidents.domain.incident import UNLISTED, BatchResult, Member
+from services.intake.incidents.domain.grouping import group_alerts
+from services.intake.incidents.domain.incident import UNLISTED, BatchResult
+from services.intake.incidents.domain.meeting import Met, numbers_needed
 from services.intake.signals.domain import Group
 from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated, Severity
-from tests.unit.intake.builders import NOON, POLICY, alert, decisions, kinds, only, take
+from tests.unit.intake.builders import NOON, POLICY, alert, brief, decisions, kinds, only, take
 
 
 def test_the_first_signal_opens_and_the_second_joins() -> None:
@@ -91,7 +92,7 @@ def test_fire_end_and_fire_in_one_batch_are_two_incidents_in_order() -> None:
     assert kinds(result) == [IncidentReported, IncidentCleared, IncidentReported]
     assert [incident.status for incident in result.opened.values()] == ["cleared", "open"]
     assert len({incident.number for incident in result.opened.values()}) == 2
-    assert numbers_needed(alerts, {}) == 2
+    assert numbers_needed(group_alerts(alerts, POLICY), Met(), POLICY) == 2
 
 
 def test_the_final_state_does_not_depend_on_the_order_of_parallel_signals() -> None:
@@ -152,10 +153,11 @@ def test_members_keep_count_of_what_fires() -> None:
     opened = take([alert(alert="a"), alert(alert="a"), alert(alert="b")])
     incident = only(opened)
     assert incident.alerts_firing == 2
-    assert opened.members == {
-        (incident.incident_id, "a"): Member(firing=True),
-        (incident.incident_id, "b"): Member(firing=True),
+    assert {place: brief(member) for place, member in opened.members.items()} == {
+        (incident.incident_id, "a"): (True, None, 1),
+        (incident.incident_id, "b"): (True, None, 1),
     }
+    assert incident.alerts_total == 2
 
 
 def test_why_a_severity_was_taken_does_not_depend_on_who_came_first() -> None:
@@ -177,7 +179,7 @@ class TestANotificationAboutAGroup:
         opened = self.open_five()
         incident = only(opened)
         assert incident.alerts_firing == 5
-        assert opened.members[incident.incident_id, UNLISTED] == Member(True, None, 3)
+        assert brief(opened.members[incident.incident_id, UNLISTED]) == (True, None, 3)
         again = take([alert(alert="a", group=Group(unlisted=3)), alert(alert="b")], opened)
         assert only(again).alerts_firing == 5, "they are not counted twice"
 
@@ -230,10 +232,10 @@ class TestANotificationAboutAGroup:
         assert (incident.status, incident.alerts_firing) == ("open", 5)
         assert incident.expiry_armed_at == ends_at + POLICY.expiry_grace
         assert incident.incident_id in {one.incident_id for one in unclear.expiry_due}
-        firing = {key: one for (_, key), one in unclear.members.items() if one.firing}
-        assert firing == {"b": Member(True, ends_at), UNLISTED: Member(True, ends_at, 4)}
+        firing = {key: brief(one) for (_, key), one in unclear.members.items() if one.firing}
+        assert firing == {"b": (True, ends_at, 1), UNLISTED: (True, ends_at, 4)}
         back = take([alert(alert="c", group=Group(unlisted=1)), alert(alert="d")], unclear)
-        assert back.members[incident.incident_id, UNLISTED] == Member(True, None, 1)
+        assert brief(back.members[incident.incident_id, UNLISTED]) == (True, None, 1)
 
     def test_what_it_leaves_out_opens_nothing_by_itself(self) -> None:
         nothing = take([alert("resolved", alert="a", group=Group(unlisted=3, all_resolved=None))])

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from services.intake.incidents.domain.fold import fold_alerts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import AlertData, Signal, as_alert, fingerprint, read_signal
 from shared.events.cloudevents import Malformed, from_structured
+from tests.unit.intake.builders import take
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVENT = {"specversion": "1.0", "id": "1", "source": "/probe", "type": "tocsin.signals.Alert"}
@@ -38,7 +38,7 @@ def test_the_ends_of_the_calendar_stand_for_no_time_at_all(never: str) -> None:
     alert = as_alert(read)
     assert alert is not None
     policy = IntakePolicy(expiry_grace=timedelta(days=1))
-    assert fold_alerts([alert], {}, {}, iter([1000]), policy, 0, NOON).expiry_due == []
+    assert take([alert], policy=policy).expiry_due == []
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_an_alert_whose_sender_is_three_hours_slow_stays_open_while_it_is_sent_a
     first = as_alert(signal({"starts_at": slow.isoformat(), "ends_at": ends}))
     assert first is not None
     policy = IntakePolicy(expiry_grace=timedelta(minutes=2))
-    result = fold_alerts([first], {}, {}, iter([1000]), policy, 0, NOON)
+    result = take([first], policy=policy)
     armed = [incident.expiry_armed_at for incident in result.expiry_due]
     assert armed == [NOON + timedelta(minutes=2)]
     (member,) = result.members.values()

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.intake.signals.domain import AlertData, Decision, Signal, Taken
-from services.intake.signals.domain.turns import MAX_BATCH, TURN, Part, Request, Turns
+from services.intake.signals.domain.turns import (
+    MAX_BATCH,
+    MAX_BATCH_BYTES,
+    TURN,
+    TURN_BYTES,
+    Part,
+    Request,
+    Turns,
+)
 from tests.unit.intake.builders import NOON
 
 DATA = AlertData(summary="disk full")
@@ -67,7 +75,7 @@ def test_a_large_request_is_divided_and_leaves_room_for_others() -> None:
 
 
 def test_who_sends_one_signal_after_another_is_not_made_to_wait_for_large_batches() -> None:
-    waiting, _ = turns(a=[3 * MAX_BATCH])
+    waiting, _ = turns(a=[4 * MAX_BATCH])
     assert sizes(waiting.next_batch()) == [("a0", MAX_BATCH)]
     for number in range(3):
         waiting.add("b", request(f"b{number}", 1))
@@ -80,6 +88,30 @@ def test_a_request_that_fits_into_a_turn_is_not_divided() -> None:
     waiting, _ = turns(a=[200, 200, 10], b=[1])
     assert sizes(waiting.next_batch()) == [("a0", 200), ("b0", 1)]
     assert sizes(waiting.next_batch()) == [("a1", 200), ("a2", 10)]
+
+
+def test_large_signals_have_smaller_turns() -> None:
+    waiting = Turns()
+    large, other = request("a0", 100), request("b0", 1)
+    large.size = 100 * TURN_BYTES // 4
+    waiting.add("a", large)
+    assert sizes(waiting.next_batch()) == [("a0", MAX_BATCH_BYTES // (TURN_BYTES // 4))]
+    waiting.add("b", other)
+    assert sizes(waiting.next_batch()) == [("a0", 4), ("b0", 1)]
+
+
+def test_one_signal_fits_however_large_it_is() -> None:
+    waiting = Turns()
+    for name in ("a0", "b0"):
+        large = request(name, 2)
+        large.size = 20 * MAX_BATCH_BYTES
+        waiting.add(name[0], large)
+    assert [sizes(waiting.next_batch()) for _ in range(4)] == [
+        [("a0", 1)],
+        [("b0", 1)],
+        [("a0", 1)],
+        [("b0", 1)],
+    ]
 
 
 def test_of_many_integrations_those_that_had_no_turn_are_first_in_the_next_batch() -> None:

@@ -1,4 +1,4 @@
-"""A server with TLS that the tests of connections share."""
+"""A server with TLS that the tests of connections and of the doctor share."""
 
 import asyncio
 import os

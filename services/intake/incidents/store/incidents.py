@@ -1,4 +1,4 @@
-"""SQL of incidents and their alerts. Whoever changes an incident holds the lock of its row."""
+"""SQL of incidents. Whoever changes an incident holds the lock of its row."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.intake.incidents.domain.incident import Incident, Member
-from services.intake.signals.domain import Alert, NeedsLocks, Signal
+from services.intake.incidents.domain.grouping import Grouped
+from services.intake.incidents.domain.incident import Incident
+from services.intake.incidents.domain.meeting import fingerprints_of
+from services.intake.signals.domain import NeedsLocks, Signal
 from shared.events.intake import Severity
 from shared.postgres.connection import Connection
 from shared.postgres.installation import EPOCH
@@ -32,76 +34,131 @@ _KNOWN = """
         UNION ALL
         SELECT place FROM sent JOIN resolved_ahead ON incident_id = sent.subject
     )"""
+# When incidents of a fingerprint began: its newest one that is over tells.
+_BEFORE = """(
+        SELECT jsonb_object_agg(fingerprint, episodes)
+        FROM unnest($5::text[]) AS fired (fingerprint) CROSS JOIN LATERAL (
+            SELECT episodes FROM incidents AS ended
+            WHERE ended.fingerprint = fired.fingerprint AND status <> 'open'
+            ORDER BY opened_at DESC LIMIT 1
+        ) AS newest
+    )"""
+# How many incidents of a service are open, counted up to a limit.
+_COUNTS = """(
+        SELECT jsonb_object_agg(service, opened) FROM (
+            SELECT service, (SELECT count(*) FROM (
+                SELECT FROM incidents AS one
+                WHERE one.service = wanted.service AND status = 'open' LIMIT $8
+            ) AS counted) AS opened
+            FROM unnest($7::text[]) AS wanted (service)
+        ) AS counts
+    )"""
 _LOCK_FOR_SIGNALS = f"""{_KNOWN}, opened AS (
         SELECT {_SELECTED} FROM incidents
-        WHERE fingerprint = ANY ($4::text[]) AND status = 'open'
+        WHERE status = 'open' AND incident_id IN (
+            SELECT incident_id FROM incidents
+            WHERE fingerprint = ANY ($4::text[]) AND status = 'open' AND takes_more
+            UNION ALL
+            SELECT incident_id FROM alerts WHERE identity = ANY ($6::text[]) AND firing
+        )
         ORDER BY incident_id FOR UPDATE
     ), batch AS (
         SELECT {EPOCH} AS epoch, ARRAY(SELECT place FROM known) AS known, ARRAY(
             SELECT nextval('incident_numbers') FROM unnest($5::text[]) AS fired (fingerprint)
             WHERE NOT EXISTS (SELECT FROM opened WHERE opened.fingerprint = fired.fingerprint)
-        ) AS numbers
+        ) AS numbers, {_BEFORE} AS before, {_COUNTS} AS counts
     )
     SELECT epoch, incident.*,
            CASE WHEN nth IS NULL OR nth = 1 THEN known END AS known,
-           CASE WHEN nth IS NULL OR nth = 1 THEN numbers END AS numbers
+           CASE WHEN nth IS NULL OR nth = 1 THEN numbers END AS numbers,
+           CASE WHEN nth IS NULL OR nth = 1 THEN before END AS before,
+           CASE WHEN nth IS NULL OR nth = 1 THEN counts END AS counts
     FROM batch LEFT JOIN (SELECT row_number() OVER () AS nth, * FROM opened) AS incident ON true
     ORDER BY nth
 """  # noqa: S608 - column names of our own
 # Without FOR UPDATE: a lock that ends with its statement protects nothing, and costs a WAL flush.
 _READ_FOR_NEW = f"""{_KNOWN}, opened AS MATERIALIZED (
-        SELECT FROM incidents WHERE fingerprint = ANY ($4::text[]) AND status = 'open'
+        SELECT FROM incidents
+        WHERE fingerprint = ANY ($4::text[]) AND status = 'open' AND takes_more
+        UNION ALL
+        SELECT FROM alerts WHERE identity = ANY ($6::text[]) AND firing
     )
     SELECT {EPOCH} AS epoch, ARRAY(SELECT place FROM known) AS known,
            EXISTS (SELECT FROM opened) AS met,
            ARRAY(SELECT nextval('incident_numbers') FROM unnest($5::text[])
-                 WHERE NOT EXISTS (SELECT FROM opened)) AS numbers
+                 WHERE NOT EXISTS (SELECT FROM opened)) AS numbers,
+           {_BEFORE} AS before, {_COUNTS} AS counts
 """  # noqa: S608 - column names of our own
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Services whose open incidents are to be counted, up to a limit."""
+
+    services: Collection[str] = ()
+    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What a batch of signals meets. `known` are the places, from 1, of signals that were taken
-    before; `numbers` are enough for one incident for each new fingerprint.
+    before; `numbers` are enough for one incident for each new fingerprint; `episodes` are those of
+    the incidents before; `open_counts` are of the services that were to be counted.
     """
 
     epoch: int
     known: Collection[int]
     numbers: Sequence[int]
-    open: Mapping[str, Incident]
+    open: Sequence[Incident]
+    episodes: Mapping[str, Sequence[str]]
+    open_counts: Mapping[str, int]
 
 
 async def lock_for_signals(
-    connection: Connection, signals: Sequence[Signal], alerts: Collection[Alert]
+    connection: Connection, signals: Sequence[Signal], items: Collection[Grouped], count: Count
 ) -> Loaded:
     """Find the signals that were taken before (still remembered, or past the window but their
     incident exists or is over), and lock the open incidents of the alerts.
     """
-    rows = await connection.fetch(_LOCK_FOR_SIGNALS, *_sought(signals, alerts))
-    found = {row["fingerprint"]: _incident(row) for row in rows if row["incident_id"]}
-    return Loaded(rows[0]["epoch"], set(rows[0]["known"]), rows[0]["numbers"], found)
+    first, *_ = rows = await connection.fetch(_LOCK_FOR_SIGNALS, *_sought(signals, items, count))
+    found = [_incident(row) for row in rows if row["incident_id"]]
+    return _loaded(first, found)
 
 
 async def read_for_new(
-    connection: Connection, signals: Sequence[Signal], alerts: Collection[Alert]
+    connection: Connection, signals: Sequence[Signal], items: Collection[Grouped], count: Count
 ) -> Loaded:
     """`lock_for_signals` for signals that need no lock, because none that is new meets an open
     incident. Raises NeedsLocks otherwise.
     """
-    (row,) = await connection.fetch(_READ_FOR_NEW, *_sought(signals, alerts))
-    loaded = Loaded(row["epoch"], set(row["known"]), row["numbers"], {})
+    (row,) = await connection.fetch(_READ_FOR_NEW, *_sought(signals, items, count))
+    loaded = _loaded(row, [])
     if row["met"] and len(loaded.known) < len(signals):
         raise NeedsLocks
     return loaded
 
 
-def _sought(signals: Sequence[Signal], alerts: Collection[Alert]) -> tuple[list[Any], ...]:
+def _loaded(row: Any, found: Sequence[Incident]) -> Loaded:
+    return Loaded(
+        row["epoch"],
+        set(row["known"]),
+        row["numbers"],
+        found,
+        episodes=row["before"] or {},
+        open_counts=row["counts"] or {},
+    )
+
+
+def _sought(signals: Sequence[Signal], items: Collection[Grouped], count: Count) -> tuple[Any, ...]:
     return (
         [signal.origin for signal in signals],
         [signal.signal_id for signal in signals],
         [signal.subject for signal in signals],
-        list({alert.fingerprint for alert in alerts}),
-        list({alert.fingerprint for alert in alerts if alert.fires}),
+        list(fingerprints_of(items)),
+        list({item.fingerprint for item in items if item.fires}),
+        list({item.identity for item in items}),
+        list(count.services),
+        count.limit,
     )
 
 
@@ -132,37 +189,6 @@ async def lock_incidents(
 def _incident(row: Any) -> Incident:
     values = {name: row[name] for name in _FIELDS}
     return Incident(**values | {"severity": Severity(values["severity"])})
-
-
-async def load_members(
-    connection: Connection, named: Collection[tuple[UUID, str]], groups: Collection[UUID]
-) -> dict[tuple[UUID, str], Member]:
-    """The known among the alerts (incident, alert key) that are `named`, and all that fire in the
-    incidents of `groups`.
-
-    Never in one statement with the lock of their incidents: a statement that waited for a lock
-    still sees the alerts as they were before it waited.
-    """
-    rows = await connection.fetch(
-        """
-        SELECT incident_id, alert_key, firing, ends_at, stands_for
-        FROM alerts JOIN unnest($1::uuid[], $2::text[]) AS named (incident_id, alert_key)
-             USING (incident_id, alert_key)
-        UNION ALL
-        SELECT incident_id, alert_key, firing, ends_at, stands_for
-        FROM alerts JOIN unnest($3::uuid[]) AS whole (incident_id) USING (incident_id)
-        WHERE firing
-        """,
-        [incident_id for incident_id, _ in named],
-        [key for _, key in named],
-        list(groups),
-    )
-    return {
-        (row["incident_id"], row["alert_key"]): Member(
-            row["firing"], row["ends_at"], row["stands_for"]
-        )
-        for row in rows
-    }
 
 
 async def take_numbers(connection: Connection, count: int) -> Iterator[int]:
@@ -211,43 +237,6 @@ def _row(incident: Incident) -> dict[str, Any]:
     return {column: getattr(incident, name) for name, column in _COLUMNS.items()}
 
 
-def members_write(members: Mapping[tuple[UUID, str], Member]) -> Write | None:
-    """Writes alerts of locked incidents."""
-    if not members:
-        return None
-    return Write(
-        """
-        INSERT INTO alerts (incident_id, alert_key, firing, ends_at, stands_for)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::boolean[], $4::timestamptz[], $5::int[])
-        ON CONFLICT (incident_id, alert_key) DO UPDATE
-        SET firing = EXCLUDED.firing, ends_at = EXCLUDED.ends_at, stands_for = EXCLUDED.stands_for
-        """,
-        (
-            [incident_id for incident_id, _ in members],
-            [key for _, key in members],
-            [member.firing for member in members.values()],
-            [member.ends_at for member in members.values()],
-            [member.stands_for for member in members.values()],
-        ),
-    )
-
-
-def copied_members_write(successors: Mapping[UUID, UUID]) -> Write | None:
-    """Lets each new incident (value) begin with the alerts that fire in the one before it (key)."""
-    if not successors:
-        return None
-    return Write(
-        """
-        INSERT INTO alerts (incident_id, alert_key, firing, ends_at, stands_for)
-        SELECT successor, alert_key, firing, ends_at, stands_for
-        FROM alerts JOIN unnest($1::uuid[], $2::uuid[]) AS pair (incident_id, successor)
-             USING (incident_id)
-        WHERE firing
-        """,
-        (list(successors), list(successors.values())),
-    )
-
-
 def early_resolutions_write(incident_ids: Collection[UUID], now: datetime) -> Write | None:
     """Remembers resolutions of incidents that are not known here yet."""
     if not incident_ids:
@@ -269,30 +258,3 @@ async def load_early_resolutions(connection: Connection, ids: Collection[UUID]) 
         "SELECT incident_id FROM resolved_ahead WHERE incident_id = ANY ($1::uuid[])", list(ids)
     )
     return {row["incident_id"] for row in rows}
-
-
-async def end_expired_alerts(
-    connection: Connection, incident_ids: Collection[UUID], before: datetime
-) -> dict[UUID, tuple[int, datetime | None]]:
-    """End the firing alerts whose `ends_at` lies before the given instant. By incident: how many
-    alerts, and the next end.
-    """
-    rows = await connection.fetch(
-        """
-        WITH ended AS (
-            UPDATE alerts SET firing = false
-            WHERE incident_id = ANY ($1::uuid[]) AND firing AND ends_at <= $2
-            RETURNING incident_id, stands_for
-        )
-        SELECT incident_id,
-               (SELECT coalesce(sum(stands_for), 0) FROM ended
-                WHERE ended.incident_id = wanted.incident_id) AS ended,
-               (SELECT min(ends_at) FROM alerts
-                WHERE alerts.incident_id = wanted.incident_id AND firing AND ends_at > $2
-               ) AS next_end
-        FROM unnest($1::uuid[]) AS wanted (incident_id)
-        """,
-        list(incident_ids),
-        before,
-    )
-    return {row["incident_id"]: (row["ended"], row["next_end"]) for row in rows}

@@ -1,0 +1,98 @@
+"""The OpenAPI of all gateways."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+from starlette.routing import BaseRoute
+
+from services.intake.gateways.gateway import Gateway, Route
+from shared.http.problems import PROBLEM
+
+_COMPONENT = "#/components/schemas/{model}"
+_PATH_NAME = re.compile(r"{(\w+)")
+_PATH_TYPE = re.compile(r":\w+}")
+
+
+def describe(
+    app: FastAPI, gateways: Iterable[Gateway], others: Sequence[BaseRoute] = ()
+) -> dict[str, Any]:
+    """The OpenAPI document of an application that has the routes of these gateways, and others of
+    FastAPI's own.
+    """
+    document = get_openapi(title=app.title, version=app.version, routes=others)
+    routes = [route for gateway in gateways for route in gateway.routes]
+    schemas, components = _schemas(routes)
+    used = [route.authentication for route in routes]
+    schemes = {one.name: dict(one.scheme) for one in used if one.scheme is not None}
+    paths: dict[str, dict[str, Any]] = document["paths"]
+    for route in routes:
+        operations = paths.setdefault(_PATH_TYPE.sub("}", route.path), {})
+        operations[route.method.lower()] = _operation(route, schemas)
+    own = document.get("components", {})
+    components = own.get("schemas", {}) | components
+    schemes = own.get("securitySchemes", {}) | schemes
+    return document | {"components": {"schemas": components, "securitySchemes": schemes}}
+
+
+def _schemas(routes: Iterable[Route]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The JSON schemas of parameters, bodies and answers, each by route and name, and the models
+    that they refer to.
+    """
+    given: dict[str, Any] = {}
+    adapters: list[tuple[str, Any, TypeAdapter[Any]]] = []
+    for place, mode, schema in chain.from_iterable(map(_declared_schemas, routes)):
+        if isinstance(schema, Mapping):
+            given[place] = dict(schema)
+        else:
+            adapters.append((place, mode, TypeAdapter(schema)))
+    found, definitions = TypeAdapter.json_schemas(adapters, ref_template=_COMPONENT)
+    given |= {place: schema for (place, _), schema in found.items()}
+    return given, definitions.get("$defs", {})
+
+
+def _declared_schemas(route: Route) -> Iterator[tuple[str, str, Any]]:
+    for parameter in route.parameters:
+        yield _place(route, parameter.name), "validation", parameter.schema
+    for body in route.bodies:
+        yield _place(route, body.content_type), "validation", body.schema
+    yield _place(route, route.answer.status), "serialization", route.answer.schema
+
+
+def _place(route: Route, name: object) -> str:
+    return f"{route.method} {route.path} {name}"
+
+
+def _operation(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    def described(name: object) -> dict[str, Any]:
+        return {"schema": schemas[_place(route, name)]}
+
+    answer = {"application/json": described(route.answer.status)}
+    operation = {
+        "summary": route.summary,
+        "security": [{route.authentication.name: []}] if route.authentication.scheme else [],
+        "parameters": [
+            *(_in_path(name) for name in _PATH_NAME.findall(route.path)),
+            *(
+                {"name": one.name, "in": one.place, "description": one.meaning}
+                | described(one.name)
+                for one in route.parameters
+            ),
+        ],
+        "responses": {
+            str(route.answer.status): {"description": "Committed.", "content": answer},
+            "default": PROBLEM,
+        },
+    }
+    if route.bodies:
+        content = {one.content_type: described(one.content_type) for one in route.bodies}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

@@ -1,0 +1,1 @@
+"""Integrations: the systems that may send signals, their keys and their settings."""

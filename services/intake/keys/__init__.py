@@ -1,1 +1,0 @@
-"""Integration keys: who may send signals."""
