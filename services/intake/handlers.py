@@ -63,10 +63,7 @@ class Handlers:
     """Intake's work, each method but `take_new` inside a transaction of the caller's."""
 
     def __init__(
-        self,
-        policy: Callable[[], IntakePolicy],
-        clock: Clock,
-        version: Callable[[], str] = lambda: "",
+        self, policy: Callable[[], IntakePolicy], clock: Clock, version: Callable[[], str] = str
     ) -> None:
         self._policy = policy
         self._clock = clock
@@ -106,8 +103,7 @@ class Handlers:
         self._open_counts.add(outcome.result.opened.values())
         if outcome.decided:
             await self._save(connection, outcome)
-        _count(Counter(taken.decision for _, taken in outcome.decided))
-        _count(Counter({Decision.REPEAT: len(signals) - len(outcome.decided)}))
+        _count(outcome.counts(len(signals)))
         return outcome.taken()
 
     async def _decide(

@@ -1,5 +1,6 @@
 """What a batch of signals leads to, before it is written; and the same for people who try one."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,11 @@ class Outcome:
         """The decision about each; those that are not new are repeats."""
         repeats = dict.fromkeys((signal.identity for signal in self.sent), _REPEAT)
         return repeats | {signal.identity: taken for signal, taken in self.decided}
+
+    def counts(self, signals: int) -> Counter[Decision]:
+        """How many of all signals, repeats within the batch included, had which decision."""
+        repeats = {Decision.REPEAT: signals - len(self.decided)}
+        return Counter(taken.decision for _, taken in self.decided) + Counter(repeats)
 
     def explained(self) -> list[dict[str, Any]]:
         """Each signal with the decision about it and its grounds, as they would be stored; and the
