@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support import containers, stack
+from tests.support import containers, fuzzing, stack
 from tests.support.secured_kafka import SecuredKafka, secured_kafka_server
 from tests.support.version import THIS, Version
 
@@ -20,6 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="containers: the images of Tocsin, with Kafka and PostgreSQL in containers",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("--hypothesis-profile"):
+        fuzzing.take_short()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

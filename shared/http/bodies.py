@@ -6,6 +6,7 @@ from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.events.documents import replace_lone_surrogates
+from shared.http.encodings import ENCODINGS, PART_BYTES, Decoder, UnknownEncoding, decoder_of
 from shared.http.problems import Problem
 
 BODY_SECONDS = 30.0
@@ -55,27 +56,47 @@ class BoundedBodies:
 async def read_body(request: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes; more is refused with 413 before it is read to its end,
     and 408 ends what takes longer than half a minute.
+
+    A body in gzip or deflate is inflated while it comes. The limit is that of what it becomes, so a
+    small body that would become a huge one is refused once the limit is passed.
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise Problem(
-            415,
-            "Unsupported encoding",
-            "Content-Encoding: send the body uncompressed",
-            field="Content-Encoding",
-        )
+    decoder = _decoder(request)
     if int(request.headers.get("content-length") or 0) > limit:
         raise _too_large(limit)
-    chunks, size = [], 0
+    parts, size = [], 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
-                chunks.append(chunk)
+                for part in decoder.decode(chunk):
+                    size += len(part)
+                    if size > limit:
+                        raise _too_large(limit)
+                    parts.append(part)
+                    await _let_others_work(part)
+            decoder.finish()
     except TimeoutError:
         raise _too_slow() from None
-    return b"".join(chunks)
+    return b"".join(parts)
+
+
+def _decoder(request: Request) -> Decoder:
+    encodings = ",".join(request.headers.getlist("content-encoding"))
+    try:
+        return decoder_of(encodings)
+    except UnknownEncoding:
+        raise Problem(
+            415,
+            "Unsupported encoding",
+            f"Content-Encoding: send {', '.join(ENCODINGS)}, or the body as it is",
+            {"Accept-Encoding": ", ".join(ENCODINGS)},
+            field="Content-Encoding",
+        ) from None
+
+
+async def _let_others_work(part: bytes) -> None:
+    """Between two parts of a body that is inflated, each as large as a part may be."""
+    if len(part) == PART_BYTES:
+        await asyncio.sleep(0)
 
 
 def _too_large(limit: int) -> Problem:

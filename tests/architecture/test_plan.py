@@ -86,6 +86,8 @@ def misplaced(path: Path, capability: Path) -> str | None:
     first, *rest = path.relative_to(capability).with_suffix("").parts
     if first in STANDARD_MODULES:
         return None
+    if rest and is_vendor(capability / first / "__init__.py", capability.name):
+        return None
     if rest and first not in VENDOR_FOLDERS:
         return f"{first}/ is no standard module and no folder of vendors"
     declaration = VENDOR_FOLDERS.get(path.parent.name)
@@ -94,6 +96,14 @@ def misplaced(path: Path, capability: Path) -> str | None:
     if is_component(path) or is_interface(path):
         return None
     return f"expected one public class named after the module, found {public_classes(path)}"
+
+
+def is_vendor(path: Path, folder: str) -> bool:
+    """A vendor is one module of the folder; one that outgrew it is a package, which declares the
+    same.
+    """
+    place = path.parent.parent if path.stem == "__init__" else path.parent
+    return place.name == folder and VENDOR_FOLDERS.get(folder) in assigned_names(path)
 
 
 def is_interface(path: Path) -> bool:
@@ -118,7 +128,7 @@ def test_vendors_are_declared_in_their_folder_only(folder: str, declaration: str
     elsewhere = [
         relative(path)
         for path in sources(f"services/{service}")
-        if declaration in assigned_names(path) and path.parent.name != folder
+        if declaration in assigned_names(path) and not is_vendor(path, folder)
     ]
     assert elsewhere == []
 
@@ -126,5 +136,5 @@ def test_vendors_are_declared_in_their_folder_only(folder: str, declaration: str
 def vendors(service: str, folder: str, declaration: str) -> Iterator[Path]:
     """The modules of a service that declare a gateway or a channel in their folder."""
     for path in sources(f"services/{service}"):
-        if path.parent.name == folder and declaration in assigned_names(path):
+        if is_vendor(path, folder) and declaration in assigned_names(path):
             yield path

@@ -120,6 +120,42 @@ async def test_we_read_its_http_requests(
     check(stored[0], "probe")
 
 
+async def test_we_read_a_batch_of_its_events(intake: tuple[str, list[Signal]]) -> None:
+    url, stored = intake
+    events = [JSONFormat().write(theirs(id=str(number))) for number in range(1, 4)]
+    headers = {
+        "Authorization": "Bearer any",
+        "Content-Type": "application/cloudevents-batch+json; charset=UTF-8",
+    }
+    body = b"[" + b",".join(events) + b"]"
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(f"{url}/v1/signals", data=body, headers=headers) as answer,
+    ):
+        assert answer.status == 202, await answer.text()
+    assert [signal.signal_id for signal in stored] == ["1", "2", "3"]
+    check(stored[0], "probe")
+
+
+@pytest.mark.parametrize(
+    "write", [http.to_structured_event, http.to_binary_event], ids=["structured", "binary"]
+)
+async def test_we_read_its_data_in_bytes(
+    intake: tuple[str, list[Signal]], write: Callable[[CloudEvent], http.HTTPMessage]
+) -> None:
+    url, stored = intake
+    event = theirs(datacontenttype="application/json")
+    data = orjson.dumps(event.get_data())
+    message = write(CloudEvent(event.get_attributes(), data))
+    headers = message.headers | {"Authorization": "Bearer any"}
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(f"{url}/v1/signals", data=message.body, headers=headers) as answer,
+    ):
+        assert answer.status == 202, await answer.text()
+    check(stored[0], "probe")
+
+
 async def test_a_quoted_header_is_unquoted(intake: tuple[str, list[Signal]]) -> None:
     url, stored = intake
     headers = {

@@ -4,6 +4,7 @@ are served.
 
 import asyncio
 import gzip
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -149,15 +150,29 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
         SIGNALS,
         gzip.compress(b"\0" * 50_000_000),
         {"Content-Type": STRUCTURED, "Content-Encoding": "gzip"},
-        415,
-        "Content-Encoding",
+        413,
+        "body",
     ),
     "a bomb for Alertmanager": (
+        ALERTMANAGER,
+        zlib.compress(b" " * 50_000_000),
+        {"Content-Encoding": "Deflate"},
+        413,
+        "body",
+    ),
+    "encoded twice": (
         ALERTMANAGER,
         b"x",
         {"Content-Encoding": "deflate, gzip"},
         415,
         "Content-Encoding",
+    ),
+    "not gzip": (
+        SIGNALS,
+        GOOD,
+        {"Content-Type": STRUCTURED, "Content-Encoding": "gzip"},
+        400,
+        "body",
     ),
     "NUL in an attribute": (
         SIGNALS,

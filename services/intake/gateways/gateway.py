@@ -1,9 +1,10 @@
 """What a gateway declares. One module per protocol; a new one needs no other edit."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
+from uuid import UUID
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from services.intake.signals.domain import Identity, KnownAlert, Signal, Taken
 from shared.events.headers import Headers
 from shared.events.trace_context import TraceContext
 from shared.http.auth import bearer, bearer_or_basic
-from shared.http.problems import Problem, problem_response
+from shared.http.problems import PROBLEM, Problem, problem_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,9 @@ class Desk(Protocol):
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         """The newest alert of each of an origin's keys that is known."""
 
+    async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
+        """The alerts of an origin in one incident, by its id, or by its number while it is open."""
+
 
 Read = Callable[[Submission], list[Signal]]
 Respond = Callable[[Desk, Submission], Awaitable[Response]]
@@ -154,7 +158,8 @@ class Route:
 
     A body of a content type that is not declared is bounded as the first of `bodies`; `read`
     accepts or refuses it. Without `bodies` none is read. `parameters` are the headers and the
-    parameters of the query that it reads.
+    parameters of the query that it reads. `refuse` is for a call whose error answers differ from
+    those of its gateway. One that is not `described` is another at a second path.
     """
 
     path: str
@@ -166,6 +171,8 @@ class Route:
     bodies: Sequence[Body] = ()
     parameters: Sequence[Parameter] = ()
     authentication: Authentication = BEARER
+    refuse: Callable[[Problem], Response] | None = None
+    described: bool = True
 
     def max_bytes(self, content_type: str) -> int:
         """The bound of a body of this content type."""
@@ -177,7 +184,8 @@ class Route:
 class Gateway:
     """A protocol that senders speak. Its `name` is what a key's scope says.
 
-    `refuse` makes the protocol's own answer of an error: problem+json unless it has another.
+    `refuse` makes the protocol's own answer of an error: problem+json unless it has another, which
+    `problem` describes as a response of OpenAPI.
     `busy` is the status of "too much now, send it again", always with Retry-After. It is 503 unless
     the sender is known to repeat another one: many drop what was answered with 429.
     """
@@ -185,4 +193,5 @@ class Gateway:
     name: str
     routes: Sequence[Route]
     refuse: Callable[[Problem], Response] = problem_response
+    problem: Mapping[str, Any] = field(default_factory=lambda: PROBLEM)
     busy: int = 503

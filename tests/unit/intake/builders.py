@@ -1,7 +1,7 @@
 """Signals and what they do to incidents, in memory."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -15,7 +15,15 @@ from services.intake.incidents.domain.incident import BatchResult, Incident, Mem
 from services.intake.incidents.domain.meeting import Met, wanted_members
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.integrations.domain import Integration
-from services.intake.signals.domain import Alert, AlertData, Group, KnownAlert, Signal, as_alert
+from services.intake.signals.domain import (
+    Alert,
+    AlertData,
+    Group,
+    KnownAlert,
+    Signal,
+    Wanted,
+    as_alert,
+)
 from shared.events.headers import Headers
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -41,7 +49,7 @@ def submission(
     return Submission(sender, path or {}, parameters, content_type, headers, body, NOON, None)
 
 
-async def no_alerts(_: str, __: Sequence[str] | None) -> list[KnownAlert]:
+async def no_alerts(_: str, __: Wanted) -> list[KnownAlert]:
     """A lookup where nothing is known."""
     return []
 

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from starlette.routing import BaseRoute
 
 from services.intake.gateways.gateway import Gateway, Route
-from shared.http.problems import PROBLEM
 
 _COMPONENT = "#/components/schemas/{model}"
 _PATH_NAME = re.compile(r"{(\w+)")
@@ -25,14 +24,17 @@ def describe(
     FastAPI's own.
     """
     document = get_openapi(title=app.title, version=app.version, routes=others)
-    routes = [route for gateway in gateways for route in gateway.routes]
+    described = [
+        (gateway, route) for gateway in gateways for route in gateway.routes if route.described
+    ]
+    routes = [route for _, route in described]
     schemas, components = _schemas(routes)
     used = [route.authentication for route in routes]
     schemes = {one.name: dict(one.scheme) for one in used if one.scheme is not None}
     paths: dict[str, dict[str, Any]] = document["paths"]
-    for route in routes:
+    for gateway, route in described:
         operations = paths.setdefault(_PATH_TYPE.sub("}", route.path), {})
-        operations[route.method.lower()] = _operation(route, schemas)
+        operations[route.method.lower()] = _operation(gateway, route, schemas)
     own = document.get("components", {})
     components = own.get("schemas", {}) | components
     schemes = own.get("securitySchemes", {}) | schemes
@@ -67,7 +69,7 @@ def _place(route: Route, name: object) -> str:
     return f"{route.method} {route.path} {name}"
 
 
-def _operation(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(gateway: Gateway, route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
     def described(name: object) -> dict[str, Any]:
         return {"schema": schemas[_place(route, name)]}
 
@@ -85,7 +87,7 @@ def _operation(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "responses": {
             str(route.answer.status): {"description": "Committed.", "content": answer},
-            "default": PROBLEM,
+            "default": dict(gateway.problem),
         },
     }
     if route.bodies:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Request
@@ -15,7 +16,15 @@ from services.intake.gateways.gateway import Authentication, Gateway, Read, Rout
 from services.intake.gateways.http.admission import Admission, busy
 from services.intake.integrations.domain import Integration
 from services.intake.integrations.key_ring import KeyRing, TooManyUnknown
-from services.intake.signals.domain import Identity, KnownAlert, Overloaded, Refused, Signal, Taken
+from services.intake.signals.domain import (
+    Identity,
+    KnownAlert,
+    Overloaded,
+    Refused,
+    Signal,
+    Taken,
+    Wanted,
+)
 from services.intake.signals.domain.additions import with_settings
 from services.intake.signals.domain.backlog import Backlog, Room
 from shared.events.cloudevents import Malformed
@@ -38,8 +47,8 @@ Submit = Callable[[str, Sequence[Signal], int], Awaitable[Mapping[Identity, Take
 each after the commit.
 """
 
-Lookup = Callable[[str, Sequence[str] | None], Awaitable[Sequence[KnownAlert]]]
-"""Alerts of an origin: the newest of each of some keys, or all of open incidents."""
+Lookup = Callable[[str, Wanted], Awaitable[Sequence[KnownAlert]]]
+"""Alerts of an origin."""
 
 Lanes = WeakValueDictionary[str, asyncio.Lock]
 """Held by an integration while a large body of its is read."""
@@ -92,6 +101,9 @@ class _Desk:
     async def alerts(self, origin: str, keys: Sequence[str]) -> Sequence[KnownAlert]:
         return await self.shared.services.lookup(origin, keys)
 
+    async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
+        return await self.shared.services.lookup(origin, incident)
+
 
 def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
     """The routes of all gateways."""
@@ -109,17 +121,18 @@ def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
 async def _serve(gateway: Gateway, route: Route, shared: _Shared, request: Request) -> Response:
     # What measures and logs requests takes the path from here: the real one may hold a key.
     request.scope["route"] = route
+    refuse = route.refuse or gateway.refuse
     try:
         with shared.backlog.room("") as room:
             return await _answer(gateway, route, shared, room, request)
     except Malformed as error:
-        return gateway.refuse(malformed_problem(error))
+        return refuse(malformed_problem(error))
     except Problem as problem:
-        return gateway.refuse(problem)
+        return refuse(problem)
     except (Overloaded, TooManyUnknown):
-        return gateway.refuse(busy(gateway, "too much is waiting", 2))
+        return refuse(busy(gateway, "too much is waiting", 2))
     except UNAVAILABLE as error:
-        return gateway.refuse(unavailable_problem(request, error))
+        return refuse(unavailable_problem(request, error))
 
 
 async def _answer(

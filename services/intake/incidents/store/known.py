@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from services.intake.signals.domain import KnownAlert, alert_key
 from shared.postgres.connection import Connection
@@ -32,6 +33,13 @@ _NEWEST = f"""
     ) AS incident JOIN alerts ON alerts.incident_id = incident.incident_id
          AND (alert_key = '' OR identity = wanted.fingerprint)
 """  # noqa: S608 - text of our own
+_MEMBERS = f"""
+    {_ALERT} FROM incidents AS incident JOIN alerts USING (incident_id)
+    WHERE origin = $1 AND %s AND alert_key NOT LIKE E'\\x1f%%' ORDER BY alert_key LIMIT $3
+"""
+_OF_ID = _MEMBERS % "incident_id = $2"
+# Numbers have no index: those of open incidents are few.
+_OF_NUMBER = _MEMBERS % "number = $2 AND status = 'open'"
 
 
 async def list_open_alerts(connection: Connection, origin: str) -> list[KnownAlert]:
@@ -45,6 +53,14 @@ async def list_newest_alerts(
     """The newest alert of each of an origin's keys that is known."""
     wanted = [alert_key(origin, key) for key in keys]
     return [_known(row) for row in await connection.fetch(_NEWEST, wanted)]
+
+
+async def list_members(
+    connection: Connection, origin: str, incident: UUID | int
+) -> list[KnownAlert]:
+    """The alerts of an origin in one incident, by its id, or by its number while it is open."""
+    query = _OF_NUMBER if isinstance(incident, int) else _OF_ID
+    return [_known(row) for row in await connection.fetch(query, origin, incident, _MAX_LISTED)]
 
 
 def _known(row: Any) -> KnownAlert:

@@ -7,7 +7,7 @@ from services.intake.signals.domain.data import (
     RequestData,
     SignalContent,
 )
-from services.intake.signals.domain.known import KnownAlert
+from services.intake.signals.domain.known import KnownAlert, Wanted
 from services.intake.signals.domain.reasons import Reasons, Redacted
 from services.intake.signals.domain.signal import (
     Alert,
@@ -43,6 +43,7 @@ __all__ = [
     "Signal",
     "SignalContent",
     "Taken",
+    "Wanted",
     "alert_key",
     "as_alert",
     "fingerprint",

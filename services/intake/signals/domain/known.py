@@ -1,9 +1,15 @@
 """An alert as intake knows it, for senders that ask."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
+
+Wanted: TypeAlias = Sequence[str] | UUID | int | None
+"""Which alerts of an origin: the newest of each of some keys, those of one incident by its id,
+or by its number while it is open, or all of open incidents.
+"""
 
 
 @dataclass(frozen=True, slots=True)

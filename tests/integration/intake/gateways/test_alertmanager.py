@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -18,7 +20,7 @@ PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"
 CONFIG = """
 route:
   receiver: tocsin
-  group_by: [alertname]
+  group_by: [{group_by}]
   group_wait: 0s
   group_interval: 1s
   repeat_interval: 1h
@@ -39,6 +41,17 @@ class Alertmanager:
 
     url: str
     http: aiohttp.ClientSession
+    config: Path
+    names: dict[str, Any]
+
+    async def reload(self, group_by: str) -> None:
+        """Go on with other groups."""
+        self.configure(group_by)
+        async with self.http.post(f"{self.url}/-/reload") as answer:
+            assert answer.status == 200, await answer.text()
+
+    def configure(self, group_by: str) -> None:
+        self.config.write_text(CONFIG.format(group_by=group_by, **self.names))
 
     async def fire(self, names: str) -> None:
         await self._post(names, timedelta(hours=1))
@@ -73,8 +86,11 @@ async def alertmanager(
 ) -> AsyncIterator[Alertmanager]:
     key = http.headers["Authorization"].removeprefix("Bearer ")
     config = folder / "alertmanager.yml"
-    config.write_text(CONFIG.format(base=base, key=key, max_alerts=max_alerts))
+    names = {"base": base, "key": key, "max_alerts": max_alerts}
     address = f"127.0.0.1:{free_port()}"
+    client = aiohttp.ClientSession()
+    running = Alertmanager(f"http://{address}", client, config, names)
+    running.configure("alertname")
     process = await asyncio.create_subprocess_exec(
         PROGRAM,
         f"--config.file={config}",
@@ -84,11 +100,10 @@ async def alertmanager(
         "--log.level=error",
     )
     try:
-        async with aiohttp.ClientSession() as client:
-            running = Alertmanager(f"http://{address}", client)
-            await eventually("Alertmanager is ready", running.is_ready)
-            yield running
+        await eventually("Alertmanager is ready", running.is_ready)
+        yield running
     finally:
+        await client.close()
         process.kill()
         await process.wait()
 
@@ -129,3 +144,35 @@ async def test_a_whole_group_ends_at_once_and_one_alert_may_take_over_from_anoth
         await until(world, ("open", 2))
         await running.resolve("bc")
         await until(world, ("cleared", 0))
+
+
+async def test_an_alert_ends_where_it_began_though_its_group_is_another(
+    world: World, base: str, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    async with alertmanager(tmp_path, base, http, max_alerts=0) as running:
+        await running.fire("ab")
+        await until(world, ("open", 2))
+        await running.reload("alertname, instance")
+        await told_again(world)
+        await running.resolve("ab")
+        await eventually("nothing is open", partial(nothing_is_open, world))
+        assert await world.rows("SELECT FROM alerts WHERE firing") == []
+
+
+async def told_again(world: World) -> None:
+    """Wait until both alerts have come in groups of their own."""
+    before = await signals(world)
+
+    async def told() -> bool:
+        return await signals(world) >= before + 2
+
+    await eventually("the alerts come in their new groups", told)
+
+
+async def signals(world: World) -> int:
+    (row,) = await world.rows("SELECT count(*) FROM signals")
+    return int(row["count"])
+
+
+async def nothing_is_open(world: World) -> bool:
+    return await world.rows("SELECT FROM incidents WHERE status = 'open'") == []

@@ -2,20 +2,26 @@
 never its page.
 """
 
+import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.intake.gateways.alertmanager import MAX_ALERTS, read_webhook
+from services.intake.gateways.alertmanager.alerts import fingerprint, text
 from services.intake.incidents.domain.fold import fold_alerts
 from services.intake.incidents.domain.grouping import group_alerts
 from services.intake.incidents.domain.meeting import Met
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert, AlertData, Group, Signal, as_alert
 from shared.events.cloudevents import Malformed
+from tests.support.fuzzing import ANY_JSON
 from tests.unit.intake.builders import submission
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -123,15 +129,30 @@ def test_an_alert_of_any_size_becomes_an_event_that_fits_into_a_message(
         assert data(signal).labels["…"].endswith("more were left out")
 
 
-def test_long_group_keys_stay_apart() -> None:
-    keys = {
-        signal.group.key
-        for end in "ab"
-        for signal in read(notification(one(), groupKey="x" * 100_000 + end))
-        if signal.group
-    }
+@pytest.mark.parametrize("of", ["group", "alert"])
+def test_long_keys_stay_apart(of: str) -> None:
+    keys = set()
+    for end in "ab":
+        long = "x" * 100_000 + end
+        sent = notification(one(fingerprint=long), groupKey=long)
+        (signal,) = read(sent)
+        assert signal.group is not None
+        keys.add(signal.group.key if of == "group" else data(signal).key)
     assert len(keys) == 2
-    assert all(len(key) <= 255 for key in keys)
+    assert all(key is not None and len(key) <= 255 for key in keys)
+
+
+def test_an_alert_is_known_whatever_group_it_comes_in() -> None:
+    (one_group,) = read(notification(one(), groupKey="{}:{alertname=DiskFull}"))
+    (other,) = read(notification(one("resolved"), groupKey="{}:{instance=db-3}"))
+    assert data(one_group).key == data(other).key == "DiskFull"
+    assert one_group.group != other.group
+
+
+def test_without_a_fingerprint_it_is_known_by_its_labels() -> None:
+    del (sent := one())["fingerprint"]
+    (signal,) = read(notification(sent))
+    assert data(signal).key == fingerprint({"alertname": "DiskFull"})
 
 
 class TestTheGroup:
@@ -165,11 +186,9 @@ class TestTheGroup:
         alerts = [one(status, name=str(place)) for place, status in enumerate(statuses)]
         more = {"truncatedAlerts": truncated, "notification_reason": reason}
         signals = read(notification(*alerts, status=statuses[-1], **more))
-        told = [signal.group for signal in signals if signal.group and signal.group.is_told]
-        assert told == [replace(group, key="g")]
-        place = -1 if group.all_resolved else 0
-        assert signals[place].group == told[0]
-        assert {signal.group.key for signal in signals if signal.group} == {"g"}
+        *others, last = signals
+        assert last.group == replace(group, key="g")
+        assert {signal.group for signal in others} <= {replace(group, key="g", all_resolved=False)}
 
     def test_alerts_that_fire_come_before_those_that_are_resolved(self) -> None:
         alerts = [one("resolved", "a"), one("firing", "b"), one("resolved", "c"), one("odd", "d")]
@@ -180,23 +199,82 @@ class TestTheGroup:
         alerts = [one("resolved", "r"), *(one("firing", str(n)) for n in range(MAX_ALERTS + 5))]
         signals = read(notification(*alerts, truncatedAlerts=7))
         assert len(signals) == MAX_ALERTS
-        assert signals[0].group == Group(5 + 7, key="g")
+        assert {signal.group for signal in signals} == {Group(5 + 7, key="g")}
 
     def test_of_more_resolved_alerts_than_are_taken_the_group_is_over(self) -> None:
         signals = read(notification(*(one("resolved", str(n)) for n in range(MAX_ALERTS + 5))))
-        assert (len(signals), signals[-1].group) == (MAX_ALERTS, Group(all_resolved=True, key="g"))
+        assert len(signals) == MAX_ALERTS
+        assert signals[-1].group == Group(all_resolved=True, key="g")
 
 
-@pytest.mark.parametrize(
-    ("document", "field"),
-    [
-        ([], "body"),
-        ({"version": "4"}, "body.alerts"),
-        (notification(), "body.alerts"),
-        (notification(one()) | {"version": "3"}, "version"),
-    ],
-)
+@pytest.mark.parametrize("version", [4, "4", None])
+def test_the_version_is_read_as_it_comes(version: Any) -> None:
+    assert len(read(notification(one()) | {"version": version})) == 1
+
+
+@pytest.mark.parametrize("url", ["?orgId=1", "", None, 7, [], "http://[", "x" * 5_000])
+def test_a_link_that_is_none_is_a_text(url: Any) -> None:
+    signal = webhook(generatorURL=url, labels={"alertname": "DiskFull", "team": "a"})
+    assert data(signal).labels == {"alertname": "DiskFull", "team": "a"}
+    assert data(signal).links == ([] if url in ("", None) else [text(url, 2048)])
+
+
+def test_an_alert_with_nothing_but_a_name_is_taken() -> None:
+    signal = webhook(annotations={"severity": "critical"})
+    assert (data(signal).severity, data(signal).service) == ("critical", None)
+
+
+MALFORMED: list[tuple[Any, str]] = [
+    ([], "body"),
+    (None, "body"),
+    ("text", "body"),
+    (7, "body"),
+    (True, "body"),
+    ({}, "body.alerts"),
+    ({"version": "4"}, "body.alerts"),
+    ({"alerts": None}, "body.alerts"),
+    ({"alerts": {}}, "body.alerts"),
+    ({"alerts": "text"}, "body.alerts"),
+    ({"Alerts": [{}]}, "body.alerts"),
+    (notification(), "body.alerts"),
+    (notification(one()) | {"version": "3"}, "version"),
+    (notification(one()) | {"version": "1"}, "version"),
+    (notification(one()) | {"version": ""}, "version"),
+    (notification(one()) | {"version": "x" * 500}, "version"),
+    (notification(one()) | {"version": 5}, "version"),
+    (notification(one()) | {"version": ["4"]}, "version"),
+    (notification(one(), x=orjson.loads("[" * 80 + "]" * 80)), "x.0"),
+]
+
+
+@pytest.mark.parametrize(("document", "field"), MALFORMED)
 def test_what_is_no_notification_is_refused_by_its_field(document: Any, field: str) -> None:
     with pytest.raises(Malformed) as refused:
         read(document)
-    assert refused.value.field == field
+    assert refused.value.field.startswith(field)
+    assert refused.value.reason
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"alerts": [{"labels": {"a": "\xff"}}]}', b"[" * 100_000, b"\x1f\x8b"]
+)
+def test_what_is_no_json_is_refused(body: bytes) -> None:
+    with pytest.raises(Malformed) as refused:
+        read_webhook(submission(body))
+    assert refused.value.field == "body"
+
+
+FIELDS = ("status", "labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint")
+ALERT = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, ANY_JSON))
+WEBHOOK = st.fixed_dictionaries(
+    {"alerts": st.lists(ALERT | ANY_JSON, max_size=4) | ANY_JSON},
+    optional=dict.fromkeys(
+        ("version", "groupKey", "truncatedAlerts", "notification_reason"), ANY_JSON
+    ),
+)
+
+
+@given(WEBHOOK | ANY_JSON)
+def test_any_json_is_taken_or_refused(document: Any) -> None:
+    with suppress(Malformed):
+        read_webhook(submission(json.dumps(document).encode()))

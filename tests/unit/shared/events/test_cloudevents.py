@@ -93,6 +93,19 @@ def test_a_slip_names_its_field(change: dict[str, Any], field: str) -> None:
     assert slip.value.field == field
 
 
+def test_data_may_be_json_in_base64() -> None:
+    packed = {name: value for name, value in GOOD.items() if name != "data"}
+    assert from_structured(packed | {"data_base64": "eyJhIjoxfQ=="}) == from_structured(GOOD)
+
+
+@pytest.mark.parametrize("data", [None, 7, {}, [], "", "%", "eyJhIjoxfQ=", "/w==", "ä"])
+def test_what_is_no_json_in_base64_is_refused_by_name(data: Any) -> None:
+    packed = {name: value for name, value in GOOD.items() if name != "data"}
+    with pytest.raises(Malformed) as slip:
+        from_structured(packed | {"data_base64": data}, where="[3].")
+    assert slip.value.field == "[3].data_base64"
+
+
 @pytest.mark.parametrize(
     "time",
     ["yesterday", "", 5, 1.5, True, None, {}, [], "x" * 5000, "\0", "0001-01-01T00:00:00+01:00"],

@@ -1,0 +1,1 @@
+"""What is read out of the bodies of senders, and how their signatures are checked. Pure."""
