@@ -107,6 +107,7 @@ async def test_preview_live_and_replay_are_one(world: World, decisions: Decision
     (live,) = found["signals"]
     assert live["explanation"] == tried["explanation"]
     assert live["explanation"]["policy"] == POLICY.version
+    assert live["explanation"]["grouped"].startswith("by its sender's group {}:{alertname=")
     same = ("severity", "service", "summary", "fingerprint", "kind", "status")
     for name in same:
         assert live["incident"][name] == tried["incident"][name], name
