@@ -15,8 +15,8 @@ from deploy.supply_chain.locked import DEV, LOCAL, RUNTIME, installable
 
 LISTING = CHECKOUT / "docs" / "licences.md"
 PERMISSIVE = frozenset(
-    {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "PSF-2.0"}
-    | {"Unlicense"}
+    {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0"}
+    | {"PSF-2.0", "Unlicense"}
 )
 SHIPPED = PERMISSIVE | {"MPL-2.0"}
 """Licences of what is in the images. MPL-2.0 binds the files that are under it, and those are

@@ -1,13 +1,23 @@
 """Composition root of intake: the only place where its objects are built."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 
 from services.intake import NAME
 from services.intake.gateways.gateway import Gateway
 from services.intake.gateways.http import Services, describe, make_router
+from services.intake.gateways.policy import (
+    FOLDER,
+    SIGNATURES,
+    GatewayPolicy,
+    bundle,
+    in_force,
+    read_bundle,
+    read_signatures,
+)
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
 from services.intake.incidents.decisions import Decisions
@@ -16,7 +26,7 @@ from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, IntakePolicy, read_intake_policy
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
-from services.intake.integrations.policy import Integrations, read_integrations
+from services.intake.integrations.policy import read_integrations
 from services.intake.integrations.registrar import Registrar
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
@@ -25,6 +35,7 @@ from services.intake.signals.domain.redaction import redactor
 from services.intake.signals.group_commit import GroupCommit
 from shared.events import escalation
 from shared.http.app import create_app
+from shared.http.downloads import Downloads
 from shared.kafka.consumption import Consumption
 from shared.kafka.record import Record
 from shared.kafka.redrive import with_redrive
@@ -48,15 +59,15 @@ async def run(settings: Settings) -> None:
     database = Database.of_service(settings.dsn(NAME), NAME)
     clock = database.clock
     gateways = Registry.discover()
-    policy = PolicyWatch(settings.policy_dir / FILE, read_intake_policy, database, optional=True)
-    integrations = _watch_integrations(settings, gateways, database)
-    await policy.start()
-    await integrations.start()
+    policies = _Policies(settings.policy_dir, [gateway.name for gateway in gateways], database)
+    await policies.start()
     wake = Wake(database.dsn, NAME)
+    policy = policies.intake
     handlers = Handlers(lambda: policy.current.content, clock, lambda: policy.current.version)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
+    keys, downloads = KeyRing(database, clock), Downloads(settings.allowed_networks)
     lookup = KnownAlerts(database, lambda: policy.current.content).find
-    services = Services(KeyRing(database, clock), commit.submit, lookup, clock)
+    services = Services(keys, commit.submit, lookup, clock, policies.of_gateways, downloads)
     app = make_api(services, gateways, _decisions_api(settings, database, handlers, gateways))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
@@ -73,21 +84,48 @@ async def run(settings: Settings) -> None:
         ),
         "relay": Relay(database.dsn, settings.kafka_cluster(NAME), NAME, clock),
         "timers": Ticker(database, handlers.fire, clock, wake.subscribe("timers")),
-        "policy": policy,
-        "integrations_policy": integrations,
-        "integrations": Registrar(integrations, database, clock),
+        **policies.components(),
+        "integrations": Registrar(policies.integrations, database, clock),
         "wake": wake,
-        **await start_retention(NAME, settings, database, clock, AGING, periods, policy),
+        **await start_retention(NAME, settings, database, clock, AGING, periods, policies.intake),
     }
     await run_service(NAME, settings, app, database, components, niceness=_NICENESS)
 
 
-def _watch_integrations(
-    settings: Settings, gateways: Iterable[Gateway], database: Database
-) -> PolicyWatch[Integrations]:
-    read = partial(read_integrations, gateways=[gateway.name for gateway in gateways])
-    file = settings.policy_dir / INTEGRATIONS_FILE
-    return PolicyWatch(file, read, database, optional=True)
+class _Policies:
+    """The files that intake follows."""
+
+    def __init__(self, folder: Path, gateways: Sequence[str], database: Database) -> None:
+        self.intake = PolicyWatch(folder / FILE, read_intake_policy, database, optional=True)
+        read = partial(read_integrations, gateways=gateways)
+        self.integrations = PolicyWatch(folder / INTEGRATIONS_FILE, read, database, optional=True)
+        self._mappings = PolicyWatch(
+            folder / FOLDER, read_bundle, database, optional=True, load=bundle
+        )
+        self._signatures = PolicyWatch(
+            folder / SIGNATURES, read_signatures, database, optional=True
+        )
+
+    async def start(self) -> None:
+        """Raises InvalidPolicy where there is no good version of a file."""
+        await self.intake.start()
+        await self.integrations.start()
+        await self._mappings.start()
+        await self._signatures.start()
+        self.of_gateways()  # reads what comes with Tocsin, before the first request waits for it
+
+    def of_gateways(self) -> GatewayPolicy:
+        """What is in force now."""
+        return in_force(self._mappings.current.content, self._signatures.current.content)
+
+    def components(self) -> dict[str, Component]:
+        """By the name of each."""
+        return {
+            "policy": self.intake,
+            "integrations_policy": self.integrations,
+            "mappings": self._mappings,
+            "signatures": self._signatures,
+        }
 
 
 def _decisions_api(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.intake import NAME
+from services.intake.gateways.cli import commands as mappings
 from services.intake.incidents.cli import add_commands
 from services.intake.integrations.cli import make_commands
 from services.intake.integrations.policy import FILE, TEAMS_FILE, read_integrations
@@ -39,6 +40,7 @@ app.add_typer(
     make_commands(lambda: Database(load_settings().dsn(NAME)), _gateways), name="integrations"
 )
 add_commands(app, _open_decisions)
+app.add_typer(mappings, name="mappings")
 
 
 def check_integrations(directory: Path) -> list[PolicyError]:

@@ -25,7 +25,7 @@ class PolicyWatch(Generic[M]):
     file is not.
 
     `read` checks the bytes of the file and raises InvalidPolicy. An `optional` file may be missing:
-    it counts as empty.
+    it counts as empty. `load` takes the bytes of what is more than one file.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class PolicyWatch(Generic[M]):
         database: Database,
         *,
         optional: bool = False,
+        load: Callable[[Path], bytes] = Path.read_bytes,
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
         self.faults: list[PolicyError] = []
@@ -42,6 +43,7 @@ class PolicyWatch(Generic[M]):
         self._read = read
         self._database = database
         self._optional = optional
+        self._load = load
         self._poll_seconds = poll_seconds
         self._taken_at = system_clock()
         self._current: PolicyFile[M] | None = None
@@ -126,7 +128,7 @@ class PolicyWatch(Generic[M]):
 
     def _bytes(self) -> bytes:
         try:
-            return self._path.read_bytes()
+            return self._load(self._path)
         except FileNotFoundError:
             if self._optional:
                 return b""

@@ -10,11 +10,13 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.intake.gateways.domain.signature import Signature
+from services.intake.gateways.policy import SIGNATURES, GatewayPolicy, shipped
 from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import Identity, KnownAlert, Signal, Taken
 from shared.events.headers import Headers
 from shared.events.trace_context import TraceContext
-from shared.http.auth import bearer, bearer_or_basic
+from shared.http.auth import bearer, bearer_or_basic, unauthorised
 from shared.http.problems import PROBLEM, Problem, problem_response
 
 
@@ -115,7 +117,8 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Submission:
     """An authenticated request, without its key. `path` has the parameters of its route;
-    `content_type` is in lower case and without parameters; `trace` is that of the request.
+    `content_type` is in lower case and without parameters; `trace` is that of the request;
+    `policy` is in force.
     """
 
     integration: Integration
@@ -126,6 +129,22 @@ class Submission:
     body: bytes
     received_at: datetime
     trace: TraceContext | None
+    policy: GatewayPolicy = field(default_factory=shipped)
+
+    def check_signature(self, rule: Signature | None) -> None:
+        """Where the integration has a secret, its requests must be signed with it, as `rule` says.
+        Raises Problem (401).
+        """
+        signer = self.policy.signers.get(self.integration.name)
+        if signer is None or not signer.secrets:
+            return
+        if rule is None:
+            hint = f"it cannot be signed here; take the secret out of {SIGNATURES}"
+            raise unauthorised(hint, "signature")
+        own = {"header": signer.header, "timestamp_header": signer.timestamp_header}
+        rule = rule.model_copy(update={name: value for name, value in own.items() if value})
+        if fault := rule.fault(signer.secrets, self.headers, self.body, self.received_at):
+            raise unauthorised(fault[1], fault[0])
 
 
 class Desk(Protocol):
@@ -142,6 +161,11 @@ class Desk(Protocol):
 
     async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
         """The alerts of an origin in one incident, by its id, or by its number while it is open."""
+
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
+        """What is at an https address, by the rules for outgoing requests; for an hour from memory
+        if it is `lasting`. Raises Problem (503).
+        """
 
 
 Read = Callable[[Submission], list[Signal]]

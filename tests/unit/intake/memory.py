@@ -27,6 +27,9 @@ class Memory(Desk):
         self._numbers = count(1000)
         self.before_submission: Any = lambda: None
 
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
+        raise AssertionError("nothing is downloaded")
+
     async def submit(self, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
         action, self.before_submission = self.before_submission, lambda: None
         action()

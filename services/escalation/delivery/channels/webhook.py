@@ -9,10 +9,10 @@ from pydantic import BaseModel, SecretStr
 from standardwebhooks import Webhook
 
 from services.escalation.delivery.channel import Channel
-from services.escalation.delivery.domain.egress import EgressRefused, check_url, guarded_socket
 from services.escalation.delivery.domain.failure import Failure, NotDelivered, http_failure
 from services.escalation.delivery.domain.page import Notice
 from shared.events.trace_context import TraceContext
+from shared.http.egress import EgressRefused, check_url, guarded_socket
 from shared.http.network import Network
 from shared.policy.secrets import no_literal_secret
 from shared.runtime.clock import Clock

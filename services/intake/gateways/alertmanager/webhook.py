@@ -4,7 +4,6 @@ Each alert is known by its fingerprint, whatever group it comes in; the group ke
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -99,10 +98,12 @@ def read_webhook(submission: Submission) -> list[Signal]:
     listed, others = alerts[:MAX_ALERTS], alerts[MAX_ALERTS:]
     group = _group(webhook, listed, others)
     # What ends the whole group comes last: until then each alert ends by itself.
-    going_on = replace(group, all_resolved=False)
-    signals = [_signal(submission, alert, going_on) for alert in listed]
-    signals[-1] = replace(signals[-1], group=group)
-    return signals
+    about_group = len(listed) - 1 if group.all_resolved else 0
+    other = Group(key=group.key, is_told=False)
+    return [
+        _signal(submission, alert, group if place == about_group else other)
+        for place, alert in enumerate(listed)
+    ]
 
 
 def _group(

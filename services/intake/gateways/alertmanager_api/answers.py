@@ -65,7 +65,7 @@ class GettableGroup(_Model):
     alerts: list[GettableAlert]
 
 
-class Cluster(_Model):
+class ClusterStatus(_Model):
     """Alertmanagers that speak with each other: never."""
 
     status: Literal["disabled"] = "disabled"
@@ -75,7 +75,7 @@ class Cluster(_Model):
 class Status(_Model):
     """What the server says of itself."""
 
-    cluster: Cluster = Cluster()
+    cluster: ClusterStatus = ClusterStatus()
     version_info: dict[str, str]
     config: dict[str, str]
     uptime: datetime

@@ -147,10 +147,11 @@ def _signal(
 
 
 def _default_end(submission: Submission) -> datetime | None:
-    """Until when an alert fires whose sender announces no end."""
+    """Until when an alert fires whose sender announces no end, unless its settings say that."""
     sender = submission.integration
-    lasts = sender.expire_after or (RESOLVE_TIMEOUT if sender.sends_resolved else None)
-    return submission.received_at + lasts if lasts else None
+    if sender.expire_after or not sender.sends_resolved:
+        return None
+    return submission.received_at + RESOLVE_TIMEOUT
 
 
 def _stored(known: KnownAlert | None, alert: PostedAlert) -> Announced | None:
@@ -166,6 +167,6 @@ def _with_note(alert: PostedAlert, announced: Announced) -> PostedAlert:
     behind = round((announced.at - announced.ends_at).total_seconds() / 60)
     note = {
         ANNOUNCED_END: f"{announced.ends_at.isoformat()} at {announced.at.isoformat()}",
-        "clock": f"the sender's clock is slow, by more than {behind} min",
+        "sender_clock": f"the sender's clock is slow, by more than {behind} min",
     }
     return alert.model_copy(update={"annotations": alert.annotations | note})

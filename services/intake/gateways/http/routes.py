@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from services.intake import spans
 from services.intake.gateways.gateway import Authentication, Gateway, Read, Route, Submission
 from services.intake.gateways.http.admission import Admission, busy
+from services.intake.gateways.policy import GatewayPolicy, shipped
 from services.intake.integrations.domain import Integration
 from services.intake.integrations.key_ring import KeyRing, TooManyUnknown
 from services.intake.signals.domain import (
@@ -37,6 +38,7 @@ from shared.http.app import (
     unauthorised,
     unavailable_problem,
 )
+from shared.http.downloads import Downloads, NotDownloaded
 from shared.postgres.errors import UNAVAILABLE
 from shared.runtime.clock import Clock
 from shared.telemetry import span
@@ -65,6 +67,8 @@ class Services:
     submit: Submit
     lookup: Lookup
     clock: Clock
+    policy: Callable[[], GatewayPolicy] = shipped
+    downloads: Downloads = field(default_factory=lambda: Downloads(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,12 @@ class _Desk:
     async def members(self, origin: str, incident: UUID | int) -> Sequence[KnownAlert]:
         return await self.shared.services.lookup(origin, incident)
 
+    async def download(self, url: str, *, lasting: bool = False) -> bytes:
+        try:
+            return await self.shared.services.downloads.download(url, lasting=lasting)
+        except NotDownloaded as error:
+            raise Problem(503, "Not downloaded", str(error), {"Retry-After": "20"}) from None
+
 
 def make_router(gateways: Iterable[Gateway], services: Services) -> APIRouter:
     """The routes of all gateways."""
@@ -140,6 +150,7 @@ async def _answer(
 ) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     limit = route.max_bytes(content_type)
+    request.state.policy = policy = shared.services.policy()
     integration, body = await _authenticated(gateway, route, shared, room, limit, request)
     headers = request.headers.raw
     attributes = {METHOD: route.method, ROUTE: route.path}
@@ -153,6 +164,7 @@ async def _answer(
             body=body,
             received_at=shared.services.clock(),
             trace=trace,
+            policy=policy,
         )
         desk = _Desk(shared, integration, len(body))
         if route.read is None:

@@ -30,6 +30,6 @@ def _prepare(signal: Signal, policy: SignalPolicy, rules: Redactor) -> Signal:
     # By hand: `replace` would take three times as long, for every signal.
     prepared = Signal(
         *(signal.origin, signal.signal_id, sent_at, signal.received_at, signal.trace, data),
-        *(signal.group, signal.sender, signal.added, signal.episode, reasons),
+        *(signal.group, signal.expire_after, signal.sender, signal.added, signal.episode, reasons),
     )
     return classify(prepared, policy.classify) if policy.classify else prepared

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
@@ -86,10 +86,10 @@ class Signal:
     """One accepted signal. `origin` and `signal_id` identify it; `sent_at` is by the sender's
     clock.
 
-    `group` is set where the signal came in a notification about a group of alerts, `sender` where
-    its integration has settings; `added` are the names of labels that these have added. Repeats of
-    one `episode` are one request or change. `reasons` say what was done to it before it is decided
-    on.
+    `group` is set where the signal came in a notification about a group of alerts; `expire_after`
+    where its sender repeats what fires, or never says that it is over; `sender` where its
+    integration has settings; `added` are the names of labels that these have added. Repeats of one
+    `episode` are one request or change. `reasons` say what was done to it before it is decided on.
     """
 
     origin: str
@@ -99,6 +99,7 @@ class Signal:
     trace: TraceContext | None
     data: SignalContent
     group: Group | None = None
+    expire_after: timedelta | None = None
     sender: Integration | None = None
     added: frozenset[str] = frozenset()
     episode: str | None = None

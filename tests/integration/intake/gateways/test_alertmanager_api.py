@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from tests.support.running import eventually, free_port
 
 PROMETHEUS = shutil.which("prometheus") or ""
 AMTOOL = shutil.which("amtool") or ""
+START = "2026-03-01T09:00:00Z"
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 CONFIG = """
 global: {{scrape_interval: 250ms, evaluation_interval: 250ms}}
 rule_files: [rules.yml]
@@ -68,6 +72,17 @@ async def intake(world: World) -> AsyncIterator[str]:
         api = make_api(Services(keys, commit.submit, lookup, system_clock))
         async with served(api) as address:
             yield address
+
+
+@pytest.fixture
+async def jumping(world: World) -> AsyncIterator[str]:
+    """The prefix of the API by a clock that jumps."""
+    async with committing(world.database, world.handlers.take_new, world.handlers.take) as commit:
+        keys = KeyRing(world.database, lambda: world.clock[0])
+        lookup = KnownAlerts(world.database).find
+        api = make_api(Services(keys, commit.submit, lookup, lambda: world.clock[0]))
+        async with served(api) as address:
+            yield f"{address}/v1/alertmanager"
 
 
 async def key_of(world: World, name: str) -> str:
@@ -240,3 +255,41 @@ async def test_bodies_are_unpacked_within_bounds(
     async with http.post(url, data=body, headers=headers) as answer:
         assert answer.status == status, await answer.text()
         assert status != 415 or answer.headers["Accept-Encoding"] == "gzip, deflate"
+
+
+async def send(http: aiohttp.ClientSession, base: str, ends_at: datetime, name: str) -> None:
+    alert = {"labels": {"alertname": name}, "startsAt": START, "endsAt": ends_at.isoformat()}
+    async with http.post(f"{base}/api/v2/alerts", json=[alert]) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+async def test_a_late_repeat_is_no_resolution_and_an_end_is_one_at_once(
+    world: World, jumping: str, http: aiohttp.ClientSession
+) -> None:
+    start = world.clock[0]
+    await send(http, jumping, start + MINUTE, "Late")
+    for late in (1, 30):
+        world.clock[0] += MINUTE + timedelta(seconds=late)
+        await world.fire_due()
+        await send(http, jumping, world.clock[0] + MINUTE, "Late")
+    assert await world.rows("SELECT status, signal_count FROM incidents") == [
+        {"status": "open", "signal_count": 3}
+    ]
+    await send(http, jumping, world.clock[0], "Late")
+    assert await world.rows("SELECT status FROM incidents") == [{"status": "cleared"}]
+
+
+async def test_a_sender_whose_clock_is_slow_opens_an_incident_that_says_so(
+    world: World, jumping: str, http: aiohttp.ClientSession
+) -> None:
+    for minute in range(4):
+        assert len(await world.rows("SELECT FROM incidents")) == (minute > 1)
+        await send(http, jumping, world.clock[0] - 3 * HOUR + 4 * MINUTE, "Slow")
+        world.clock[0] += MINUTE
+    (alert,) = await listed(http, jumping)
+    assert (
+        alert["annotations"]["sender_clock"] == "the sender's clock is slow, by more than 176 min"
+    )
+    world.clock[0] += MINUTE
+    await send(http, jumping, world.clock[0] - 3 * HOUR, "Slow")
+    assert await world.rows("SELECT status FROM incidents") == [{"status": "cleared"}]

@@ -7,13 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.escalation.delivery.domain.egress import (
-    EgressRefused,
-    check_url,
-    guarded_socket,
-    host_permitted,
-    permitted,
-)
+from shared.http.egress import EgressRefused, check_url, guarded_socket, host_permitted, permitted
 from shared.http.network import Network
 
 SPECIAL_IPV4 = [
