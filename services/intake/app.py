@@ -68,7 +68,7 @@ async def run(settings: Settings) -> None:
     keys, downloads = KeyRing(database, clock), Downloads(settings.allowed_networks)
     lookup = KnownAlerts(database, lambda: policy.current.content).find
     services = Services(keys, commit.submit, lookup, clock, policies.of_gateways, downloads)
-    app = make_api(services, gateways, _decisions_api(settings, database, handlers, gateways))
+    app = make_api(services, gateways, _decisions_api(settings, database, handlers, policies))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -129,12 +129,13 @@ class _Policies:
 
 
 def _decisions_api(
-    settings: Settings, database: Database, handlers: Handlers, gateways: Iterable[Gateway]
+    settings: Settings, database: Database, handlers: Handlers, policies: _Policies
 ) -> APIRouter | None:
     """The API of decisions, where there is a token for it."""
     if settings.api_token is None:
         return None
-    decisions = Decisions(database, handlers.preview, list(gateways), database.clock)
+    gateways, in_force_now = list(Registry.discover()), policies.of_gateways
+    decisions = Decisions(database, handlers.preview, gateways, database.clock, in_force_now)
     return decisions_router(decisions, settings.api_token.get_secret_value())
 
 
@@ -150,8 +151,10 @@ def open_decisions(settings: Settings) -> tuple[Database, Decisions]:
     file = settings.policy_dir / FILE
     policy = read_intake_policy(file.read_bytes() if file.exists() else b"")
     handlers = Handlers(lambda: policy.content, database.clock, lambda: policy.version)
+    mappings = read_bundle(bundle(settings.policy_dir / FOLDER)).content
+    read = partial(in_force, mappings, read_signatures(b"").content)
     gateways = list(Registry.discover())
-    return database, Decisions(database, handlers.preview, gateways, database.clock)
+    return database, Decisions(database, handlers.preview, gateways, database.clock, read)
 
 
 def make_api(

@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 
 from services.intake.gateways.gateway import Gateway, Route, Submission
+from services.intake.gateways.policy import GatewayPolicy, shipped
 from services.intake.incidents.domain.incident import Incident
 from services.intake.incidents.domain.outcome import Outcome, shown
 from services.intake.incidents.domain.payload import Payload
@@ -42,12 +43,18 @@ class Decisions:
     """Explains, tries and corrects decisions."""
 
     def __init__(
-        self, database: Database, preview: Preview, gateways: Sequence[Gateway], clock: Clock
+        self,
+        database: Database,
+        preview: Preview,
+        gateways: Sequence[Gateway],
+        clock: Clock,
+        gateway_policy: Callable[[], GatewayPolicy] = shipped,
     ) -> None:
         self._database = database
         self._preview = preview
         self._gateways = {gateway.name: gateway for gateway in gateways}
         self._clock = clock
+        self._gateway_policy = gateway_policy
 
     async def explain(self, name: str) -> dict[str, Any] | None:
         """Why a signal, by its id, or an incident, by its number or id, became what it is; None if
@@ -141,6 +148,7 @@ class Decisions:
             body=payload.body,
             received_at=now,
             trace=None,
+            policy=self._gateway_policy(),
         )
         return route.read(submission)
 
