@@ -22,7 +22,7 @@ from shared.events.commands import AcknowledgeIncident, Command, ResolveIncident
 from shared.events.escalation import ResponseStarted
 from shared.events.facts import Event, first_problem, read_fact
 from shared.events.trace_context import new_trace
-from shared.events.triage import IncidentSubsided, IncidentTriaged, TriageFact
+from shared.events.triage import IncidentSubsided, IncidentTriaged, IncidentWithdrawn, TriageFact
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
@@ -81,7 +81,7 @@ class Handlers:
     def _fold(self, batch: IncidentBatch, event: Event) -> None:
         id, incident = event.subject, batch.incident(event.subject)
         parent = event.trace or batch.trace(id) or new_trace()
-        over = isinstance(event.data, IncidentSubsided)
+        over = isinstance(event.data, IncidentSubsided | IncidentWithdrawn)
         declared = spans.RESOLVE if over else spans.RESPOND if incident else spans.ESCALATE
         with span(declared, parent, {INCIDENT_ID: str(id)}) as here:
             decision = on_triage(incident, event, self._teams(), batch.now, batch.unsent(id))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from services.intake import NAME
 from services.intake.gateways.gateway import Gateway
@@ -23,8 +23,10 @@ from services.intake.handlers import Handlers
 from services.intake.heartbeats import policy as heartbeats
 from services.intake.heartbeats.policy_sync import PolicySync
 from services.intake.heartbeats.register import Register
+from services.intake.incidents.decisions import Decisions
+from services.intake.incidents.http import make_router as decisions_router
 from services.intake.incidents.known_alerts import KnownAlerts
-from services.intake.incidents.policy import FILE, read_intake_policy
+from services.intake.incidents.policy import FILE, IntakePolicy, read_intake_policy
 from services.intake.integrations.key_ring import KeyRing
 from services.intake.integrations.policy import FILE as INTEGRATIONS_FILE
 from services.intake.integrations.policy import read_integrations
@@ -33,11 +35,14 @@ from services.intake.mail.domain.signals import SCOPE as MAIL
 from services.intake.mail.listener import Listener
 from services.intake.retention.policy import periods
 from services.intake.retention.store import AGING
+from services.intake.signals.domain.records import cleansed
+from services.intake.signals.domain.redaction import redactor
 from services.intake.signals.group_commit import GroupCommit
 from shared.events import escalation
 from shared.http.app import create_app
 from shared.http.downloads import Downloads
 from shared.kafka.consumption import Consumption
+from shared.kafka.record import Record
 from shared.kafka.redrive import with_redrive
 from shared.kafka.topics import SIGNALS
 from shared.policy.watch import PolicyWatch
@@ -66,14 +71,14 @@ async def run(settings: Settings) -> None:
     policies = _Policies(settings.policy_dir, [gateway.name for gateway in gateways], database)
     await policies.start()
     wake = Wake(database.dsn, NAME)
-    handlers = Handlers(lambda: policies.intake.current.content, clock)
+    policy = policies.intake
+    handlers = Handlers(lambda: policy.current.content, clock, lambda: policy.current.version)
     commit = GroupCommit(database, handlers.take_new, handlers.take)
-    keys, lookup = KeyRing(database, clock), KnownAlerts(database).find
-    register, downloads = Register(database, clock), Downloads(settings.allowed_networks)
-    services = Services(
-        keys, commit.submit, lookup, clock, register, policies.of_gateways, downloads
-    )
-    app = make_api(services, gateways)
+    keys, downloads = KeyRing(database, clock), Downloads(settings.allowed_networks)
+    lookup = KnownAlerts(database, lambda: policy.current.content).find
+    of_gateways, register = policies.of_gateways, Register(database, clock)
+    services = Services(keys, commit.submit, lookup, clock, register, of_gateways, downloads)
+    app = make_api(services, gateways, _decisions_api(settings, database, handlers, policies))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -82,6 +87,7 @@ async def run(settings: Settings) -> None:
             settings.kafka_cluster(NAME),
             group=NAME,
             handlers=with_redrive(NAME, topics),
+            cleanse={SIGNALS: partial(_cleanse, policy)},
             clock=clock,
             instance_id=settings.instance,
             kafka_required=False,  # the HTTP side goes on without it
@@ -152,11 +158,45 @@ class _Policies:
         }
 
 
-def make_api(services: Services, gateways: Iterable[Gateway] | None = None) -> FastAPI:
-    """Intake's HTTP: all gateways that are installed, unless others are given."""
+def _decisions_api(
+    settings: Settings, database: Database, handlers: Handlers, policies: _Policies
+) -> APIRouter | None:
+    """The API of decisions, where there is a token for it."""
+    if settings.api_token is None:
+        return None
+    gateways, in_force_now = list(Registry.discover()), policies.of_gateways
+    decisions = Decisions(database, handlers.preview, gateways, database.clock, in_force_now)
+    return decisions_router(decisions, settings.api_token.get_secret_value())
+
+
+def _cleanse(policy: PolicyWatch[IntakePolicy], record: Record, reason: str) -> tuple[Record, str]:
+    return cleansed(record, reason, redactor(policy.current.content.redact))
+
+
+def open_decisions(settings: Settings) -> tuple[Database, Decisions]:
+    """What explains, tries and corrects decisions, without the service: with the policy file as it
+    is now. Raises InvalidPolicy.
+    """
+    database = Database(settings.dsn(NAME))
+    file = settings.policy_dir / FILE
+    policy = read_intake_policy(file.read_bytes() if file.exists() else b"")
+    handlers = Handlers(lambda: policy.content, database.clock, lambda: policy.version)
+    mappings = read_bundle(bundle(settings.policy_dir / FOLDER)).content
+    read = partial(in_force, mappings, read_signatures(b"").content)
+    gateways = list(Registry.discover())
+    return database, Decisions(database, handlers.preview, gateways, database.clock, read)
+
+
+def make_api(
+    services: Services, gateways: Iterable[Gateway] | None = None, others: APIRouter | None = None
+) -> FastAPI:
+    """Intake's HTTP: all gateways that are installed, unless others are given, and `others`."""
     gateways = Registry(Registry.discover() if gateways is None else gateways)
     app = create_app("Tocsin intake", max_body=None)  # each gateway has bounds of its own
     # Not included but added: metrics name plain routes by the application's own list.
     app.router.routes.extend(make_router(gateways, services).routes)
-    app.openapi = partial(describe, app, gateways)  # type: ignore[method-assign]
+    if others:
+        app.include_router(others)
+    described = partial(describe, app, gateways, others.routes if others else [])
+    app.openapi = described  # type: ignore[method-assign]
     return app

@@ -1,17 +1,33 @@
-"""`tocsin intake`: the service, the integrations that may send, and the heartbeats."""
+"""`tocsin intake`: the service, the integrations that may send, the heartbeats, and the decisions
+about what was sent.
+"""
 
+import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.intake import NAME
 from services.intake.gateways.cli import commands as mappings
 from services.intake.heartbeats.cli import make_commands as heartbeat_commands
+from services.intake.incidents.cli import add_commands
 from services.intake.integrations.cli import make_commands
 from services.intake.integrations.policy import FILE, TEAMS_FILE, read_integrations
 from services.intake.mail.domain.signals import SCOPE as MAIL
-from shared.policy.files import PolicyError, check_file, keys_of
+from shared.policy.files import InvalidPolicy, PolicyError, check_file, keys_of
 from shared.postgres.database import Database
-from shared.runtime.commands import service_commands
+from shared.runtime.commands import refused_on, service_commands
 from shared.runtime.settings import load_settings
+
+if TYPE_CHECKING:
+    from services.intake.incidents.decisions import Decisions
+
+
+def _open_decisions() -> "tuple[Database, Decisions]":
+    # Imported here: no other command needs the modules of a server.
+    opened = importlib.import_module("services.intake.app").open_decisions
+    with refused_on(InvalidPolicy):
+        found: tuple[Database, Decisions] = opened(load_settings())
+    return found
 
 
 def _gateways() -> frozenset[str]:
@@ -26,6 +42,7 @@ app.add_typer(
     make_commands(lambda: Database(load_settings().dsn(NAME)), _gateways), name="integrations"
 )
 app.add_typer(heartbeat_commands(lambda: Database(load_settings().dsn(NAME))), name="heartbeats")
+add_commands(app, _open_decisions)
 app.add_typer(mappings, name="mappings")
 
 

@@ -6,37 +6,33 @@ got no 2xx, the timers are still there.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import chain
 from uuid import UUID
 
 from services.intake import metrics
 from services.intake.heartbeats.monitor import Monitor
-from services.intake.incidents.domain.ending import (
-    Ended,
-    close,
-    expire,
-    flush_update,
-    has_newer_signal,
-    report_held_back,
-    successor,
-)
+from services.intake.incidents.closer import Closer
+from services.intake.incidents.domain.ending import Ended, expire, flush_update, report_held_back
 from services.intake.incidents.domain.fold import fold_alerts
 from services.intake.incidents.domain.grouping import Grouped, group_alerts
-from services.intake.incidents.domain.incident import BatchResult, Incident, PendingEvent
+from services.intake.incidents.domain.incident import BatchResult, Incident
 from services.intake.incidents.domain.meeting import Met, numbers_needed, wanted_members
+from services.intake.incidents.domain.outcome import Outcome
 from services.intake.incidents.open_counts import OpenCounts
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.incidents.store import alerts as alert_store
 from services.intake.incidents.store import incidents as store
+from services.intake.incidents.store.timers import EXPIRY, OPEN, UPDATE, expiry_timers, timer_of
 from services.intake.incidents.tracer import Tracer
 from services.intake.signals.domain import Decision, Identity, Signal, Taken, as_alert, read_signal
+from services.intake.signals.domain.preparation import prepare
 from services.intake.signals.domain.records import rejection
-from services.intake.signals.store import signals_write
+from services.intake.signals.domain.redaction import redactor
+from services.intake.signals.store import explanations_write, signals_write
 from shared.events.cloudevents import Malformed, from_record
-from shared.events.escalation import IncidentResolved
-from shared.events.facts import event_messages, read_fact
+from shared.events.facts import event_messages
+from shared.events.ids import uuid7
 from shared.kafka.record import Record
 from shared.postgres.connection import Connection
 from shared.postgres.outbox import insert_outbox, outbox_write
@@ -46,9 +42,6 @@ from shared.runtime.clock import Clock
 from shared.telemetry import measure
 
 TOPIC_INTEGRATION = "topic"
-OPEN = "open"
-UPDATE = "update"
-EXPIRY = "expiry"
 
 Load = Callable[
     [Connection, Sequence[Signal], Collection[Grouped], store.Count], Awaitable[store.Loaded]
@@ -59,11 +52,15 @@ Load = Callable[
 class Handlers:
     """Intake's work, each method but `take_new` inside a transaction of the caller's."""
 
-    def __init__(self, policy: Callable[[], IntakePolicy], clock: Clock) -> None:
+    def __init__(
+        self, policy: Callable[[], IntakePolicy], clock: Clock, version: Callable[[], str] = str
+    ) -> None:
         self._policy = policy
         self._clock = clock
         self._heartbeats = Monitor(clock)
+        self._version = version  # of the policy
         self._open_counts = OpenCounts(clock)
+        self._closer = Closer(clock)
 
     async def take(
         self, connection: Connection, signals: Sequence[Signal]
@@ -90,13 +87,30 @@ class Handlers:
         self._heartbeats.refuse_beats(signals)
         return await self._take(connection, signals, store.read_for_new)
 
+    async def preview(self, connection: Connection, signals: Sequence[Signal]) -> Outcome:
+        """What `take` would do, by the same code. The caller rolls back: nothing is kept but the
+        numbers that incidents would have had.
+        """
+        return await self._decide(connection, signals, store.lock_for_signals)
+
     async def _take(
         self, connection: Connection, signals: Sequence[Signal], load: Load
     ) -> dict[Identity, Taken]:
+        outcome = await self._decide(connection, signals, load)
+        self._open_counts.add(outcome.result.opened.values())
+        if outcome.decided:
+            await self._save(connection, outcome)
+        _count(outcome.counts(len(signals)))
+        return outcome.taken()
+
+    async def _decide(
+        self, connection: Connection, signals: Sequence[Signal], load: Load
+    ) -> Outcome:
         unique: dict[Identity, Signal] = {}
         for signal in signals:
             unique.setdefault(signal.identity, signal)
-        sent = list(unique.values())
+        version = self._version()
+        sent = prepare(unique.values(), self._policy())
         alerts = [alert for signal in sent if (alert := as_alert(signal))]
         items = {item.alert.signal.identity: item for item in group_alerts(alerts, self._policy())}
         count = self._open_counts.wanted(items.values(), self._policy().storm)
@@ -108,12 +122,7 @@ class Handlers:
         records = [signal for signal in fresh if signal.identity not in items]
         decided = [(alert.signal, taken) for alert, taken in result.decisions]
         decided += [(signal, Taken(Decision.LOGGED, signal.subject)) for signal in records]
-        if decided:
-            await self._save(connection, result, records, decided)
-        _count(Counter(taken.decision for _, taken in decided))
-        _count(Counter({Decision.REPEAT: len(signals) - len(decided)}))
-        repeats = dict.fromkeys(unique, Taken(Decision.REPEAT, None))
-        return repeats | {signal.identity: taken for signal, taken in decided}
+        return Outcome(sent, result, records, decided, version)
 
     async def _fold(
         self, connection: Connection, items: Sequence[Grouped], loaded: store.Loaded
@@ -122,9 +131,7 @@ class Handlers:
         met = await self._meet(connection, items, loaded)
         missing = numbers_needed(items, met, policy) - len(loaded.numbers)
         numbers = chain(loaded.numbers, await store.take_numbers(connection, missing))
-        result = fold_alerts(items, met, numbers, policy, loaded.epoch, now)
-        self._open_counts.add(result.opened.values())
-        return result
+        return fold_alerts(items, met, numbers, policy, loaded.epoch, now)
 
     async def _meet(
         self, connection: Connection, items: Sequence[Grouped], loaded: store.Loaded
@@ -136,31 +143,27 @@ class Handlers:
         counts = self._open_counts.of(items, loaded.open_counts)
         return Met(loaded.open, members, loaded.episodes, counts)
 
-    async def _save(
-        self,
-        connection: Connection,
-        result: BatchResult,
-        records: Sequence[Signal],
-        decided: Sequence[tuple[Signal, Taken]],
-    ) -> None:
+    async def _save(self, connection: Connection, outcome: Outcome) -> None:
+        result, batch = outcome.result, uuid7()
         now, interval = self._clock(), self._policy().update_interval
         tracer = Tracer(now)
         tracer.add_events(result.events)
-        tracer.add_records(records)
+        tracer.add_records(outcome.records)
         tracer.follow_decisions(result)
         replaced = result.replaced()
         if replaced:  # an index allows one open incident of a fingerprint, at any moment
             ended = [result.changed[key] for key in replaced]
             await write_together(connection, [store.updated_write(ended)])
         timers = [
-            *(_timer(OPEN, one, one.opens_at) for one in result.open_due if one.opens_at),
-            *(_timer(UPDATE, one, one.published_at + interval) for one in result.update_due),
-            *_expiries(result.expiry_due),
+            *(timer_of(OPEN, one, one.opens_at) for one in result.open_due if one.opens_at),
+            *(timer_of(UPDATE, one, one.published_at + interval) for one in result.update_due),
+            *expiry_timers(result.expiry_due),
         ]
         await write_together(
             connection,
             [
-                signals_write(decided, now),
+                signals_write(outcome.decided, now, batch),
+                explanations_write(batch, outcome.decided, outcome.version, now),
                 store.inserted_write(map(tracer.traced, result.opened.values())),
                 store.updated_write(
                     one for key, one in result.changed.items() if key not in replaced
@@ -174,13 +177,14 @@ class Handlers:
     async def on_signals(self, connection: Connection, records: Sequence[Record]) -> None:
         """`tocsin.signals.v1`: take what can be taken, and reject the rest to its publishers."""
         signals, rejected, now = [], [], self._clock()
+        redact = redactor(self._policy().redact).text
         for record in records:
             event = None
             try:
                 event = from_record(record)
                 signals.append(read_signal(event, TOPIC_INTEGRATION, record.timestamp))
             except Malformed as error:
-                rejected.append(rejection(record, event, error))
+                rejected.append(rejection(record, event, error, redact))
         await insert_outbox(connection, event_messages(rejected), now)
         _count(Counter({Decision.REJECTED: len(rejected)}))
         if signals:
@@ -190,52 +194,7 @@ class Handlers:
         """`tocsin.escalation.v1`: close what responders resolved; what fired after the events that
         they had seen opens anew.
         """
-        events = [event for record in records if (event := read_fact(record, IncidentResolved))]
-        facts = [event.data for event in events if isinstance(event.data, IncidentResolved)]
-        seen = {fact.response.incident_id: fact.response.intake_sequence for fact in facts}
-        if not seen:
-            return
-        epoch, incidents = await store.lock_incidents(connection, seen)
-        # A restored database may read of an end before it reads again what began it.
-        unknown, now = seen.keys() - incidents.keys(), self._clock()
-        again = {
-            successor(incident)
-            for key, incident in incidents.items()
-            if has_newer_signal(incident, seen[key])
-        }
-        numbers = await store.take_numbers(connection, len(again))
-        early = await store.load_early_resolutions(connection, again) if again else set()
-        closed = [
-            close(incident, seen[key], numbers, epoch, now, early | unknown)
-            for key, incident in incidents.items()
-        ]
-        early_write = store.early_resolutions_write(unknown, now)
-        await write_together(
-            connection, [store.updated_write(old for old, _ in closed), early_write]
-        )
-        opened = {old.incident_id: event for old, event in closed if event}
-        if opened:
-            await self._open_successors(connection, opened)
-        await write_together(connection, [alert_store.ended_members_write(incidents)])
-
-    async def _open_successors(
-        self, connection: Connection, opened: Mapping[UUID, PendingEvent]
-    ) -> None:
-        """Save the incidents that follow others, by the id of the incident before."""
-        now = self._clock()
-        tracer = Tracer(now)
-        tracer.add_events(opened.values())
-        incidents = {old: tracer.traced(event.incident) for old, event in opened.items()}
-        successors = {old: incident.incident_id for old, incident in incidents.items()}
-        # Due at once: it finds the first end among the copied alerts.
-        timers = [_timer(EXPIRY, incident, now) for incident in incidents.values()]
-        writes = [
-            store.inserted_write(incidents.values()),
-            alert_store.copied_members_write(successors),
-            outbox_write(tracer.messages(), now),
-            timers_write(timers, now),
-        ]
-        await write_together(connection, writes)
+        await self._closer.close_resolved(connection, records)
 
     async def fire(self, connection: Connection, timers: Sequence[Timer]) -> None:
         """Due timers: report what was held back and missed heartbeats, flush pending updates, and
@@ -257,7 +216,7 @@ class Handlers:
                     pending.append(event)
         tracer = Tracer(now)
         tracer.add_events(pending)
-        expiries = _expiries(incidents[key] for key in ends)
+        expiries = expiry_timers(incidents[key] for key in ends)
         await write_together(
             connection,
             [
@@ -277,14 +236,6 @@ class Handlers:
         now = self._clock()
         before = now - self._policy().expiry_grace
         return await alert_store.end_expired_alerts(connection, ending, before, now)
-
-
-def _expiries(incidents: Iterable[Incident]) -> list[Timer]:
-    return [_timer(EXPIRY, one, one.expiry_armed_at) for one in incidents if one.expiry_armed_at]
-
-
-def _timer(kind: str, incident: Incident, due_at: datetime) -> Timer:
-    return Timer(kind, incident.incident_id, due_at, trace=incident.trace)
 
 
 def _count(decisions: Counter[Decision]) -> None:

@@ -24,6 +24,12 @@ CLEAR = Span(
     "it ended at its source; linked to the signal's own trace",
     (INCIDENT_ID, INCIDENT_NUMBER),
 )
+RECLASSIFY = Span(
+    "reclassify incident",
+    "`report incident`",
+    "a person said that it is something else",
+    (INCIDENT_ID, INCIDENT_NUMBER),
+)
 JOIN = Span(
     "join incident",
     "the first of the repeats that it is about",
@@ -39,6 +45,7 @@ SPANS = (
     REPORT,
     UPDATE,
     CLEAR,
+    RECLASSIFY,
     JOIN,
     RECORD_CHANGE,
     RECORD_ADVISORY,

@@ -6,6 +6,7 @@ at any await leaves states and events as they were, and the records are read aga
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import get_args
 from uuid import UUID
 
 from services.triage import metrics, spans
@@ -17,14 +18,7 @@ from services.triage.requests.domain import route
 from services.triage.requests.store import load_known_requests, requests_write
 from services.triage.spans import TEAM
 from shared.events.facts import Event, event_messages, new_event, next_sequence, read_fact
-from shared.events.intake import (
-    IncidentCleared,
-    IncidentNews,
-    IncidentReported,
-    IncidentUpdated,
-    RequestLogged,
-    ServiceRequest,
-)
+from shared.events.intake import IncidentNews, IncidentReported, RequestLogged, ServiceRequest
 from shared.events.trace_context import TraceContext
 from shared.events.triage import IncidentTriaged, TriageFact
 from shared.kafka.record import Record
@@ -35,7 +29,7 @@ from shared.runtime.clock import Clock, seconds_since
 from shared.telemetry import measure, span
 from shared.telemetry.attributes import INCIDENT_ID
 
-_READ = (IncidentReported, IncidentUpdated, IncidentCleared, RequestLogged)
+_READ = (*get_args(IncidentNews), RequestLogged)
 _Result = tuple[list[Event], Write | None]
 """Events to publish, and the state to write with them."""
 

@@ -9,7 +9,7 @@ from shared.events.triage import Priority
 
 TOPIC = "tocsin.escalation.v1"
 
-Via = Literal["api", "topic", "link", "source"]
+Via = Literal["api", "topic", "link", "source", "reclassification"]
 """How an order came in. In facts it is any text: more values will come, and a reader of an older
 version must not refuse a fact because of one.
 """

@@ -34,7 +34,9 @@ class ReportedIncident(Model):
     `signal_count` counts the signals that fired: repeats with the first, ends not. Of alerts that
     share the incident, `alerts_total` were listed by their sender, and `alerts` are the first few;
     `alerts_unlisted` fire that it left out. `acknowledged_by` is who has it at the sender.
-    `flapping`: it began so often lately that it stays open until it is calm.
+    `flapping`: it began so often lately that it stays open until it is calm. `kind`
+    is what it is: `incident`, unless a person (`kind_by`) said that it is a `request`, `change` or
+    `patch`.
     """
 
     incident_id: UUID
@@ -46,6 +48,10 @@ class ReportedIncident(Model):
     severity: Severity
     severity_reason: str | None = None
     service: str | None = None
+    component: str | None = None
+    environment: str | None = None
+    category: str | None = None
+    description: str | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     links: list[str] = []
@@ -60,6 +66,9 @@ class ReportedIncident(Model):
     opened_at: datetime
     last_signal_at: datetime
     cleared_at: datetime | None = None
+    kind: str = "incident"
+    kind_by: str | None = None
+    kind_note: str | None = None
 
 
 class IncidentReported(Fact, topic=TOPIC):
@@ -86,7 +95,16 @@ class IncidentCleared(Fact, topic=TOPIC):
     reason: str
 
 
-IncidentNews = IncidentReported | IncidentUpdated | IncidentCleared
+class IncidentReclassified(Fact, topic=TOPIC):
+    """A person said that it is no incident but of another kind: nobody is paged for it any more.
+    `logged_as` is the request or change that was logged for it.
+    """
+
+    incident: ReportedIncident
+    logged_as: UUID
+
+
+IncidentNews = IncidentReported | IncidentUpdated | IncidentCleared | IncidentReclassified
 """The facts that carry an incident's state."""
 
 

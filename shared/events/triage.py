@@ -67,7 +67,17 @@ class IncidentSubsided(Fact, topic=TOPIC):
     triage: TriagedIncident
 
 
-TriageFact = IncidentTriaged | IncidentReprioritised | TriageConfirmed | IncidentSubsided
+class IncidentWithdrawn(Fact, topic=TOPIC):
+    """A person said that it is no incident (`triage.incident.kind` and `kind_by`): the response
+    ends.
+    """
+
+    triage: TriagedIncident
+
+
+TriageFact = (
+    IncidentTriaged | IncidentReprioritised | TriageConfirmed | IncidentSubsided | IncidentWithdrawn
+)
 """The facts that carry an incident's state."""
 
 

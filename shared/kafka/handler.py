@@ -18,3 +18,6 @@ Decider = Callable[[Connection, Sequence[Record]], Awaitable[Sequence[Write | No
 read may change before that is written, so its writes name the rows that they expect. Raises
 Conflict where it needs locks: the handler of the topic does it then.
 """
+
+Cleanse = Callable[[Record, str], tuple[Record, str]]
+"""Takes out of a record that goes to the dead letters, and of the reason, what must not be kept."""

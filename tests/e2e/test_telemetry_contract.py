@@ -152,6 +152,18 @@ async def cause_every_outcome(
     await tocsin.signals(fault("net end", "net", status="resolved"))
     for id in ids:
         await resolved(tocsin, id)
+    await turns_out_to_be_a_request(tocsin)
+
+
+async def turns_out_to_be_a_request(tocsin: Running) -> None:
+    """A person says that an incident is none: its response ends."""
+    wish = (await tocsin.signals(fault("wish", "wish")))["signals"][0]["subject"]
+    url = tocsin.url("intake", f"/v1/incidents/{wish}/reclassify")
+    order = {"kind": "request", "by": "Zacharias"}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with tocsin.http.post(url, headers=headers, json=order) as answer:
+        assert answer.status == 200
+    await resolved(tocsin, wish)
 
 
 async def have_something_to_forget(database: str) -> None:

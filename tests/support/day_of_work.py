@@ -24,7 +24,11 @@ from services.escalation.delivery.domain.settlement import Result
 from services.escalation.delivery.recorder import Recorder
 from services.escalation.links.domain import Links
 from services.escalation.response import store as escalation_store
+from services.intake.gateways.registry import Registry
 from services.intake.handlers import TOPIC_INTEGRATION, Handlers
+from services.intake.incidents.decisions import Decisions
+from services.intake.incidents.domain.payload import Payload
+from services.intake.incidents.domain.reclassification import Reclassify
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.integrations import store as intake_integrations
 from services.intake.integrations.domain import Settings
@@ -177,6 +181,14 @@ async def _intake_works(system: Tocsin) -> list[Record]:
     published = await system.take_outbox(intake.TOPIC)
     system.clock.jump(hours=2)
     await _timers_work(system, "intake", handlers.fire)
+    decisions = Decisions(database, handlers.preview, list(Registry.discover()), system.clock)
+    with system.plans.during("decisions are explained, tried and corrected"):
+        found = await decisions.explain(f"{run} 99")
+        assert found is not None
+        number = found["signals"][0]["incident"]["incident"]
+        assert await decisions.explain(number) is not None
+        await decisions.try_out(Payload(orjson.dumps(opening[0])))
+        assert await decisions.reclassify(number, Reclassify("request", "ana")) is not None
     with system.plans.during("intake's keys"):
         async with database.transaction() as connection:
             key = await create_key(connection, "tests", None, now)

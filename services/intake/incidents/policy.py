@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from services.intake.signals.policy import SignalPolicy
 from shared.events.intake import Severity
 from shared.policy.files import (
     Duration,
@@ -64,7 +65,7 @@ class Storm(PolicyModel):
     calm: Span = timedelta(minutes=15)
 
 
-class IntakePolicy(PolicyModel):
+class IntakePolicy(SignalPolicy):
     """The whole file."""
 
     rules: list[Rule] = Field(default=[], max_length=200)

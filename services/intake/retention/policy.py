@@ -21,4 +21,8 @@ class Retention(PolicyModel):
 def periods(texts: Texts) -> Periods:
     """How long rows are kept, by kind. Raises InvalidPolicy."""
     window = read_intake_policy(texts[FILE]).content.duplicate_window
-    return periods_in(texts, "intake") | {"signals": window, "early_resolutions": window}
+    return periods_in(texts, "intake") | {
+        "signals": window,
+        "explanations": window,
+        "early_resolutions": window,
+    }

@@ -9,6 +9,7 @@ AGING = (
         "ctid",  # locked, so it stays where it is until it is deleted
         "received_at < $1",
     ),
+    Aging("explanations", "explanations", "batch", "decided_at < $1"),
     Aging("early_resolutions", "resolved_ahead", "incident_id", "noted_at < $1"),
     Aging(
         "incidents",

@@ -15,6 +15,7 @@ from shared.events.triage import (
     IncidentReprioritised,
     IncidentSubsided,
     IncidentTriaged,
+    IncidentWithdrawn,
     Priority,
     TriageConfirmed,
     TriagedIncident,
@@ -86,12 +87,29 @@ def decide(
     """
     if state is not None and intake_sequence <= state.triage.intake_sequence:
         return None
+    if fact.incident.kind != "incident":
+        return _withdraw(state, fact.incident, intake_sequence, catalogue)
     if not isinstance(fact, IncidentCleared):
         return _answer(state, triage(fact.incident, intake_sequence, catalogue))
     if state is None or not _same_grounds(fact.incident, state.triage.incident):
         return IncidentSubsided(triage=triage(fact.incident, intake_sequence, catalogue))
     seen = {"incident": fact.incident, "intake_sequence": intake_sequence}
     return IncidentSubsided(triage=state.triage.model_copy(update=seen))
+
+
+def _withdraw(
+    state: State | None,
+    incident: ReportedIncident,
+    intake_sequence: int,
+    catalogue: PolicyFile[Catalogue],
+) -> IncidentWithdrawn | None:
+    """That it is no incident; said once, whatever else is reported of it."""
+    if state is None:
+        return IncidentWithdrawn(triage=triage(incident, intake_sequence, catalogue))
+    if state.triage.incident.kind != "incident":
+        return None
+    seen = {"incident": incident, "intake_sequence": intake_sequence}
+    return IncidentWithdrawn(triage=state.triage.model_copy(update=seen))
 
 
 def _answer(state: State | None, decided: TriagedIncident) -> TriageFact:

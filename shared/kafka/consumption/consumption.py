@@ -17,7 +17,7 @@ from shared.kafka.consumption.header_names import tolerate_header_names
 from shared.kafka.consumption.polled import PolledBatch
 from shared.kafka.consumption.worker import Worker
 from shared.kafka.diagnosis import explain
-from shared.kafka.handler import Decider, Handler
+from shared.kafka.handler import Cleanse, Decider, Handler
 from shared.kafka.security import Cluster
 from shared.postgres.database import Database
 from shared.postgres.isolation import never_poison
@@ -51,7 +51,8 @@ class Consumption:
     the topics. `handlers` maps topics (without prefix) to what works on them; in a batch the
     handlers run in this order, and one that is given for several topics gets their records
     together. `deciders` do the same work for the topics that have one, without a transaction where
-    no locks are needed. `linger` (seconds) lets records gather at the broker, for fewer and larger
+    no locks are needed. `cleanse` has, by topic, what takes out of dead letters what must not be
+    kept. `linger` (seconds) lets records gather at the broker, for fewer and larger
     batches. `instance_id`, unique among live processes and the same after a restart, lets a killed
     process have its partitions back at once instead of after the session time-out of 10 s. Without
     `kafka_required` the service has work that goes on while Kafka is away: then only what is
@@ -66,6 +67,7 @@ class Consumption:
         group: str,
         handlers: Mapping[str, Handler],
         deciders: Mapping[str, Decider] | None = None,
+        cleanse: Mapping[str, Cleanse] | None = None,
         clock: Clock,
         linger: float = 0.0,
         instance_id: str | None = None,
@@ -78,7 +80,7 @@ class Consumption:
         self._linger = linger
         self._instance_id = instance_id
         self._kafka_required = kafka_required
-        self._worker = Worker(database, handlers, group, clock, deciders)
+        self._worker = Worker(database, handlers, group, clock, deciders, cleanse)
         self._assignment: Assignment | None = None
         self._unconnected = "waits for Kafka and the topics that are read"
         self._cut_off = ""  # since it was connected

@@ -21,8 +21,9 @@ from shared.kafka.consumption.offsets import (
 )
 from shared.kafka.consumption.partition import PartitionBatch
 from shared.kafka.dead_letters.writing import dead_letter_for_record
-from shared.kafka.handler import Decider, Handler
+from shared.kafka.handler import Cleanse, Decider, Handler
 from shared.kafka.record import Record, traces_of
+from shared.kafka.redrive import as_it_was
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
 from shared.postgres.errors import Conflict
@@ -82,8 +83,10 @@ class Worker:
         service: str,
         clock: Clock,
         deciders: Mapping[str, Decider] | None = None,
+        cleanse: Mapping[str, Cleanse] | None = None,
     ) -> None:
         self._database = database
+        self._cleanse = cleanse or {}
         self._deciders = deciders or {}
         self._topics: dict[Handler, list[str]] = {}
         for topic, handler in handlers.items():
@@ -187,5 +190,6 @@ class Worker:
             },
         )
         now = self._clock()
-        letter = dead_letter_for_record(record, error, self._service, now)
+        cleanse = self._cleanse.get(as_it_was(record).topic)
+        letter = dead_letter_for_record(record, error, self._service, now, cleanse)
         await insert_outbox(connection, [letter], now)

@@ -11,6 +11,7 @@ from shared.events.ids import derived_id, uuid7
 from shared.events.message import OutboxMessage
 from shared.events.rejections import MessageDeadLettered
 from shared.events.trace_context import TraceContext
+from shared.kafka.handler import Cleanse
 from shared.kafka.record import Record, trace_of
 from shared.kafka.redrive import as_it_was
 from shared.telemetry import measure
@@ -52,12 +53,15 @@ def dead_letter(
 
 
 def dead_letter_for_record(
-    record: Record, error: Exception, service: str, now: datetime
+    record: Record, error: Exception, service: str, now: datetime, cleanse: Cleanse | None = None
 ) -> OutboxMessage:
     """The dead letter of a record that `service` failed on, with its exact bytes unless they are
-    too many. A redriven record has the subject that it had before.
+    too many, or hold what `cleanse` takes out. A redriven record has the subject that it had
+    before.
     """
     record, reason = as_it_was(record), reason_of(error)
+    if cleanse is not None:
+        record, reason = cleanse(record, reason)
     if (size := _size(record)) > _MAX_BYTES:
         reason += f" (its {size} bytes are left out: read them at the offset)"
         record = replace(record, key=None, value=None, headers=())

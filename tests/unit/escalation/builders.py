@@ -12,9 +12,11 @@ from shared.events.intake import ReportedIncident, Severity
 from shared.events.triage import (
     IncidentSubsided,
     IncidentTriaged,
+    IncidentWithdrawn,
     Priority,
     TriageConfirmed,
     TriagedIncident,
+    TriageFact,
 )
 from shared.policy.files import PolicyFile
 from tests.support.teams import teams_of
@@ -127,7 +129,16 @@ def subsided(sequence: int, **known: object) -> Event:
     return _event(sequence, IncidentSubsided(triage=triage))
 
 
-def _event(sequence: int, fact: IncidentTriaged | TriageConfirmed | IncidentSubsided) -> Event:
+def withdrawn(sequence: int) -> Event:
+    """A person, Ben, said that it is a request."""
+    known = triaged()
+    said = {"kind": "request", "kind_by": "ben", "kind_note": "she asks for access"}
+    incident = known.incident.model_copy(update=said)
+    fact = IncidentWithdrawn(triage=known.model_copy(update={"incident": incident}))
+    return _event(sequence, fact)
+
+
+def _event(sequence: int, fact: TriageFact) -> Event:
     return new_event(INCIDENT, sequence, utc("2024-10-30T00:00"), fact, None)
 
 

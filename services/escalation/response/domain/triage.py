@@ -30,7 +30,12 @@ def on_triage(
     """
     fact, sequence = event.data, event.sequence
     assert isinstance(fact, TriageFact)  # noqa: S101 - the handler subscribes to these alone
-    over = isinstance(fact, IncidentSubsided) or fact.triage.incident.status != "open"
+    reported = fact.triage.incident
+    over = (
+        isinstance(fact, IncidentSubsided)
+        or reported.status != "open"
+        or reported.kind != "incident"
+    )
     if incident is not None:
         incident = refresh(incident, fact.triage, sequence)
         if over:
@@ -70,12 +75,18 @@ def refresh(incident: Incident, triage: TriagedIncident, sequence: int) -> Incid
 def cleared(
     incident: Incident, triage: TriagedIncident, now: datetime, unsent: Sequence[PageOrder] = ()
 ) -> Decision:
-    """The alerts have ended at their source: the response ends, acknowledged or not. It acts on the
-    signals that the clear had seen.
+    """The alerts have ended at their source, or it is no incident: the response ends, acknowledged
+    or not. It acts on the signals that triage had seen.
     """
     if incident.response.status != "resolved":
         seen = incident.response.model_copy(update={"intake_sequence": triage.intake_sequence})
         incident = incident.model_copy(update={"response": seen})
+    reported = triage.incident
+    if reported.kind != "incident":
+        why = f"it is a {reported.kind}"
+        note = f"{why}: {reported.kind_note}" if reported.kind_note else why
+        by = reported.kind_by or "intake"
+        return resolve(incident, by, "reclassification", now, note, unsent)
     return resolve(incident, "source", "source", now, "cleared at the source", unsent)
 
 

@@ -1,13 +1,14 @@
 """The OpenAPI of all gateways."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
+from starlette.routing import BaseRoute
 
 from services.intake.gateways.gateway import Gateway, Route
 
@@ -16,9 +17,13 @@ _PATH_NAME = re.compile(r"{(\w+)")
 _PATH_TYPE = re.compile(r":\w+}")
 
 
-def describe(app: FastAPI, gateways: Iterable[Gateway]) -> dict[str, Any]:
-    """The OpenAPI document of an application that has the routes of these gateways."""
-    document = get_openapi(title=app.title, version=app.version, routes=[])
+def describe(
+    app: FastAPI, gateways: Iterable[Gateway], others: Sequence[BaseRoute] = ()
+) -> dict[str, Any]:
+    """The OpenAPI document of an application that has the routes of these gateways, and others of
+    FastAPI's own.
+    """
+    document = get_openapi(title=app.title, version=app.version, routes=others)
     described = [
         (gateway, route) for gateway in gateways for route in gateway.routes if route.described
     ]
@@ -26,14 +31,14 @@ def describe(app: FastAPI, gateways: Iterable[Gateway]) -> dict[str, Any]:
     schemas, components = _schemas(routes)
     used = [route.authentication for route in routes]
     schemes = {one.name: dict(one.scheme) for one in used if one.scheme is not None}
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, Any]] = document["paths"]
     for gateway, route in described:
         operations = paths.setdefault(_PATH_TYPE.sub("}", route.path), {})
         operations[route.method.lower()] = _operation(gateway, route, schemas)
-    return document | {
-        "paths": paths,
-        "components": {"schemas": components, "securitySchemes": schemes},
-    }
+    own = document.get("components", {})
+    components = own.get("schemas", {}) | components
+    schemes = own.get("securitySchemes", {}) | schemes
+    return document | {"components": {"schemas": components, "securitySchemes": schemes}}
 
 
 def _schemas(routes: Iterable[Route]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -16,6 +16,10 @@ def description(alert: Alert) -> dict[str, Any]:
     return {
         "summary": data.summary,
         "service": data.service,
+        "component": data.component,
+        "environment": data.environment,
+        "category": data.category,
+        "description": data.description,
         "labels": data.labels,
         "annotations": data.annotations,
         "links": data.links,

@@ -108,6 +108,9 @@ def close(
     A firing signal that came after what they saw opens a new incident, whose report is the second
     of the result; unless that one is among the `already_resolved` as well.
     """
+    if incident.kind != "incident":
+        # Paging ended because it is something else: its alerts still join it until they clear.
+        return incident, None
     closed = replace(incident, status="closed")
     if not has_newer_signal(incident, seen) or successor(incident) in already_resolved:
         return closed, None

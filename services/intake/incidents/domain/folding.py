@@ -150,7 +150,7 @@ class Folding:
 
     def decide(self, item: Grouped, decision: Decision, incident: Incident | None) -> None:
         """The decision about a signal."""
-        taken = Taken(decision, incident.incident_id if incident else None)
+        taken = Taken(decision, incident.incident_id if incident else None, item.why)
         self.result.decisions.append((item.alert, taken))
 
     def publish(self, event: PendingEvent) -> Incident:

@@ -8,8 +8,10 @@ import orjson
 
 from services.intake.incidents.policy import IntakePolicy, Rule
 from services.intake.signals.domain import Alert, Group
+from shared.events.text import shorten
 
 _NO_RULE = Rule()
+_MAX_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,17 @@ class Grouped:
     def fires(self) -> bool:
         """Whether something is wrong."""
         return self.alert.fires
+
+    @property
+    def why(self) -> str:
+        """What put it into an incident with others; empty where it has one of its own."""
+        if not self.shared:
+            return ""
+        values = {name: _value(self.alert, name) for name in self.rule.group_by}
+        if any(values.values()):
+            return "by " + ", ".join(f"{name}={value}" for name, value in values.items() if value)
+        sent = self.alert.signal.group
+        return f"by its sender's group {shorten(sent.key, _MAX_SHOWN)}" if sent else ""
 
 
 def group_alerts(alerts: Iterable[Alert], policy: IntakePolicy) -> list[Grouped]:

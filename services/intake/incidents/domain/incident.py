@@ -40,6 +40,10 @@ class Incident:
     severity: Severity
     severity_reason: str | None
     service: str | None
+    component: str | None
+    environment: str | None
+    category: str | None
+    description: str | None
     labels: dict[str, str]
     annotations: dict[str, str]
     links: list[str]
@@ -66,6 +70,9 @@ class Incident:
     opens_at: datetime | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    kind: str = "incident"
+    kind_by: str | None = None
+    kind_note: str | None = None
 
     @property
     def trace(self) -> TraceContext | None:

@@ -162,6 +162,12 @@ def _sought(signals: Sequence[Signal], items: Collection[Grouped], count: Count)
     )
 
 
+async def find_incident(connection: Connection, number: int) -> list[UUID]:
+    """The id of the newest incident with this number, or nothing."""
+    query = "SELECT incident_id FROM incidents WHERE number = $1 ORDER BY opened_at DESC LIMIT 1"
+    return [row["incident_id"] for row in await connection.fetch(query, number)]
+
+
 async def lock_incidents(
     connection: Connection, incident_ids: Collection[UUID]
 ) -> tuple[int, dict[UUID, Incident]]:

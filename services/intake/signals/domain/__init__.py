@@ -17,6 +17,7 @@ from services.intake.signals.domain.heartbeat import (
     ManagedBy,
 )
 from services.intake.signals.domain.known import KnownAlert, Wanted
+from services.intake.signals.domain.reasons import Reasons, Redacted
 from services.intake.signals.domain.signal import (
     Alert,
     Decision,
@@ -51,6 +52,8 @@ __all__ = [
     "ManagedBy",
     "NeedsLocks",
     "Overloaded",
+    "Reasons",
+    "Redacted",
     "Refused",
     "RequestData",
     "Signal",

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 MAX_LABEL_BYTES = 128 * 1024
 MAX_ANNOTATION_BYTES = 96 * 1024
 MAX_LINK_BYTES = 32 * 1024
+MAX_DESCRIPTION_BYTES = 32 * 1024
 """Separate bounds, so that shortening the labels, which identify an incident, does not depend on
 the annotations: those differ between an alert and its resolve.
 """
@@ -25,12 +26,15 @@ Data = TypeVar("Data", bound=BaseModel)
 
 
 def within_bounds(data: Data) -> Data:
-    """The same data, its labels, annotations and links shortened where they are too large."""
+    """The same data, its labels, annotations, links and description within bounds."""
     changed: dict[str, Any] = {}
     for name, limit in (("labels", MAX_LABEL_BYTES), ("annotations", MAX_ANNOTATION_BYTES)):
         texts = getattr(data, name, {})
         if not _fits(limit, *texts, *texts.values()):
             changed[name] = bounded_texts(texts, limit)
+    description = getattr(data, "description", None) or ""
+    if not _fits(MAX_DESCRIPTION_BYTES, description):
+        changed["description"] = shorten_bytes(description, MAX_DESCRIPTION_BYTES)
     links = getattr(data, "links", [])
     if not _fits(MAX_LINK_BYTES, *links):
         changed["links"] = bounded_links(links, MAX_LINK_BYTES)

@@ -106,6 +106,10 @@ class AlertData(SignalData):
         "source that give none of the three are about one thing",
     )
     alert: Name | None = Field(default=None, description="one of several alerts under the same key")
+    component: Name | None = Field(default=None, description="the part of the service")
+    environment: Name | None = Field(default=None, description="production, staging...")
+    category: Name | None = Field(default=None, description="what kind of fault it is")
+    description: LongText | None = None
     annotations: Labels = Field(default_factory=dict, json_schema_extra=_EMPTY_OBJECT)
     links: Links = Field(default_factory=list, json_schema_extra=_EMPTY_ARRAY)
     starts_at: Moment = None

@@ -15,6 +15,7 @@ from services.intake.integrations.domain import Integration
 from services.intake.signals.domain import cdevents
 from services.intake.signals.domain.bounds import within_bounds
 from services.intake.signals.domain.data import KINDS, AlertData, SignalContent, known_time
+from services.intake.signals.domain.reasons import NO_REASONS, Reasons
 from shared.events.cloudevents import CloudEvent, Malformed
 from shared.events.facts import first_problem
 from shared.events.ids import derived_id
@@ -46,10 +47,13 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The decision about a signal, and the incident, request or change that it went into."""
+    """The decision about a signal, and the incident, request or change that it went into. `why`
+    says which group or rule led there, where that is not the signal's own key.
+    """
 
     decision: Decision
     subject: UUID | None
+    why: str = ""
 
 
 class Overloaded(Exception):
@@ -87,7 +91,8 @@ class Signal:
 
     `group` is set where the signal came in a notification about a group of alerts; `expire_after`
     where its sender repeats what fires, or never says that it is over; `sender` where its
-    integration has settings; `added` are the names of labels that these have added.
+    integration has settings; `added` are the names of labels that these have added. Repeats of one
+    `episode` are one request or change. `reasons` say what was done to it before it is decided on.
     """
 
     origin: str
@@ -100,6 +105,13 @@ class Signal:
     expire_after: timedelta | None = None
     sender: Integration | None = None
     added: frozenset[str] = frozenset()
+    episode: str | None = None
+    reasons: Reasons = NO_REASONS
+
+    @property
+    def integration(self) -> str:
+        """The name of the integration that sent it."""
+        return self.origin.partition(" ")[0]
 
     @property
     def identity(self) -> Identity:
@@ -109,7 +121,7 @@ class Signal:
     @property
     def subject(self) -> UUID:
         """The id of the incident, request or change that this signal makes, if it makes one."""
-        return derived_id(self.origin, self.signal_id, "subject")
+        return derived_id(self.origin, self.episode or self.signal_id, "subject")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,13 @@ ResponseFact = (
     | escalation.IncidentAcknowledged
     | escalation.IncidentResolved
 )
-_VIA = {"api": "by the API", "topic": "by a command", "link": "by link", "source": "at the source"}
+_VIA = {
+    "api": "by the API",
+    "topic": "by a command",
+    "link": "by link",
+    "source": "at the source",
+    "reclassification": "by reclassifying it",
+}
 
 
 def describe(fact: Fact) -> Words:
@@ -58,6 +64,9 @@ def _describe_news(fact: intake.IncidentNews) -> Words:
         case intake.IncidentCleared(reason=reason):
             expired = reason == "expired"
             return f"Cleared: {'no signal from the source since' if expired else reason}", counts
+        case intake.IncidentReclassified():
+            title = f"{incident.kind_by} said: it is a {incident.kind}, no incident"
+            return title, {"note": incident.kind_note, "logged_as": str(fact.logged_as)}
         case _:
             assert_never(fact)
 
@@ -82,6 +91,8 @@ def _describe_triage(fact: triage.TriageFact) -> Words:
             return f"Triage confirmed: {decision}", {"seen_until": seen}
         case triage.IncidentSubsided():
             return "Triage noted that it cleared", {}
+        case triage.IncidentWithdrawn():
+            return "Triage withdrew it: it is no incident", {}
         case _:
             assert_never(fact)
 

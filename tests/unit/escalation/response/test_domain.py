@@ -28,6 +28,7 @@ from tests.unit.escalation.builders import (
     utc,
     was_confirmed,
     was_triaged,
+    withdrawn,
 )
 
 
@@ -325,3 +326,20 @@ def test_a_method_that_failed_for_good_is_followed_by_the_users_next_until_there
     assert by_mail.attempt_key == f"{INCIDENT}.1.1.ana.email"
     assert by_mail.why[-1] == "webhook failed for good: email is tried"
     assert try_next_method(begun.incident, by_mail, teams().content) is None
+
+
+def test_what_turns_out_to_be_a_request_pages_nobody_any_more_and_says_who_said_so() -> None:
+    begun = opened("2024-10-30T00:00")
+    ended = on_triage(begun.incident, withdrawn(2), teams(), utc("2024-10-30T00:01"), begun.pages)
+    (fact,) = ended.facts
+    assert isinstance(fact, IncidentResolved)
+    assert (fact.by, fact.via) == ("ben", "reclassification")
+    assert fact.response.resolution == "it is a request: she asks for access"
+    assert fact.cut[0].startswith("page to")
+    assert ended.incident.due is None
+
+
+def test_what_was_never_an_incident_begins_no_response() -> None:
+    ended = on_triage(None, withdrawn(1), teams(), utc("2024-10-30T00:01"))
+    assert [type(fact) for fact in ended.facts] == [IncidentResolved]
+    assert ended.pages == ()

@@ -13,6 +13,7 @@ from shared.events.facts import Event, new_event
 from shared.events.intake import (
     IncidentCleared,
     IncidentNews,
+    IncidentReclassified,
     IncidentReported,
     IncidentUpdated,
     ReportedIncident,
@@ -22,6 +23,7 @@ from shared.events.triage import (
     IncidentReprioritised,
     IncidentSubsided,
     IncidentTriaged,
+    IncidentWithdrawn,
     Priority,
     TriageConfirmed,
 )
@@ -288,3 +290,24 @@ def test_a_new_incident_is_triaged_whichever_of_its_news_is_the_newest() -> None
     fact = decide(None, found.fact, found.newest.sequence, CATALOGUE)
     assert isinstance(fact, IncidentTriaged)
     assert (fact.triage.intake_sequence, fact.triage.incident.signal_count) == (2, 2)
+
+
+def test_what_a_person_says_is_no_incident_is_withdrawn_once() -> None:
+    request = {"kind": "request", "kind_by": "ben"}
+    triaged = decide(None, IncidentReported(incident=incident()), 1, CATALOGUE)
+    assert isinstance(triaged, IncidentTriaged)
+    said = IncidentReclassified(incident=incident(**request), logged_as=UUID(int=2))
+    withdrawn = decide(State(triaged.triage, 1), said, 2, CATALOGUE)
+    assert isinstance(withdrawn, IncidentWithdrawn)
+    assert withdrawn.triage.incident.kind_by == "ben"
+    assert withdrawn.triage.priority is triaged.triage.priority
+    known = State(withdrawn.triage, 2)
+    more = IncidentUpdated(incident=incident(**request, signal_count=9), changed=["signal_count"])
+    assert decide(known, more, 3, CATALOGUE) is None
+    over = IncidentCleared(incident=incident(**request, status="cleared"), reason="expired")
+    assert decide(known, over, 4, CATALOGUE) is None
+
+
+def test_what_is_no_incident_before_triage_reads_of_it_is_withdrawn_at_once() -> None:
+    more = IncidentUpdated(incident=incident(kind="change", kind_by="ben"), changed=[])
+    assert isinstance(decide(None, more, 3, CATALOGUE), IncidentWithdrawn)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.intake.incidents.domain.grouping import group_alerts
 from services.intake.incidents.domain.incident import BatchResult, Incident
 from services.intake.incidents.policy import IntakePolicy, Rule
 from services.intake.signals.domain import Alert, Group
@@ -128,3 +129,15 @@ def test_an_acknowledgement_at_the_sender_is_told_at_once() -> None:
     assert decisions(take([alert("acknowledged", key="other")], opened)) == ["nothing was open"]
     over = take([alert("resolved")], taken)
     assert kinds(over) == [IncidentCleared]
+
+
+def test_a_decision_says_what_put_the_alert_where_it_went() -> None:
+    by_cluster = policy(_BY_CLUSTER)
+    for sent, rules, why in (
+        (alert(), POLICY, ""),
+        (of("{}:{job}", "a"), POLICY, "by its sender's group {}:{job}"),
+        (alert(labels={"cluster": "eu-1"}), by_cluster, "by cluster=eu-1"),
+        (alert(labels={"job": "x"}), by_cluster, ""),
+    ):
+        (item,) = group_alerts([sent], rules)
+        assert item.why == why

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,3 +87,14 @@ def test_a_reason_is_bounded_and_can_be_written_as_json() -> None:
 
     assert reason.startswith("ValueError: ?xxx")
     assert len(reason) == 2000
+
+
+def test_what_must_not_be_kept_is_taken_out_of_record_and_reason() -> None:
+    def cleanse(record: Record, reason: str) -> tuple[Record, str]:
+        return replace(record, value=b"[redacted]"), reason.replace("hunter2", "[redacted]")
+
+    failure = ValueError("hunter2 is no number")
+    data = parse(dead_letter_for_record(RECORD, failure, "triage", NOON, cleanse))["data"]
+
+    assert base64.b64decode(data["value"]) == b"[redacted]"
+    assert data["reason"] == "ValueError: [redacted] is no number"
