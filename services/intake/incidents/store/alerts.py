@@ -58,17 +58,19 @@ async def load_members(
         WHERE firing
         UNION ALL
         SELECT {_MEMBER} FROM alerts
-        WHERE identity = ANY ($4::text[]) AND firing AND incident_id = ANY ($5::uuid[])
+        WHERE identity = ANY ($4::text[]) AND firing
         """,  # noqa: S608 - column names of our own
         [incident_id for incident_id, _ in named],
         [key for _, key in named],
         list(groups),
         [item.identity for item in items],
-        [incident.incident_id for incident in open_incidents],
     )
+    # Chosen here: by two conditions, the planner might read all alerts of the incidents.
+    known = {incident.incident_id for incident in open_incidents}
     return {
         (row["incident_id"], row["alert_key"]): Member(**{name: row[name] for name in _OF_MEMBER})
         for row in rows
+        if row["incident_id"] in known
     }
 
 
