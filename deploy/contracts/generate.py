@@ -19,6 +19,7 @@ from deploy.contracts.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_mani
 from deploy.contracts.schemas import schemas
 from services.escalation.response.http import make_router
 from services.intake.app import make_api
+from services.intake.incidents.http import make_router as alerts_router
 from services.reporting.figures.http import make_router as figures_router
 from services.reporting.timeline.http import make_router as incidents_router
 from shared.http.app import create_app
@@ -47,6 +48,7 @@ def _openapi() -> dict[str, dict[str, Any]]:
     reporting.include_router(incidents_router(unused, unused, unused))
     reporting.include_router(figures_router(unused, unused))
     intake = make_api(unused)
+    intake.include_router(alerts_router(unused, ""))
     return {
         "intake": intake.openapi(),
         "escalation": escalation.openapi(),

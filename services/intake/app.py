@@ -10,6 +10,7 @@ from services.intake.gateways.gateway import Gateway
 from services.intake.gateways.http import Services, describe, make_router
 from services.intake.gateways.registry import Registry
 from services.intake.handlers import Handlers
+from services.intake.incidents import http as incidents_api
 from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, read_intake_policy
 from services.intake.integrations.key_ring import KeyRing
@@ -52,6 +53,8 @@ async def run(settings: Settings) -> None:
     commit = GroupCommit(database, handlers.take_new, handlers.take)
     lookup = KnownAlerts(database).find
     app = make_api(Services(KeyRing(database, clock), commit.submit, lookup, clock), gateways)
+    token = settings.api_token.get_secret_value() if settings.api_token else None
+    app.include_router(incidents_api.make_router(database, token))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from services.intake import NAME
+from services.intake.incidents.cli import add_commands
 from services.intake.integrations.cli import make_commands
 from services.intake.integrations.policy import FILE, TEAMS_FILE, read_integrations
+from shared.http.client import Api
 from shared.policy.files import PolicyError, check_file, keys_of
 from shared.postgres.database import Database
 from shared.runtime.commands import service_commands
@@ -22,6 +24,14 @@ app = service_commands("services.intake", "Identify and log: signals in, inciden
 app.add_typer(
     make_commands(lambda: Database(load_settings().dsn(NAME)), _gateways), name="integrations"
 )
+
+
+def _connect() -> Api:
+    settings = load_settings()
+    return Api(settings.intake_url, "TOCSIN_INTAKE_URL", settings.required("api_token"))
+
+
+add_commands(app, _connect)
 
 
 def check_integrations(directory: Path) -> list[PolicyError]:

@@ -17,8 +17,8 @@ _PATH_TYPE = re.compile(r":\w+}")
 
 
 def describe(app: FastAPI, gateways: Iterable[Gateway]) -> dict[str, Any]:
-    """The OpenAPI document of an application that has the routes of these gateways."""
-    document = get_openapi(title=app.title, version=app.version, routes=[])
+    """The OpenAPI document of an application that has the routes of these gateways, and others."""
+    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
     described = [
         (gateway, route) for gateway in gateways for route in gateway.routes if route.described
     ]
@@ -26,13 +26,17 @@ def describe(app: FastAPI, gateways: Iterable[Gateway]) -> dict[str, Any]:
     schemas, components = _schemas(routes)
     used = [route.authentication for route in routes]
     schemes = {one.name: dict(one.scheme) for one in used if one.scheme is not None}
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, Any]] = document["paths"]
+    others: dict[str, dict[str, Any]] = document.get("components", {})
     for gateway, route in described:
         operations = paths.setdefault(_PATH_TYPE.sub("}", route.path), {})
         operations[route.method.lower()] = _operation(gateway, route, schemas)
     return document | {
         "paths": paths,
-        "components": {"schemas": components, "securitySchemes": schemes},
+        "components": {
+            "schemas": others.get("schemas", {}) | components,
+            "securitySchemes": others.get("securitySchemes", {}) | schemes,
+        },
     }
 
 
