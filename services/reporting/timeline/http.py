@@ -22,7 +22,17 @@ from shared.runtime.clock import Clock
 _MAX_CHANGES = 20
 NO_NUL = r"^[^\x00]*$"
 """Postgres takes every text but one with a NUL in it."""
-_REPORTED = {"source", "alerts_firing", "labels", "annotations", "links"}
+_REPORTED = {
+    "source",
+    "alerts_firing",
+    "alerts_total",
+    "alerts_unlisted",
+    "alerts",
+    "flapping",
+    "labels",
+    "annotations",
+    "links",
+}
 
 
 def make_router(database: Database, clock: Clock, trace_template: str | None) -> APIRouter:
@@ -95,9 +105,11 @@ def _invalid(field: str, reason: str) -> Problem:
 def _as_json(view: IncidentView) -> dict[str, Any]:
     """The incident's state, with everything else beside it."""
     report = view.report.model_dump(include=_REPORTED) if view.report else {}
+    at_sender = view.report.acknowledged_by if view.report else None
     return {
         **view.incident.model_dump(),
         **report,
+        "acknowledged_at_source_by": at_sender,
         "priority_reasons": view.reasons,
         "waiting_on": view.waiting_on,
         "runbook": view.runbook,

@@ -58,10 +58,8 @@ class _Fold(Folding):
         elif incident is None:
             self._open(item)
         elif self._is_full(incident, key, item):
-            retired = replace(incident, takes_more=False)
-            self.touch(incident, item)
             del self.taking[incident.fingerprint]
-            self.keep(retired)
+            self.keep(replace(incident, takes_more=False))  # no event tells of that
             self._open(item)
         else:
             self._join(item, incident, key)
@@ -156,8 +154,9 @@ class _Fold(Folding):
         if incident is None or not self.member(incident, key).firing:
             self.decide(item, Decision.NOTHING_WAS_OPEN, None)
             return
-        self.touch(incident, item)
         by = item.alert.data.by or item.alert.signal.origin
+        if by != incident.acknowledged_by:  # else there is nothing to tell
+            self.touch(incident, item)
         known = replace(self.member(incident, key), acknowledged=True)
         changed = self.put(incident, key, known, item)
         incident = replace(incident, acknowledged_by=by, **changed)
