@@ -6,30 +6,62 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from services.intake.gateways.gateway import Desk
+from services.intake.gateways.gateway import Desk, HeartbeatDesk, Submission
 from services.intake.signals.domain import (
     AlertData,
     Decision,
+    Heartbeat,
+    HeartbeatRefused,
+    HeartbeatSettings,
     Identity,
     KnownAlert,
     Signal,
     Taken,
     Wanted,
 )
-from tests.unit.intake.builders import WithoutHeartbeats
+from shared.events.ids import uuid7
+from tests.unit.intake.builders import NOON
 
 
-class Memory(WithoutHeartbeats, Desk):
+class Heartbeats(HeartbeatDesk):
+    """Heartbeats by name. One called `policy` is managed by the file."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Heartbeat] = {}
+
+    async def find(self, name: str) -> Heartbeat | None:
+        return self.known.get(name)
+
+    async def list(self) -> Sequence[Heartbeat]:
+        return [self.known[name] for name in sorted(self.known)]
+
+    async def save(self, name: str, settings: HeartbeatSettings) -> Heartbeat:
+        if name == "policy":
+            raise HeartbeatRefused("it is in heartbeats.yaml: change it there")
+        before = self.known.get(name) or Heartbeat(uuid7(), name, "sender", settings, NOON)
+        self.known[name] = replace(before, settings=settings)
+        return self.known[name]
+
+    async def delete(self, name: str) -> bool:
+        return self.known.pop(name, None) is not None
+
+
+class Memory(Desk):
     """A desk that remembers what is submitted. `before_submission` runs before each."""
 
     def __init__(self) -> None:
         self.known: list[KnownAlert] = []
         self.signals: list[Signal] = []
         self._numbers = count(1000)
+        self._heartbeats = Heartbeats()
         self.before_submission: Any = lambda: None
 
     async def download(self, url: str, *, lasting: bool = False) -> bytes:
         raise AssertionError("nothing is downloaded")
+
+    @property
+    def heartbeats(self) -> Heartbeats:
+        return self._heartbeats
 
     async def submit(self, signals: Sequence[Signal]) -> Mapping[Identity, Taken]:
         action, self.before_submission = self.before_submission, lambda: None
@@ -53,6 +85,13 @@ class Memory(WithoutHeartbeats, Desk):
             return [one for one in mine if wanted in (one.incident_id, one.number)]
         newest = {one.key: one for one in mine if one.key in wanted}
         return list(newest.values())
+
+    async def beat(self, name: str, sent: Submission) -> bool:
+        found = await self.heartbeats.find(name)
+        if found is None:
+            return False
+        self.heartbeats.known[name] = replace(found, last_beat_at=sent.received_at)
+        return True
 
     def take(self, signal: Signal) -> Taken:
         """What one signal does."""

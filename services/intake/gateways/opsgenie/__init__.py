@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.intake.gateways.gateway import Answer, Body, Gateway, Parameter, Respond, Route
-from services.intake.gateways.opsgenie import actions, changes, reads
+from services.intake.gateways.opsgenie import actions, changes, heartbeats, reads
 from services.intake.gateways.opsgenie.alerts import notes_of
 from services.intake.gateways.opsgenie.answers import GENIE_KEY, PROBLEM, Accepted, Found, refuse
 from services.intake.gateways.opsgenie.bodies import MAX_BODY_BYTES, OpsgenieAction, OpsgenieAlert
@@ -36,14 +36,14 @@ def _acts(
         answer=Answer(202, Accepted),
         respond=respond,
         method=method,
-        bodies=[Body("application/json", body, MAX_BODY_BYTES)] if method != "DELETE" else [],
-        parameters=[] if path == _ALERTS else [_KIND],
+        bodies=[Body("application/json", body, MAX_BODY_BYTES)] if body else [],
+        parameters=[_KIND] if path.startswith(_ONE) else [],
         authentication=GENIE_KEY,
     )
 
 
 def _removes(path: str, summary: str, respond: Respond, *parameters: Parameter) -> Route:
-    route = _acts(path, summary, respond, "DELETE")
+    route = _acts(path, summary, respond, "DELETE", None)
     return replace(route, parameters=[_KIND, *_WHO, *parameters])
 
 
@@ -157,10 +157,52 @@ _ROUTES: Sequence[Route] = (
 )
 
 
+_HEARTBEATS = "/v2/heartbeats"
+_HEARTBEAT = "/v2/heartbeats/{name:path}"
+
+
+def _beats(method: str) -> Route:
+    return _acts(f"{_HEARTBEAT}/ping", "A beat.", heartbeats.ping, method, None)
+
+
+def _keeps(
+    method: str, path: str, summary: str, respond: Respond, body: bool = False, status: int = 200
+) -> Route:
+    answers = Accepted if method == "DELETE" else Found
+    bodies = [Body("application/json", heartbeats.OpsgenieHeartbeat, MAX_BODY_BYTES)]
+    return Route(
+        path=path,
+        summary=summary,
+        answer=Answer(status, answers),
+        respond=respond,
+        method=method,
+        bodies=bodies if body else [],
+        authentication=GENIE_KEY,
+    )
+
+
+_HEARTBEAT_ROUTES: Sequence[Route] = (
+    *(_beats(method) for method in ("GET", "POST", "PUT", "PATCH")),
+    _keeps("POST", _HEARTBEATS, "Expect a heartbeat.", heartbeats.create, True, 201),
+    _keeps("GET", _HEARTBEATS, "List heartbeats.", heartbeats.get_all),
+    _keeps("POST", f"{_HEARTBEAT}/enable", "Expect it again.", heartbeats.switch(enabled=True)),
+    _keeps("POST", f"{_HEARTBEAT}/disable", "Expect it no more.", heartbeats.switch(enabled=False)),
+    _keeps("GET", _HEARTBEAT, "A heartbeat.", heartbeats.get),
+    _keeps("PATCH", _HEARTBEAT, "Change a heartbeat.", heartbeats.update, True),
+    _keeps("DELETE", _HEARTBEAT, "Delete a heartbeat.", heartbeats.delete),
+)
+
+
 def _with_prefix(routes: Sequence[Route]) -> Iterator[Route]:
     yield from routes
     for route in routes:
         yield replace(route, path=f"/{{prefix:path}}{route.path}", described=False)
 
 
-GATEWAY = Gateway("opsgenie", list(_with_prefix(_ROUTES)), refuse=refuse, problem=PROBLEM, busy=429)
+GATEWAY = Gateway(
+    "opsgenie",
+    list(_with_prefix([*_ROUTES, *_HEARTBEAT_ROUTES])),
+    refuse=refuse,
+    problem=PROBLEM,
+    busy=429,
+)

@@ -62,17 +62,24 @@ GENIE_KEY = Authentication(
 )
 
 
-def accepted(request_id: str) -> Response:
+def accepted(request_id: str, result: str = "Request will be processed") -> Response:
     """The answer to a call that acts, whose outcome its request id has."""
-    body = {"result": "Request will be processed", "took": 0.0, "requestId": request_id}
+    body = {"result": result, "took": 0.0, "requestId": request_id}
     return JsonResponse(body, 202, _headers(request_id))
 
 
-def found(data: Any, **more: Any) -> Response:
-    """The answer to a call that reads."""
+def done(result: str) -> Response:
+    """The answer to a call that is done at once."""
+    request_id = str(uuid4())
+    body = {"result": result, "took": 0.0, "requestId": request_id}
+    return JsonResponse(body, 200, _headers(request_id))
+
+
+def found(data: Any, status: int = 200, **more: Any) -> Response:
+    """The answer to a call that reads, or that returns what it made."""
     request_id = str(uuid4())
     body = {"data": data, **more, "took": 0.0, "requestId": request_id}
-    return JsonResponse(body, 200, _headers(request_id))
+    return JsonResponse(body, status, _headers(request_id))
 
 
 def not_found(what: str) -> Problem:

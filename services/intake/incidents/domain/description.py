@@ -5,12 +5,13 @@ from typing import Any
 from services.intake.incidents.domain.incident import Incident
 from services.intake.incidents.policy import IntakePolicy
 from services.intake.signals.domain import Alert
+from services.intake.signals.domain.normalisation import described_by
 from shared.events.intake import Severity
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
-def description(alert: Alert) -> dict[str, Any]:
+def description(alert: Alert, policy: IntakePolicy) -> dict[str, Any]:
     """The descriptive fields of an incident, taken from an alert."""
     data = alert.data
     return {
@@ -19,7 +20,8 @@ def description(alert: Alert) -> dict[str, Any]:
         "component": data.component,
         "environment": data.environment,
         "category": data.category,
-        "description": data.description,
+        "description": data.description
+        or described_by(data.annotations, data.labels, policy.normalise),
         "labels": data.labels,
         "annotations": data.annotations,
         "links": data.links,
@@ -39,7 +41,7 @@ def described(alert: Alert, incident: Incident, policy: IntakePolicy) -> dict[st
     if (_RANK[severity], reason or "") < (_RANK[incident.severity], incident.severity_reason or ""):
         changed |= {"severity": severity, "severity_reason": reason}
     if [alert.signal.sent_at.isoformat(), alert.signal.signal_id] > incident.described_by:
-        changed |= description(alert)
+        changed |= description(alert, policy)
     return changed
 
 

@@ -127,9 +127,9 @@ class _Fold(Folding):
             content=_content(item) if shared else None,
             acknowledged=known.firing and known.acknowledged,
             started_at=began_at(item.alert),
+            changed_at=(known.changed_at if known.firing else None) or self.now,
         )
-        return replace(
-            incident,
+        return incident.changed(
             expiry_armed_at=self.expiry(ends_at, incident.expiry_armed_at),
             **self.put(incident, key, member, item),
             **changed,

@@ -92,7 +92,9 @@ class Folding:
         """Remember an alert of an incident; the fields of the incident that change."""
         place = (incident.incident_id, key)
         before = self.members.get(place, NO_MEMBER)
-        member = replace(member, changed_at=self._changed_at(before, member))
+        changed_at = self._changed_at(before, member)
+        if member.changed_at != changed_at:
+            member = replace(member, changed_at=changed_at)
         self.members[place] = self.result.members[place] = member
         self._note(place, member)
         firing = incident.alerts_firing + member.alerts_firing - before.alerts_firing

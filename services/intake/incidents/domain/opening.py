@@ -32,7 +32,7 @@ def open_incident(
         fingerprint=item.fingerprint,
         severity=severity,
         severity_reason=reason,
-        **description(alert),
+        **description(alert, policy),
         signal_count=1,
         episodes=episodes,
         flapping=policy.flapping is not None and len(episodes) >= policy.flapping.episodes,

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,23 @@ from shared.postgres.connection import Connection
 from shared.postgres.writes import Write
 
 _OF_MEMBER = tuple(field.name for field in fields(Member))
+_VALUES = attrgetter(*_OF_MEMBER)
 _COPIED = ", ".join(("alert_key", *_OF_MEMBER))
 _MEMBER = f"incident_id, {_COPIED}"
+_TYPES = {
+    "incident_id": "uuid",
+    "firing": "boolean",
+    "held": "boolean",
+    "acknowledged": "boolean",
+    "ends_at": "timestamptz",
+    "started_at": "timestamptz",
+    "changed_at": "timestamptz",
+    "stands_for": "int",
+    "content": "jsonb",
+}
+_ARRAYS = ", ".join(
+    f"${place}::{_TYPES.get(name, 'text')}[]" for place, name in enumerate(_MEMBER.split(", "), 1)
+)
 _CHANGED = ", ".join(f"{name} = EXCLUDED.{name}" for name in _OF_MEMBER)
 
 
@@ -42,17 +58,19 @@ async def load_members(
         WHERE firing
         UNION ALL
         SELECT {_MEMBER} FROM alerts
-        WHERE identity = ANY ($4::text[]) AND firing AND incident_id = ANY ($5::uuid[])
+        WHERE identity = ANY ($4::text[]) AND firing
         """,  # noqa: S608 - column names of our own
         [incident_id for incident_id, _ in named],
         [key for _, key in named],
         list(groups),
         [item.identity for item in items],
-        [incident.incident_id for incident in open_incidents],
     )
+    # Chosen here: by two conditions, the planner might read all alerts of the incidents.
+    known = {incident.incident_id for incident in open_incidents}
     return {
         (row["incident_id"], row["alert_key"]): Member(**{name: row[name] for name in _OF_MEMBER})
         for row in rows
+        if row["incident_id"] in known
     }
 
 
@@ -63,16 +81,15 @@ def members_write(members: Mapping[Place, Member]) -> Write | None:
     return Write(
         f"""
         INSERT INTO alerts ({_MEMBER})
-        SELECT {_MEMBER} FROM jsonb_populate_recordset(NULL::alerts, $1::jsonb)
+        SELECT * FROM unnest({_ARRAYS})
         ON CONFLICT (incident_id, alert_key) DO UPDATE SET {_CHANGED}
         """,  # noqa: S608 - column names of our own
-        ([_row(place, member) for place, member in members.items()],),
+        tuple(zip(*(_row(place, member) for place, member in members.items()), strict=True)),
     )
 
 
-def _row(place: Place, member: Member) -> dict[str, Any]:
-    own = {name: getattr(member, name) for name in _OF_MEMBER}
-    return {"incident_id": place[0], "alert_key": place[1], **own}
+def _row(place: Place, member: Member) -> tuple[Any, ...]:
+    return (*place, *_VALUES(member))
 
 
 def copied_members_write(successors: Mapping[UUID, UUID]) -> Write | None:

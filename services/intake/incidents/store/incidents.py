@@ -55,12 +55,12 @@ _COUNTS = """(
     )"""
 _LOCK_FOR_SIGNALS = f"""{_KNOWN}, opened AS (
         SELECT {_SELECTED} FROM incidents
-        WHERE status = 'open' AND incident_id IN (
+        WHERE status = 'open' AND incident_id = ANY (ARRAY(
             SELECT incident_id FROM incidents
             WHERE fingerprint = ANY ($4::text[]) AND status = 'open' AND takes_more
             UNION ALL
             SELECT incident_id FROM alerts WHERE identity = ANY ($6::text[]) AND firing
-        )
+        ))  -- an array, not IN: that would read all open incidents, as planned for a young table
         ORDER BY incident_id FOR UPDATE
     ), batch AS (
         SELECT {EPOCH} AS epoch, ARRAY(SELECT place FROM known) AS known, ARRAY(

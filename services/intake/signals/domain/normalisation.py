@@ -2,6 +2,7 @@
 severities are understood, and what is wrong with their clocks is noted.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,13 +44,20 @@ def _filled(data: SignalData, policy: Normalisation, said: list[str]) -> dict[st
                     filled[field] = shorten(text, _MAX_NAME)
                     said.append(f"{field} is that of `{name}`")
                     break
-    if "description" in fields and fields["description"] is None:
-        for name in policy.description:
-            if text := (annotations.get(name) or labels.get(name, "")).strip():
-                filled["description"] = shorten(text, _MAX_TEXT)
-                said.append(f"description is that of `{name}`")
-                break
+    # Of alerts, it is read where their incident is described: few of a storm describe it.
+    if not isinstance(data, AlertData) and fields.get("description", "") is None:
+        filled["description"] = described_by(annotations, labels, policy)
     return filled
+
+
+def described_by(
+    annotations: Mapping[str, str], labels: Mapping[str, str], policy: Normalisation
+) -> str | None:
+    """The description of what its sender describes in an annotation or label."""
+    for name in policy.description:
+        if text := (annotations.get(name) or labels.get(name, "")).strip():
+            return shorten(text, _MAX_TEXT)
+    return None
 
 
 def _severity(

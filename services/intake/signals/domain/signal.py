@@ -127,24 +127,19 @@ class Signal:
 @dataclass(frozen=True, slots=True)
 class Alert:
     """A signal that fires, is acknowledged or resolves. Its fingerprint is the same for all three:
-    unless it is grouped with others, it is that of its incident.
+    unless it is grouped with others, it is that of its incident. Its identity is its own: by that
+    it is found again, whatever group its sender or the policy puts it into.
     """
 
     signal: Signal
     data: AlertData
     fingerprint: str
+    identity: str
 
     @property
     def fires(self) -> bool:
         """Whether something is wrong, rather than right again."""
         return self.data.status == "firing"
-
-    @property
-    def identity(self) -> str:
-        """By which it is found again, whatever group its sender or the policy puts it into."""
-        if not self.data.alert:
-            return self.fingerprint
-        return _hash([self.fingerprint, self.data.alert])
 
     @property
     def severity(self) -> Severity | None:
@@ -159,7 +154,9 @@ def as_alert(signal: Signal) -> Alert | None:
     """The alert in a signal, or None for one of another kind."""
     if not isinstance(signal.data, AlertData):
         return None
-    return Alert(signal, signal.data, fingerprint(signal.origin, signal.data, signal.added))
+    about = fingerprint(signal.origin, signal.data, signal.added)
+    identity = _hash([about, signal.data.alert]) if signal.data.alert else about
+    return Alert(signal, signal.data, about, identity)
 
 
 def fingerprint(origin: str, data: AlertData, added: Collection[str] = ()) -> str:

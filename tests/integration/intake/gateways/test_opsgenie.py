@@ -32,27 +32,27 @@ def key(http: aiohttp.ClientSession) -> str:
     return http.headers["Authorization"].removeprefix("Bearer ")
 
 
-Connect = Callable[[str], opsgenie_sdk.AlertApi]
+Connect = Callable[[str], opsgenie_sdk.ApiClient]
 
 
 @pytest.fixture
 def connect(base: str) -> Connect:
     """Makes a client that has a key."""
 
-    def client(key: str) -> opsgenie_sdk.AlertApi:
+    def client(key: str) -> opsgenie_sdk.ApiClient:
         configuration = opsgenie_sdk.Configuration()
         configuration.host = base
         configuration.api_key = {"Authorization": key}  # not a dictionary that all share
         configuration.retry_enabled = False
         configuration.short_polling_max_retries = 0
-        return opsgenie_sdk.AlertApi(opsgenie_sdk.ApiClient(configuration))
+        return opsgenie_sdk.ApiClient(configuration)
 
     return client
 
 
 @pytest.fixture
 def alerts(connect: Connect, key: str) -> opsgenie_sdk.AlertApi:
-    return connect(key)
+    return opsgenie_sdk.AlertApi(connect(key))
 
 
 async def asked(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -173,7 +173,7 @@ async def test_its_client_lists_and_counts(alerts: opsgenie_sdk.AlertApi) -> Non
 async def test_its_client_is_refused_in_opsgenies_way(
     connect: Connect, alerts: opsgenie_sdk.AlertApi
 ) -> None:
-    stranger = connect("tocsin_0123456789ab_nonsense")
+    stranger = opsgenie_sdk.AlertApi(connect("tocsin_0123456789ab_nonsense"))
     for call, status in (
         (lambda: stranger.count_alerts(), 401),
         (lambda: alerts.create_alert(payload("CreateAlert", message=" ")), 422),
@@ -223,3 +223,31 @@ async def test_alertmanager_opens_changes_and_closes_through_its_opsgenie_receiv
 
     async with alertmanager(tmp_path, RECEIVER.format(key=key, base=base)) as running:
         await through(running)
+
+
+async def test_its_client_keeps_and_pings_heartbeats(connect: Connect, key: str) -> None:
+    heartbeats = opsgenie_sdk.HeartbeatApi(connect(key))
+    made = payload(
+        "CreateHeartbeat",
+        name="backup",
+        description="nightly",
+        interval=1,
+        interval_unit="days",
+        enabled=True,
+        alert_priority="P1",
+    )
+    assert (await asked(heartbeats.create_heartbeat, made)).data.name == "backup"
+    for name in ("backup", "unknown"):
+        assert (await asked(heartbeats.ping, name)).result.startswith("PONG")
+    found = (await asked(heartbeats.get_heartbeat, "backup")).data
+    assert (found.interval, found.interval_unit, found.expired) == (1, "days", False)
+    assert found.last_ping_time is not None
+    sent = payload("UpdateHeartbeat", interval=2)
+    await asked(heartbeats.update_heartbeat, "backup", update_heartbeat_payload=sent)
+    assert (await asked(heartbeats.disable_heartbeat, "backup")).data.enabled is False
+    assert (await asked(heartbeats.enable_heartbeat, "backup")).data.enabled is True
+    (listed,) = (await asked(heartbeats.list_heart_beats)).data.heartbeats
+    assert (listed.name, listed.enabled) == ("backup", True)
+    await asked(heartbeats.delete_heartbeat, "backup")
+    with pytest.raises(RetryableException):
+        await asked(heartbeats.get_heartbeat, "backup")

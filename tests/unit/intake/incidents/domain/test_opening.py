@@ -126,3 +126,10 @@ class TestFlapping:
             result = take([alert()], result, NOON + place * _MINUTE, policy=off)
             result = take([alert("resolved")], result, NOON + place * _MINUTE, policy=off)
             assert decisions(result) == ["cleared"]
+
+
+def test_the_description_is_that_of_an_annotation_where_the_sender_gives_none() -> None:
+    described = {"description": "91 % of /var"}
+    assert only(take([alert(annotations=described)])).description == "91 % of /var"
+    own = take([alert(description="its own", annotations=described)])
+    assert only(own).description == "its own"

@@ -36,11 +36,11 @@ def normalised(policy: Normalisation = DEFAULTS, **data: Any) -> Found:
 
 def test_what_the_sender_leaves_empty_is_filled_from_labels_and_all_labels_stay() -> None:
     labels = {"service": "checkout", "env": "prod", "component": "db", "category": "capacity"}
-    found = normalised(labels=labels, annotations={"description": "91 % of /var"})
+    found = normalised(labels=labels)
     data = found.data
     assert isinstance(data, AlertData)
     assert (data.service, data.component, data.environment) == ("checkout", "db", "prod")
-    assert (data.category, data.description) == ("capacity", "91 % of /var")
+    assert data.category == "capacity"
     assert data.labels == labels
     assert "environment is that of `env`" in found.said
 

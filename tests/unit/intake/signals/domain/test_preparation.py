@@ -42,14 +42,11 @@ def test_any_signal_is_prepared_keeps_its_identity_and_is_prepared_once(
 
 
 def test_what_is_filled_from_a_label_is_redacted_as_well() -> None:
-    data = AlertData(summary="x", annotations={"description": "call ana@corp.example"})
+    data = AlertData(summary="x", labels={"component": "ana@corp.example"})
     (found,) = prepare([Signal("key /s", "1", NOON, NOON, None, data)], SignalPolicy())
     assert isinstance(found.data, AlertData)
-    assert found.data.description == "call [redacted e-mail address]"
-    assert {one.field for one in found.reasons.redacted} == {
-        "description",
-        "annotations.description",
-    }
+    assert found.data.component == "[redacted e-mail address]"
+    assert {one.field for one in found.reasons.redacted} == {"component", "labels.component"}
 
 
 def test_rules_see_what_is_kept_so_that_a_recorded_signal_is_classified_alike() -> None:
