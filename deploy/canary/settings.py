@@ -9,11 +9,10 @@ from shared.runtime.settings import Settings
 
 
 class CanarySettings(Settings):
-    """It also uses TOCSIN_WEBHOOK_SECRET to verify pages and TOCSIN_CONSOLE_URL to read its
-    incident.
+    """It also uses TOCSIN_WEBHOOK_SECRET to verify pages, TOCSIN_INTAKE_URL to send
+    and TOCSIN_CONSOLE_URL to read its incident.
     """
 
-    intake_url: str = Field(default="http://127.0.0.1:8080", description="base URL of intake")
     canary_key: SecretStr | None = Field(default=None, description="the canary's integration key")
     canary_service: str = Field(
         default="canary", description="its service, marked synthetic in the catalogue"

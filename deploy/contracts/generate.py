@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fastapi import APIRouter
 
 from deploy.contracts import telemetry
 from deploy.contracts.asyncapi import asyncapi
@@ -19,7 +20,8 @@ from deploy.contracts.files import OPENAPI, RELEASED, ROOT, SCHEMAS, add_to_mani
 from deploy.contracts.schemas import schemas
 from services.escalation.response.http import make_router
 from services.intake.app import make_api
-from services.intake.incidents.http import make_router as decisions_router
+from services.intake.incidents.http.alerts import make_router as alerts_router
+from services.intake.incidents.http.decisions import make_router as decisions_router
 from services.reporting.figures.http import make_router as figures_router
 from services.reporting.timeline.http import make_router as incidents_router
 from shared.http.app import create_app
@@ -47,7 +49,10 @@ def _openapi() -> dict[str, dict[str, Any]]:
     escalation.include_router(make_router(unused, unused, ""))
     reporting.include_router(incidents_router(unused, unused, unused))
     reporting.include_router(figures_router(unused, unused))
-    intake = make_api(unused, others=decisions_router(unused, ""))
+    others = APIRouter()
+    others.include_router(decisions_router(unused, ""))
+    others.include_router(alerts_router(unused, ""))
+    intake = make_api(unused, others=others)
     return {
         "intake": intake.openapi(),
         "escalation": escalation.openapi(),

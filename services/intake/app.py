@@ -24,7 +24,8 @@ from services.intake.heartbeats import policy as heartbeats
 from services.intake.heartbeats.policy_sync import PolicySync
 from services.intake.heartbeats.register import Register
 from services.intake.incidents.decisions import Decisions
-from services.intake.incidents.http import make_router as decisions_router
+from services.intake.incidents.http.alerts import make_router as alerts_router
+from services.intake.incidents.http.decisions import make_router as decisions_router
 from services.intake.incidents.known_alerts import KnownAlerts
 from services.intake.incidents.policy import FILE, IntakePolicy, read_intake_policy
 from services.intake.integrations.key_ring import KeyRing
@@ -78,7 +79,7 @@ async def run(settings: Settings) -> None:
     lookup = KnownAlerts(database, lambda: policy.current.content).find
     of_gateways, register = policies.of_gateways, Register(database, clock)
     services = Services(keys, commit.submit, lookup, clock, register, of_gateways, downloads)
-    app = make_api(services, gateways, _decisions_api(settings, database, handlers, policies))
+    app = make_api(services, gateways, _incidents_api(settings, database, handlers, policies))
     topics = {SIGNALS: handlers.on_signals, escalation.TOPIC: handlers.on_escalation}
     components: dict[str, Component] = {
         "commit": commit,
@@ -158,15 +159,19 @@ class _Policies:
         }
 
 
-def _decisions_api(
+def _incidents_api(
     settings: Settings, database: Database, handlers: Handlers, policies: _Policies
-) -> APIRouter | None:
-    """The API of decisions, where there is a token for it."""
-    if settings.api_token is None:
-        return None
+) -> APIRouter:
+    """The API of incidents; that of decisions only where there is a token for it."""
+    api = APIRouter()
+    token = settings.api_token.get_secret_value() if settings.api_token else None
+    api.include_router(alerts_router(database, token))
+    if token is None:
+        return api
     gateways, in_force_now = list(Registry.discover()), policies.of_gateways
     decisions = Decisions(database, handlers.preview, gateways, database.clock, in_force_now)
-    return decisions_router(decisions, settings.api_token.get_secret_value())
+    api.include_router(decisions_router(decisions, token))
+    return api
 
 
 def _cleanse(policy: PolicyWatch[IntakePolicy], record: Record, reason: str) -> tuple[Record, str]:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from services.intake import NAME
 from services.intake.gateways.cli import commands as mappings
 from services.intake.heartbeats.cli import make_commands as heartbeat_commands
-from services.intake.incidents.cli import add_commands
+from services.intake.incidents.cli import alerts as incident_alerts
+from services.intake.incidents.cli import decisions
 from services.intake.integrations.cli import make_commands
 from services.intake.integrations.policy import FILE, TEAMS_FILE, read_integrations
 from services.intake.mail.domain.signals import SCOPE as MAIL
+from shared.http.client import Api
 from shared.policy.files import InvalidPolicy, PolicyError, check_file, keys_of
 from shared.postgres.database import Database
 from shared.runtime.commands import refused_on, service_commands
@@ -42,8 +44,16 @@ app.add_typer(
     make_commands(lambda: Database(load_settings().dsn(NAME)), _gateways), name="integrations"
 )
 app.add_typer(heartbeat_commands(lambda: Database(load_settings().dsn(NAME))), name="heartbeats")
-add_commands(app, _open_decisions)
+decisions.add_commands(app, _open_decisions)
 app.add_typer(mappings, name="mappings")
+
+
+def _connect() -> Api:
+    settings = load_settings()
+    return Api(settings.intake_url, "TOCSIN_INTAKE_URL", settings.required("api_token"))
+
+
+incident_alerts.add_commands(app, _connect)
 
 
 def check_integrations(directory: Path) -> list[PolicyError]:

@@ -5,6 +5,12 @@ from uuid import UUID
 
 _NUMBER = re.compile(r"(?:INC-)?([0-9]{1,18})", re.IGNORECASE | re.ASCII)
 
+NUMBER_PATTERN = "^(INC-)?[0-9]{1,18}$"
+REFERENCE_PATTERN = (
+    "^((INC-)?[0-9]{1,18}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
+)
+"""How documents write them. Readers take a little more: both cases, white space around it."""
+
 
 def parse_reference(text: str) -> UUID | int:
     """The number of `INC-1042` or `1042`, or the id. Raises ValueError that says what to write."""

@@ -124,6 +124,9 @@ class Settings(KafkaSettings):
     escalation_url: str = Field(
         default="http://127.0.0.1:8082", description="where `tocsin incidents ack` calls"
     )
+    intake_url: str = Field(
+        default="http://127.0.0.1:8080", description="where `tocsin intake alerts` calls"
+    )
     trace_url: str | None = Field(
         default=None, description="link to a trace: an address with {trace_id} in it"
     )
@@ -137,7 +140,7 @@ class Settings(KafkaSettings):
         default=None, description="a second key whose links are good, during a rotation"
     )
     api_token: SecretStr | None = Field(
-        default=None, description="bearer token of the escalation API"
+        default=None, description="bearer token of the APIs of escalation and intake"
     )
     webhook_secret: WebhookSecrets | None = Field(
         default=None,

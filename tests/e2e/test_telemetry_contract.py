@@ -132,7 +132,7 @@ async def cause_every_outcome(
         fault("disk 2", "disk", severity="warning", service="search")
     )  # another signal of the same fault
     await tocsin.signals(fault("off", "was never on", status="resolved"))
-    await tocsin.signals(other("Change"), other("ServiceRequest"))
+    await tocsin.signals(other("Change"), other("ServiceRequest"), other("Advisory"))
     await publisher.structured({"specversion": "1.0"})
     order = other("command") | {"type": "tocsin.commands.AcknowledgeIncident"}
     await publisher.structured(
@@ -180,7 +180,7 @@ async def have_something_to_forget(database: str) -> None:
 def other(kind: str) -> dict[str, Any]:
     """A signal that is no alert."""
     event = {"specversion": "1.0", "id": kind, "source": "/other", "type": f"tocsin.signals.{kind}"}
-    return event | {"data": {"summary": SUMMARY, "service": "checkout"}}
+    return event | {"data": {"summary": SUMMARY, "service": "checkout", "advisory": "CVE-1"}}
 
 
 @asynccontextmanager

@@ -14,6 +14,19 @@ from shared.events.trace_context import TraceContext, new_trace
 OPENED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 
 
+GROUP: dict[str, Any] = {
+    "alerts_total": 800,
+    "alerts_unlisted": 5,
+    "alerts": [
+        intake.ReportedAlert(key=host, status=status, summary=f"disk full on {host}")
+        for host, status in (("web-1", "resolved"), ("web-2", "firing"), ("web-3", "firing"))
+    ],
+    "acknowledged_by": "cleo",
+    "flapping": True,
+}
+"""What intake's report says of many alerts."""
+
+
 @dataclass
 class Outage:
     """An incident of a service, opened at `opened`. Each method is one fact, published `minutes`
@@ -28,6 +41,8 @@ class Outage:
     team: str = "payments"
     priority: str = "P1"
     links: Sequence[str] = ("https://grafana.example/d/checkout",)
+    alerts: dict[str, Any] = field(default_factory=dict)
+    """What intake's report says of the alerts, by the names of its fields."""
     incident_id: UUID = field(default_factory=uuid7)
     trace: TraceContext = field(default_factory=new_trace)
     _sequences: dict[str, int] = field(default_factory=dict)
@@ -150,7 +165,7 @@ class Outage:
             opened_at=self.opened,
             last_signal_at=self.opened,
             cleared_at=self._cleared,
-        )
+        ).model_copy(update=self.alerts)
 
     def _triage(self) -> triage.TriagedIncident:
         return triage.TriagedIncident(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from services.intake.gateways.gateway import Answer, Body, Gateway, Parameter, Route, Submission
 from services.intake.signals.domain import KINDS, Decision, Identity, Signal, Taken, read_signal
@@ -33,7 +33,13 @@ _ATTRIBUTES = ("specversion", "id", "source", "type", "time", "traceparent")
 Attribute = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
+Extension = Annotated[str, Field(max_length=1024)] | bool | int | None
+
+
 class _Envelope(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Extension]
+
     specversion: Literal["1.0"]
     id: Attribute
     source: Attribute

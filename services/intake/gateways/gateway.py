@@ -113,12 +113,13 @@ class Parameter:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer once everything is committed. `render` gets the signals and the decisions about
-    them; `schema` is what it returns.
+    them; `schema` is what it returns, None where the body is empty.
     """
 
     status: int
     schema: Any
     render: Callable[[Sequence[Signal], Mapping[Identity, Taken]], Any] = lambda *_: None
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)

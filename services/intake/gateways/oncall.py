@@ -42,6 +42,16 @@ def _payload(submission: Submission) -> Any:
         raise Malformed("body", reason) from None
 
 
+PROBLEM = {
+    "description": "What is wrong. 503 comes with Retry-After: send it again.",
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "properties": {"detail": {"type": "string"}}}
+        }
+    },
+}
+
+
 def refuse(problem: Problem) -> Response:
     """As OnCall says it: a token that is not known is forbidden."""
     status = _FORBIDDEN if problem.status == _UNAUTHORISED else problem.status
@@ -64,4 +74,5 @@ GATEWAY = Gateway(
         )
     ],
     refuse,
+    PROBLEM,
 )

@@ -11,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.reporting.figures.domain import DEFINITIONS
 from services.reporting.timeline.domain.durations import format_duration, format_microseconds
+from shared.events.alerts import count_alerts
+from shared.events.intake import ReportedIncident
 from shared.http.app import Problem
 from shared.runtime.clock import Clock
 
@@ -51,6 +53,7 @@ def _environment() -> Environment:
     )
     templates.filters.update(
         clock=_clock,
+        count_alerts=_count_alerts,
         duration=format_duration,
         iso=datetime.isoformat,
         label=_label,
@@ -62,6 +65,10 @@ def _environment() -> Environment:
 
 def _clock(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _count_alerts(report: ReportedIncident) -> str | None:
+    return count_alerts(report.alerts_total, report.alerts_unlisted, len(report.alerts))
 
 
 def _label(name: str) -> str:

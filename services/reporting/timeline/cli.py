@@ -11,6 +11,7 @@ from rich.text import Text
 
 from services.reporting.timeline.domain.durations import format_duration
 from services.reporting.timeline.domain.filters import StatusFilter
+from shared.events.alerts import count_alerts
 from shared.events.reference import parse_reference
 from shared.http.client import Api, ApiError
 from shared.runtime.commands import refused_on
@@ -25,6 +26,7 @@ _FACTS = (
     "team",
     "waiting_on",
     "acknowledged_by",
+    "acknowledged_at_source_by",
     "resolved_by",
     "runbook",
 )
@@ -103,6 +105,7 @@ def render_incident(incident: Json) -> RenderableType:
     return Group(
         heading,
         _facts(incident),
+        *_alerts(incident),
         Text(),
         _timeline(incident["timeline"]),
         Text(),
@@ -126,6 +129,21 @@ def _facts(incident: Json) -> Table:
                 add("", plain(reason))
     add("trace", plain(incident["trace_url"] or incident["trace_id"]))
     return facts
+
+
+def _alerts(incident: Json) -> Iterator[RenderableType]:
+    """The first few alerts, where there is more than one; an older reporting says nothing of
+    them.
+    """
+    shown = incident.get("alerts", ())
+    total, unlisted = incident.get("alerts_total", 1), incident.get("alerts_unlisted", 0)
+    if counted := count_alerts(total, unlisted, len(shown)):
+        table = Table.grid(padding=(0, 2))
+        for alert in shown:
+            table.add_row(alert["status"], plain(alert["summary"]))
+        yield from (Text(), Text(counted), table)
+    if incident.get("flapping"):
+        yield Text("It began often lately: it stays open until it is calm.")
 
 
 def _timeline(entries: Sequence[Json]) -> Table:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from services.reporting.timeline.domain.filters import StatusFilter
 from services.reporting.timeline.domain.state import newest_report
@@ -13,7 +13,12 @@ from services.reporting.timeline.store.changes import list_changes
 from services.reporting.timeline.store.entries import list_timeline
 from services.reporting.timeline.store.incidents import load_incident
 from services.reporting.timeline.store.lists import list_incidents
-from shared.events.reference import format_reference, parse_reference
+from shared.events.reference import (
+    NUMBER_PATTERN,
+    REFERENCE_PATTERN,
+    format_reference,
+    parse_reference,
+)
 from shared.http.app import JsonResponse, Problem
 from shared.postgres.connection import Connection
 from shared.postgres.database import Database
@@ -22,7 +27,20 @@ from shared.runtime.clock import Clock
 _MAX_CHANGES = 20
 NO_NUL = r"^[^\x00]*$"
 """Postgres takes every text but one with a NUL in it."""
-_REPORTED = {"source", "alerts_firing", "labels", "annotations", "links"}
+# Only for the document: what is written otherwise is answered in words of this module.
+_NUMBERED = {"pattern": NUMBER_PATTERN}
+_REFERENCE = {"pattern": REFERENCE_PATTERN}
+_REPORTED = {
+    "source",
+    "alerts_firing",
+    "alerts_total",
+    "alerts_unlisted",
+    "alerts",
+    "flapping",
+    "labels",
+    "annotations",
+    "links",
+}
 
 
 def make_router(database: Database, clock: Clock, trace_template: str | None) -> APIRouter:
@@ -34,7 +52,9 @@ def make_router(database: Database, clock: Clock, trace_template: str | None) ->
         status: StatusFilter = StatusFilter.ALL,
         team: Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_NUL)] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        before: Annotated[str | None, Query(description="`next` of the page before")] = None,
+        before: Annotated[
+            str | None, Query(description="`next` of the page before", json_schema_extra=_NUMBERED)
+        ] = None,
         synthetic: Annotated[
             bool, Query(description="a canary's incidents in place of real ones")
         ] = False,
@@ -49,7 +69,9 @@ def make_router(database: Database, clock: Clock, trace_template: str | None) ->
         return JsonResponse({"incidents": page, "next": following})
 
     @router.get("/incidents/{incident}")
-    async def show_incident(incident: str) -> JsonResponse:
+    async def show_incident(
+        incident: Annotated[str, Path(json_schema_extra=_REFERENCE)],
+    ) -> JsonResponse:
         """State, timeline, pages and why, and the trace of one incident, by UUID or INC-number."""
         async with database.snapshot() as connection:
             view = await load_view(connection, incident, trace_template, clock)
@@ -95,9 +117,11 @@ def _invalid(field: str, reason: str) -> Problem:
 def _as_json(view: IncidentView) -> dict[str, Any]:
     """The incident's state, with everything else beside it."""
     report = view.report.model_dump(include=_REPORTED) if view.report else {}
+    at_sender = view.report.acknowledged_by if view.report else None
     return {
         **view.incident.model_dump(),
         **report,
+        "acknowledged_at_source_by": at_sender,
         "priority_reasons": view.reasons,
         "waiting_on": view.waiting_on,
         "runbook": view.runbook,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.escalation.policies.policy import Teams
-from services.intake.incidents.policy import IntakePolicy
+from services.intake.incidents.policy import Flapping, IntakePolicy, Rule, Storm
 from services.triage.catalogue.policy import Catalogue
 from shared.events.intake import Severity
 from shared.policy.files import PolicyFile
@@ -81,5 +81,23 @@ INTAKE = [
         update_interval=timedelta(hours=1),
         expiry_grace=timedelta(minutes=30),
         default_severity=Severity.INFO,
+    ),
+    # One incident for each service, which clears late, and takes few alerts.
+    IntakePolicy(
+        rules=[Rule(group_by=["service"], clear_after=timedelta(minutes=1), max_alerts=3)],
+        flapping=Flapping(episodes=2, within=timedelta(hours=1), calm=timedelta(minutes=5)),
+    ),
+    # Late reports, and alerts that end by silence.
+    IntakePolicy(
+        rules=[
+            Rule(match={"service": "checkout"}, open_after=timedelta(seconds=15)),
+            Rule(expire_after=timedelta(minutes=5), window=timedelta(minutes=4)),
+        ],
+        expiry_grace=timedelta(minutes=1),
+    ),
+    # Four open incidents of a service are a storm, three warn of one.
+    IntakePolicy(
+        storm=Storm(open_incidents=4, calm=timedelta(minutes=4)),
+        flapping=Flapping(episodes=2, within=timedelta(hours=1), calm=timedelta(minutes=5)),
     ),
 ]

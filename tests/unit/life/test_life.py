@@ -45,9 +45,9 @@ _FAILURES = [
 
 alert_fields = st.fixed_dictionaries(
     {
-        "key": st.sampled_from(["disk", "network"]),
+        "key": st.sampled_from(["disk", "network", "memory"]),
         "alert": st.sampled_from([None, "a", "b"]),
-        "status": st.sampled_from(["firing", "firing", "resolved"]),
+        "status": st.sampled_from([*["firing"] * 4, *["resolved"] * 2, "acknowledged"]),
         "severity": st.sampled_from(["critical", "warning", "info", None]),
         "service": st.sampled_from(["checkout", "search", None]),
         "ends_in": st.sampled_from(_ENDS),
@@ -61,6 +61,7 @@ paths = st.sampled_from(
 services = st.sampled_from(["intake", "triage"])
 picks = st.integers(0, 50)
 versions = st.integers(0, 2)
+intake_versions = st.integers(0, len(INTAKE) - 1)
 
 
 class Life(RuleBasedStateMachine):
@@ -72,8 +73,9 @@ class Life(RuleBasedStateMachine):
         self.witness = Witness()
         self.ids = count(1)
 
-    @initialize(what=alert_fields, known=st.booleans())
-    def start(self, what: dict[str, Any], known: bool) -> None:
+    @initialize(what=alert_fields, known=st.booleans(), intake=intake_versions)
+    def start(self, what: dict[str, Any], known: bool, intake: int) -> None:
+        self.world.intake.policy = INTAKE[intake]
         self.world.send([self.alert({**what, "status": "firing"})])
         if known:
             self.the_system_becomes_idle()
@@ -137,7 +139,7 @@ class Life(RuleBasedStateMachine):
         claims = self.world.escalation.claims
         self.world.escalation.record(claims[place % len(claims)], failure, self.world.now)
 
-    @rule(intake=versions, catalogue=versions, teams=versions)
+    @rule(intake=intake_versions, catalogue=versions, teams=versions)
     def policies_change(self, intake: int, catalogue: int, teams: int) -> None:
         self.world.intake.policy = INTAKE[intake]
         self.world.triage.catalogue = CATALOGUES[catalogue]
@@ -195,7 +197,7 @@ class Life(RuleBasedStateMachine):
     def alert(self, what: dict[str, Any]) -> Alert:
         now: datetime = self.world.now
         ends_in, group = what["ends_in"], what["group"]
-        if group and what["status"] == "firing" and group.all_resolved is not False:
+        if group and what["status"] != "resolved" and group.all_resolved is not False:
             group = None  # a group of which one fires is not over
         fields = {name: value for name, value in what.items() if name not in ("ends_in", "group")}
         data = AlertData(summary="it burns", ends_at=ends_in and now + ends_in, **fields)

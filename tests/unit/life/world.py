@@ -21,13 +21,14 @@ _TABLES = (dict, set, list)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A firing alert, the incident that it went into, and how many events intake had published
-    before.
+    """A firing alert, the incident that it went into, as which member and until when, and how many
+    events intake had published before.
     """
 
     alert: Alert
     incident_id: UUID
-    at: datetime
+    member: str
+    ends_at: datetime | None
     published_before: int
 
 
@@ -60,6 +61,9 @@ class World:
         published = len(self.bus.topics[intake.TOPIC])
         for alert, taken in self.intake.take(alerts, self.now):
             identity = (alert.fingerprint, alert.data.alert or "")
+            if alert.data.status == "acknowledged":
+                assert taken.decision in (Decision.ACKNOWLEDGED, Decision.NOTHING_WAS_OPEN)
+                continue
             if alert.data.status == "resolved":
                 self.firing.pop(identity, None)
                 if (group := alert.signal.group) and group.all_resolved is not False:
@@ -68,7 +72,14 @@ class World:
             assert taken.decision in (Decision.OPENED, Decision.JOINED)
             assert taken.subject is not None
             self.joined[taken.subject] += 1
-            self.firing[identity] = Accepted(alert, taken.subject, self.now, published)
+            self.firing[identity] = self._accepted(alert, taken.subject, published)
+
+    def _accepted(self, alert: Alert, incident_id: UUID, published: int) -> Accepted:
+        members = self.intake.members
+        # Shared incidents know their alerts by identity; the others have one fingerprint.
+        shared = (incident_id, alert.identity) in members
+        key = alert.identity if shared else alert.data.alert or ""
+        return Accepted(alert, incident_id, key, members[incident_id, key].ends_at, published)
 
     def _forget_firing(self, fingerprint: str) -> None:
         """Others of a group that is over, or that may be: then they end by silence."""

@@ -44,6 +44,7 @@ class Notice:
             f"Team      {response.team}",
             f"Runbook   {self.incident.runbook or 'none'}",
             "",
+            *self._alerts(),
             f"Acknowledge  {self.acknowledge_url}",
             f"Resolve      {self.resolve_url}",
             f"Console      {self.console_url}",
@@ -55,10 +56,14 @@ class Notice:
         ]
         return "\n".join(lines) + "\n"
 
+    def _alerts(self) -> list[str]:
+        lines = [one_line(line) for line in self.incident.alerts.lines()]
+        return [*lines, ""] if lines else []
+
     @property
     def data(self) -> dict[str, Any]:
         """The page as values, for channels that send structured bodies."""
-        response = self.incident.response
+        response, alerts = self.incident.response, self.incident.alerts
         values = self.order.values()
         order = {name: value for name, value in values.items() if name not in _NOT_SAID}
         return {
@@ -69,6 +74,11 @@ class Notice:
             "priority": response.priority,
             "team": response.team,
             "runbook": self.incident.runbook,
+            "alerts_total": alerts.total,
+            "alerts_firing": alerts.firing,
+            "alerts_unlisted": alerts.unlisted,
+            "alerts": [alert.model_dump() for alert in alerts.listed],
+            "flapping": alerts.flapping,
             **order,
             "acknowledge_url": self.acknowledge_url,
             "resolve_url": self.resolve_url,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.escalation.policies.domain.page_order import PageOrder, Position
 from services.escalation.policies.domain.snapshot import Snapshot
+from services.escalation.response.domain.alerts import Alerts
 from shared.events.escalation import Response
 from shared.events.facts import Fact, Model
 
@@ -48,6 +49,7 @@ class Incident(Model):
     due: Due | None = None
     runbook: str | None = None
     opened_at: datetime | None = None
+    alerts: Alerts = Alerts()
 
     @property
     def id(self) -> UUID:

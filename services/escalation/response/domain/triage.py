@@ -7,6 +7,7 @@ from typing import Any
 from services.escalation.policies.domain.page_order import PageOrder
 from services.escalation.policies.domain.snapshot import Snapshot, snapshot
 from services.escalation.policies.policy import Teams
+from services.escalation.response.domain.alerts import alerts_of
 from services.escalation.response.domain.escalation import start
 from services.escalation.response.domain.incident import Decision, Incident
 from services.escalation.response.domain.orders import acknowledge, resolve
@@ -49,6 +50,7 @@ def on_triage(
         policy=policy,
         runbook=fact.triage.runbook,
         opened_at=fact.triage.incident.opened_at,
+        alerts=alerts_of(fact.triage.incident),
     )
     if over:
         return cleared(incident, fact.triage, now)
@@ -69,7 +71,10 @@ def refresh(incident: Incident, triage: TriagedIncident, sequence: int) -> Incid
     if response.status == "resolved":
         del known["intake_sequence"]
     changed = response.model_copy(update=known)
-    return incident.model_copy(update={"response": changed, "runbook": triage.runbook})
+    alerts = alerts_of(triage.incident)
+    return incident.model_copy(
+        update={"response": changed, "runbook": triage.runbook, "alerts": alerts}
+    )
 
 
 def cleared(

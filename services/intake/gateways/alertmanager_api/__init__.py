@@ -46,27 +46,28 @@ _LISTING = [
 
 def _routes(prefix: str, authentication: Authentication, clocks: SlowClocks) -> list[Route]:
     def get(
-        path: str, summary: str, respond: Respond, schema: Any, *, filtered: bool = False
+        path: str,
+        summary: str,
+        respond: Respond,
+        schema: Any,
+        *,
+        filtered: bool = False,
+        content_type: str = "application/json",
     ) -> Route:
         return Route(
             path=f"{prefix}{path}",
             summary=summary,
             method="GET",
             respond=respond,
-            answer=Answer(200, schema),
+            answer=Answer(200, schema, content_type=content_type),
             parameters=_LISTING if filtered else (),
             authentication=authentication,
         )
 
+    say = partial(get, schema={"type": "string"}, content_type="text/plain")
+
     return [
-        Route(
-            path=f"{prefix}/api/v2/alerts",
-            summary="Alerts that fire or are over.",
-            bodies=[Body("application/json", list[PostableAlert], MAX_BODY_BYTES)],
-            respond=partial(taking.take_alerts, clocks),
-            answer=Answer(200, None),
-            authentication=authentication,
-        ),
+        _taking(prefix, authentication, clocks),
         get(
             *("/api/v2/alerts", "The integration's alerts that fire."),
             *(listing.list_alerts, list[GettableAlert]),
@@ -80,9 +81,20 @@ def _routes(prefix: str, authentication: Authentication, clocks: SlowClocks) -> 
         get("/api/v2/receivers", "The one receiver.", listing.list_receivers, list[Receiver]),
         get("/api/v2/silences", "None.", listing.list_silences, list[None]),
         get("/api/v2/status", "Version and uptime.", listing.show_status, Status),
-        get("/-/healthy", "Whether it answers.", listing.say_ok, None),
-        get("/-/ready", "Whether alerts can be taken.", listing.say_ok, None),
+        say("/-/healthy", "Whether it answers.", listing.say_ok),
+        say("/-/ready", "Whether alerts can be taken.", listing.say_ok),
     ]
+
+
+def _taking(prefix: str, authentication: Authentication, clocks: SlowClocks) -> Route:
+    return Route(
+        path=f"{prefix}/api/v2/alerts",
+        summary="Alerts that fire or are over.",
+        bodies=[Body("application/json", list[PostableAlert], MAX_BODY_BYTES)],
+        respond=partial(taking.take_alerts, clocks),
+        answer=Answer(200, None),
+        authentication=authentication,
+    )
 
 
 def _gateway() -> Gateway:

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from services.intake.gateways.gateway import Gateway, Route
 
 _COMPONENT = "#/components/schemas/{model}"
-_PATH_NAME = re.compile(r"{(\w+)")
+_PATH_NAME = re.compile(r"{(\w+)(:path)?")
 _PATH_TYPE = re.compile(r":\w+}")
 
 
@@ -62,7 +62,8 @@ def _declared_schemas(route: Route) -> Iterator[tuple[str, str, Any]]:
         yield _place(route, parameter.name), "validation", parameter.schema
     for body in route.bodies:
         yield _place(route, body.content_type), "validation", body.schema
-    yield _place(route, route.answer.status), "serialization", route.answer.schema
+    if route.answer.schema is not None:
+        yield _place(route, route.answer.status), "serialization", route.answer.schema
 
 
 def _place(route: Route, name: object) -> str:
@@ -73,22 +74,21 @@ def _operation(gateway: Gateway, route: Route, schemas: Mapping[str, Any]) -> di
     def described(name: object) -> dict[str, Any]:
         return {"schema": schemas[_place(route, name)]}
 
-    answer = {"application/json": described(route.answer.status)}
+    answer: dict[str, Any] = {"description": "Committed."}
+    if route.answer.schema is not None:
+        answer["content"] = {route.answer.content_type: described(route.answer.status)}
     operation = {
         "summary": route.summary,
         "security": [{route.authentication.name: []}] if route.authentication.scheme else [],
         "parameters": [
-            *(_in_path(name) for name in _PATH_NAME.findall(route.path)),
+            *(_in_path(name, bool(many)) for name, many in _PATH_NAME.findall(route.path)),
             *(
                 {"name": one.name, "in": one.place, "description": one.meaning}
                 | described(one.name)
                 for one in route.parameters
             ),
         ],
-        "responses": {
-            str(route.answer.status): {"description": "Committed.", "content": answer},
-            "default": dict(gateway.problem),
-        },
+        "responses": {str(route.answer.status): answer, "default": dict(gateway.problem)},
     }
     if route.bodies:
         content = {one.content_type: described(one.content_type) for one in route.bodies}
@@ -96,5 +96,7 @@ def _operation(gateway: Gateway, route: Route, schemas: Mapping[str, Any]) -> di
     return operation
 
 
-def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+def _in_path(name: str, many: bool) -> dict[str, Any]:
+    """A part of the path, or `many` with the slashes between them: those take no line break."""
+    schema = {"type": "string"} | ({"pattern": r"^[^\n]+$"} if many else {})
+    return {"name": name, "in": "path", "required": True, "schema": schema}

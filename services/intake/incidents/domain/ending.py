@@ -125,5 +125,6 @@ def close(
         traceparent=None,
         tracestate=None,
         acknowledged_by=None,
+        opens_at=None,  # it is reported now
     )
     return closed, report(opened, epoch, now, None)

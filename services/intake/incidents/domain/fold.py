@@ -54,14 +54,15 @@ class _Fold(Folding):
         if item.alert.data.status == "acknowledged":
             self._acknowledge(item, incident, key)
         elif not item.fires:
+            others = self.places(item)[1:]
             self._resolve(item, incident, key)
+            for other, key in others:
+                self._resolve(item, other, key)
         elif incident is None:
             self._open(item)
         elif self._is_full(incident, key, item):
-            retired = replace(incident, takes_more=False)
-            self.touch(incident, item)
             del self.taking[incident.fingerprint]
-            self.keep(retired)
+            self.keep(replace(incident, takes_more=False))  # no event tells of that
             self._open(item)
         else:
             self._join(item, incident, key)
@@ -114,12 +115,14 @@ class _Fold(Folding):
         """The incident in which an alert fires, with other fields that `changed`."""
         ends_at = self._end_of(item)
         known, data = self.member(incident, key), item.alert.data
+        # It stays as it came in, whatever policy says meanwhile: by that, its end is found.
+        shared = known.identity is not None if known.firing else item.shared
         member = Member(
             firing=True,
             ends_at=ends_at,
-            identity=item.identity if item.shared else None,
+            identity=item.identity if shared else None,
             name=data.key,
-            content=_content(item) if item.shared else None,
+            content=_content(item) if shared else None,
             acknowledged=known.firing and known.acknowledged,
             started_at=began_at(item.alert),
             changed_at=(known.changed_at if known.firing else None) or self.now,
@@ -156,8 +159,9 @@ class _Fold(Folding):
         if incident is None or not self.member(incident, key).firing:
             self.decide(item, Decision.NOTHING_WAS_OPEN, None)
             return
-        self.touch(incident, item)
         by = item.alert.data.by or item.alert.signal.origin
+        if by != incident.acknowledged_by:  # else there is nothing to tell
+            self.touch(incident, item)
         known = replace(self.member(incident, key), acknowledged=True)
         changed = self.put(incident, key, known, item)
         incident = replace(incident, acknowledged_by=by, **changed)
@@ -182,7 +186,7 @@ class _Fold(Folding):
         if after.alerts_firing > 0:
             self.keep(after)
             self.decide(item, Decision.ALERT_ENDED, after)
-        elif known.firing and (span := hold(incident, item, self.policy)):
+        elif known.firing and not incident.opens_at and (span := hold(incident, item, self.policy)):
             self._hold(item, after, key, known, span)
         else:
             self._clear(item, incident, after)

@@ -13,6 +13,7 @@ from services.intake.incidents.domain.incident import (
     Incident,
     Member,
     PendingEvent,
+    Place,
     changes,
     report,
     update,
@@ -49,24 +50,35 @@ class Folding:
         self.open_counts = dict(met.open_counts)
         self.episodes = dict(met.episodes)
         self.touched: dict[UUID, tuple[Incident | None, TraceContext | None]] = {}
-        self._places = {
-            member.identity: place
-            for place, member in met.members.items()
-            if member.identity and member.firing
-        }
+        self._places: dict[str, dict[Place, None]] = {}
+        for place, member in met.members.items():
+            self._note(place, member)
+
+    def _note(self, place: Place, member: Member) -> None:
+        """Where an alert of an incident with others fires. That is in several where processes took
+        it at the same moment, each in another group.
+        """
+        if member.identity and member.firing:
+            self._places.setdefault(member.identity, {})[place] = None
+        elif member.identity:
+            self._places.get(member.identity, {}).pop(place, None)
 
     def find(self, item: Grouped) -> tuple[Incident | None, str]:
         """The open incident in which an alert fires, else the one that it would join; and its key
         in there.
         """
-        place = self._places.get(item.identity)
-        if place and place[0] in self.open:
-            return self.open[place[0]], place[1]
+        for incident, key in self.places(item):
+            return incident, key
         if item.shared:  # since before its policy or its sender grouped it, it may fire on its own
             own, key = self._taking(item.alert.fingerprint), item.alert.data.alert or ""
             if own and self.member(own, key).firing:
                 return own, key
         return self._taking(item.fingerprint), item.member
+
+    def places(self, item: Grouped) -> list[tuple[Incident, str]]:
+        """The open incidents with others in which an alert fires, and its key in each."""
+        found = self._places.get(item.identity, ())
+        return [(self.open[one], key) for one, key in found if one in self.open]
 
     def _taking(self, fingerprint: str) -> Incident | None:
         key = self.taking.get(fingerprint)
@@ -84,13 +96,12 @@ class Folding:
         if member.changed_at != changed_at:
             member = replace(member, changed_at=changed_at)
         self.members[place] = self.result.members[place] = member
-        if member.identity and member.firing:
-            self._places[member.identity] = place
+        self._note(place, member)
         firing = incident.alerts_firing + member.alerts_firing - before.alerts_firing
         changed: dict[str, Any] = {"alerts_firing": firing}
         if before is NO_MEMBER:
             changed["alerts_total"] = incident.alerts_total + 1
-        if item.shared:
+        if member.identity:
             shown = _shown(incident.alerts, key, member, item.alert.data.summary)
             if shown is not None:
                 changed["alerts"] = shown
@@ -151,7 +162,9 @@ class Folding:
             del self.taking[incident.fingerprint]
 
     def decide(self, item: Grouped, decision: Decision, incident: Incident | None) -> None:
-        """The decision about a signal."""
+        """The decision about a signal: the first, where it is about several incidents."""
+        if self.result.decisions and self.result.decisions[-1][0] is item.alert:
+            return
         taken = Taken(decision, incident.incident_id if incident else None, item.why)
         self.result.decisions.append((item.alert, taken))
 

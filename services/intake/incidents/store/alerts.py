@@ -68,10 +68,33 @@ async def load_members(
     # Chosen here: by two conditions, the planner might read all alerts of the incidents.
     known = {incident.incident_id for incident in open_incidents}
     return {
-        (row["incident_id"], row["alert_key"]): Member(**{name: row[name] for name in _OF_MEMBER})
+        (row["incident_id"], row["alert_key"]): _member(row)
         for row in rows
         if row["incident_id"] in known
     }
+
+
+def _member(row: Any) -> Member:
+    return Member(**{name: row[name] for name in _OF_MEMBER})
+
+
+async def list_alerts(
+    connection: Connection, incident_id: UUID, after: str | None, limit: int
+) -> list[tuple[str, Member]]:
+    """The listed alerts of an incident with their keys in there, in order of these, from the first
+    one `after` a key.
+    """
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COPIED} FROM alerts
+        WHERE incident_id = $1 AND ($2::text IS NULL OR alert_key > $2)
+          AND alert_key NOT LIKE E'\\x1f%' ORDER BY alert_key LIMIT $3
+        """,  # noqa: S608 - column names of our own
+        incident_id,
+        after,
+        limit,
+    )
+    return [(row["alert_key"], _member(row)) for row in rows]
 
 
 def members_write(members: Mapping[Place, Member]) -> Write | None:

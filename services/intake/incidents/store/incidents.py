@@ -191,6 +191,19 @@ def _incident(row: Any) -> Incident:
     return Incident(**values | {"severity": Severity(values["severity"])})
 
 
+async def load_incident(connection: Connection, reference: UUID | int) -> Incident | None:
+    """One incident for reading, by its id, or the newest with that number."""
+    column = "number" if isinstance(reference, int) else "incident_id"
+    row = await connection.fetchrow(
+        f"""
+        SELECT {_SELECTED} FROM incidents WHERE {column} = $1
+        ORDER BY opened_at DESC LIMIT 1
+        """,  # noqa: S608 - column names of our own
+        reference,
+    )
+    return _incident(row) if row else None
+
+
 async def take_numbers(connection: Connection, count: int) -> Iterator[int]:
     """The next short numbers for people."""
     if count <= 0:

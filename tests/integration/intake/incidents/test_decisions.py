@@ -16,7 +16,7 @@ from services.intake.handlers import Handlers
 from services.intake.incidents.decisions import Decisions
 from services.intake.incidents.domain.payload import Payload
 from services.intake.incidents.domain.reclassification import Reclassify
-from services.intake.incidents.http import make_router
+from services.intake.incidents.http.decisions import make_router
 from services.intake.incidents.policy import read_intake_policy
 from services.intake.signals.domain import AlertData, Signal
 from services.triage.catalogue.policy import Catalogue
@@ -135,7 +135,7 @@ async def test_what_must_not_be_kept_is_in_no_table(world: World, decisions: Dec
     found = await decisions.explain("INC-1000")
     assert found is not None
     (signal,) = found["signals"]
-    assert ["description", "customer", 1] in signal["explanation"]["redacted"]
+    assert ["annotations.description", "customer", 1] in signal["explanation"]["redacted"]
 
 
 async def test_a_rule_makes_requests_of_alerts_and_nobody_is_paged(
@@ -225,7 +225,7 @@ async def test_the_command_line(world: World, decisions: Decisions, tmp_path: Pa
 
     status, output = await tocsin("try", str(file), "--gateway", "alertmanager")
     assert status == 0, output
-    for said in ("opened", "severity `PURPLE` is warning", "customer in description x1"):
+    for said in ("opened", "severity `PURPLE` is warning", "in annotations.description x1"):
         assert said in output
     assert "CUST-4711" not in output
     assert await world.rows("SELECT FROM incidents") == []

@@ -89,7 +89,7 @@ async def test_a_mail_opens_and_another_clears_an_incident(
     assert await incidents(world) == [("open", problem, "critical")]
     (row,) = await world.rows("SELECT origin, labels, annotations FROM incidents")
     assert row["origin"] == "nagios mail"
-    assert row["labels"] == {"from": "nagios@mon.example", "host": "web1", "check": "HTTP"}
+    assert row["labels"] == {"from": "[redacted e-mail address]", "host": "web1", "check": "HTTP"}
     assert row["annotations"] == {"text": "sent to …@tocsin.example"}, "the key is kept nowhere"
     await send(listener, to, mail(problem, "again"))
     assert len(await incidents(world)) == 1
@@ -102,7 +102,7 @@ async def test_an_integration_has_settings(world: World, listener: Listener, key
     await world.rows(_SETTINGS, "nagios", given)
     assert (await send(listener, f"{key}@x", mail("disk full")))[0] == 250
     (row,) = await world.rows("SELECT labels FROM incidents")
-    assert row["labels"] == {"from": "nagios@mon.example", "team": "ops"}
+    assert row["labels"] == {"from": "[redacted e-mail address]", "team": "ops"}
     code, answer = await send(listener, f"{key}@x", mail("another"))
     assert (code, answer[:5]) == (451, "4.3.2"), "it has sent too much, and tries again"
     async with world.database.transaction() as connection:

@@ -15,7 +15,7 @@ from shared.runtime.clock import system_clock
 from tests.support.browser import LEAST_CONTRAST, Browser
 from tests.support.console import HOSTILE, needs_browser, page
 from tests.support.feeding import Feed
-from tests.support.outage import Outage, change
+from tests.support.outage import GROUP, Outage, change
 from tests.support.running import eventually
 
 
@@ -181,3 +181,24 @@ async def _reads(browser: Browser, selector: str, text: str) -> bool:
 
 async def _differs(browser: Browser, selector: str, text: str) -> bool:
     return await browser.text(selector) != text
+
+
+@needs_browser
+async def test_an_incident_of_many_alerts_names_some_and_counts_all(
+    feed: Feed, console: str, browser: Browser
+) -> None:
+    outage = recent(alerts=GROUP)
+    await feed.events(outage.reported(), outage.triaged(), outage.started())
+    await browser.resize(360, 740)
+    await browser.open(f"{console}/incidents/INC-1042")
+    shown = await browser.text("section[aria-labelledby=alerts]")
+    assert "800 alerts and 5 that its sender did not list, 3 of them:" in shown
+    assert (
+        "firing disk full on web-2\nfiring disk full on web-3\nresolved disk full on web-1" in shown
+    )
+    assert "tocsin intake alerts INC-1042" in shown
+    assert "stays open until it is calm" in shown
+    assert "cleo" in await browser.text(".facts")
+    assert await browser.value("document.documentElement.scrollWidth") <= 360
+    assert await browser.value(LEAST_CONTRAST) >= 4.5
+    assert browser.complaints == []

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from services.reporting.cli import incidents
 from tests.support.feeding import Feed, whole_response
-from tests.support.outage import Outage
+from tests.support.outage import GROUP, Outage
 from tests.support.reading import ApiReader
 
 HOSTILE = "down [bold]\x1b[31mred\x9b2J\u202eback"
@@ -35,6 +35,20 @@ async def test_the_command_line_lists_and_shows(feed: Feed) -> None:
     assert "on call" in shown
     as_json = json.loads((await run("show", "INC-1042", "--json")).stdout)
     assert as_json["acknowledged_by"] == "Ben"
+
+
+async def test_an_incident_of_many_alerts_names_some_and_counts_all(feed: Feed) -> None:
+    outage = Outage(alerts=GROUP)
+    await feed.events(*whole_response(outage)[:1])
+    shown = (await run("show", "INC-1042")).stdout
+    assert "800 alerts and 5 that its sender did not list, 3 of them:" in shown
+    assert "firing    disk full on web-2" in shown
+    assert "acknowledged at source by  cleo" in shown
+    assert "It began often lately" in shown
+    as_json = json.loads((await run("show", "INC-1042", "--json")).stdout)
+    counts = ("alerts_total", "alerts_unlisted", "flapping")
+    assert [as_json[name] for name in counts] == [800, 5, True]
+    assert len(as_json["alerts"]) == 3
 
 
 @pytest.mark.parametrize("reference", ["INC-1042", "inc-1042", "1042", " INC-1042 ", "uuid"])

@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import count
 
 from services.intake.incidents.domain.ending import Ended, close, expire
+from services.intake.incidents.policy import IntakePolicy, Rule
 from shared.events.intake import IncidentCleared, IncidentReported, IncidentUpdated
 from tests.unit.intake.builders import NOON, POLICY, alert, kinds, only, take
 
@@ -56,6 +57,17 @@ class TestResolvedByAPerson:
             "open",
             1,
         )
+
+    def test_the_new_incident_is_known_though_a_restored_one_was_to_be_reported_late(self) -> None:
+        late = IntakePolicy(rules=[Rule(open_after=timedelta(minutes=5))])
+        again = take([alert()], policy=late)
+        raced = take([alert(signal_id="late")], again, policy=late)
+        _, event = close(only(raced), 0, count(2000), 0, NOON)
+        assert event is not None
+        ended = Ended(alerts=1, keys={""}, were_held=False, next_end=None)
+        _, told = expire(event.incident, ended, late, 0, NOON + timedelta(minutes=1))
+        assert told is not None, "who was paged hears that it is over"
+        assert isinstance(told.fact, IncidentCleared)
 
     def test_an_end_they_had_not_seen_opens_nothing(self) -> None:
         opened = take([alert(alert="a"), alert(alert="b")])

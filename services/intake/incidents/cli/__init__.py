@@ -1,0 +1,1 @@
+"""Commands about incidents: their alerts, and the decisions about them."""

@@ -1,0 +1,1 @@
+"""The API of incidents: their alerts, and the decisions about them."""
