@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.integration.intake.conftest import World, post
 from tests.support.browser import LEAST_CONTRAST, Browser
 from tests.support.console import needs_browser
 
@@ -52,3 +53,26 @@ async def test_a_person_reports_and_another_joins(
 def _only_bad_request(complaints: list[Any]) -> bool:
     """The form with an error is answered with 400, which the browser logs."""
     return all("status of 400" in one for one in complaints)
+
+
+async def test_whoever_joined_sees_the_end_and_may_not_join_after_it(
+    base: str, http: aiohttp.ClientSession, world: World
+) -> None:
+    api = f"{base}/v1/report/{http.headers['Authorization'].removeprefix('Bearer ')}"
+    status, first = await post(http, api, {"what": "mail is down"})
+    assert status == 201
+    status, offered = await post(http, api, {"what": "Mail is down"})
+    (similar,) = offered["similar"]
+    assert (status, similar["what"]) == (200, "mail is down")
+    joining = {"what": "Mail is down", "join": similar["incident_id"]}
+    assert await post(http, api, joining) == (201, first)
+    ((count, sequence),) = [
+        (row["signal_count"], row["fired_sequence"])
+        for row in await world.rows("SELECT signal_count, fired_sequence FROM incidents")
+    ]
+    assert count == 2
+    await world.resolved(seen=sequence)
+    async with http.get(f"{api}/{first['ticket']}") as answer:
+        assert (await answer.json())["status"] == "resolved"
+    status, problem = await post(http, api, joining)
+    assert (status, problem["field"]) == (400, "join")
