@@ -96,6 +96,13 @@ class Browser:
         while page["loaderId"] not in self._loaded:
             await self._hear()
 
+    async def press(self, selector: str) -> None:
+        """Click an element that leads to another page, and wait for that."""
+        before = set(self._loaded)
+        await self.value(f"document.querySelector({json.dumps(selector)}).click()")
+        while self._loaded <= before:
+            await self._hear()
+
     async def value(self, expression: str) -> Any:
         """What a JavaScript expression is in the page."""
         answer = await self.command(
