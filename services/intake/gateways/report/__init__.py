@@ -124,12 +124,12 @@ async def _take_json(desk: Desk, sent: Submission) -> Response:
     except Faulty as error:
         raise Malformed(*next(iter(error.faults.items()))) from None
     if isinstance(taken, UUID):
-        return JsonResponse(TakenReport(ticket=taken).model_dump(), 201)
+        return JsonResponse(TakenReport(ticket=taken).model_dump())
     listed = [
         SimilarIncident(incident_id=one.incident_id, what=one.summary, service=one.service)
         for one in taken
     ]
-    return JsonResponse(TakenReport(similar=listed).model_dump(), 200)
+    return JsonResponse(TakenReport(similar=listed).model_dump())
 
 
 async def _progress(desk: Desk, sent: Submission) -> Progress:
@@ -180,7 +180,7 @@ GATEWAY = Gateway(
         Route(
             path="/v1/report/{key}",
             summary="Report what is wrong, as a person. Similar open incidents are answered first.",
-            answer=Answer(201, TakenReport),
+            answer=Answer(200, TakenReport),
             respond=_take_json,
             bodies=[Body("application/json", Report, MAX_BODY_BYTES)],
             authentication=IN_PATH,
