@@ -30,6 +30,8 @@ from services.intake.incidents.decisions import Decisions
 from services.intake.incidents.domain.payload import Payload
 from services.intake.incidents.domain.reclassification import Reclassify
 from services.intake.incidents.policy import IntakePolicy
+from services.intake.incidents.store.alerts import list_alerts
+from services.intake.incidents.store.incidents import load_incident
 from services.intake.integrations import store as intake_integrations
 from services.intake.integrations.domain import Settings
 from services.intake.integrations.key_ring import KeyRing
@@ -45,6 +47,7 @@ from services.triage.handlers import Handlers as TriageHandlers
 from shared.events import escalation, intake, triage
 from shared.events.cloudevents import CloudEvent, from_record
 from shared.events.ids import uuid7
+from shared.events.reference import parse_reference
 from shared.events.trace_context import new_trace
 from shared.kafka.consumption import offsets
 from shared.kafka.consumption.offsets import TopicPartition
@@ -189,6 +192,11 @@ async def _intake_works(system: Tocsin) -> list[Record]:
         assert await decisions.explain(number) is not None
         await decisions.try_out(Payload(orjson.dumps(opening[0])))
         assert await decisions.reclassify(number, Reclassify("request", "ana")) is not None
+    with system.plans.during("an incident's alerts are listed"):
+        async with database.connection() as connection:
+            incident = await load_incident(connection, parse_reference(number))
+            assert incident is not None
+            assert await list_alerts(connection, incident.incident_id, None, BATCH)
     with system.plans.during("intake's keys"):
         async with database.transaction() as connection:
             key = await create_key(connection, "tests", None, now)

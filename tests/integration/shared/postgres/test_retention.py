@@ -112,6 +112,8 @@ async def test_intake_forgets_what_is_over_and_old(world: World) -> None:
         await intake_incident(world, number, status, at)
     signals = "INSERT INTO signals VALUES ('o', '1', $1, 'opened'), ('o', '2', $2, 'opened')"
     await world.admin.execute(signals, OLD, NEW)
+    explained = "INSERT INTO explanations VALUES ($1, $2, ''), ($3, $4, '')"
+    await world.admin.execute(explained, id_of(7), OLD, id_of(8), NEW)
     await world.admin.execute("INSERT INTO resolved_ahead VALUES ($1, $2)", id_of(9), OLD)
     await world.admin.execute(
         "INSERT INTO integration_keys VALUES ('a', 'a', '', $1, $1), ('b', 'b', '', $1, NULL)", OLD
@@ -119,6 +121,7 @@ async def test_intake_forgets_what_is_over_and_old(world: World) -> None:
     told = await world.finish(world.replica())
     assert deleted(told) == {
         "signals": {"signals": 1},
+        "explanations": {"explanations": 1},
         "early_resolutions": {"resolved_ahead": 1},
         "incidents": {"incidents": 2, "alerts": 2},
         "expired_keys": {"integration_keys": 1},
@@ -205,12 +208,18 @@ async def test_reporting_takes_its_records_from_the_compacted_topic_and_none_fro
             "INSERT INTO timeline VALUES ($1, 'intake', 1, $2, 't', 't', '{}')", id_of(number), OLD
         )
     await world.admin.execute("INSERT INTO audit VALUES ('t', 0, 0, $1, NULL, NULL, '', '')", OLD)
+    await world.admin.execute(
+        "INSERT INTO advisories VALUES"
+        " ($1, 'CVE-1', 'affected', NULL, NULL, 's', '[]', '[]', '[]', 'o', $2)",
+        *(id_of(9), OLD),
+    )
     told = await world.finish(world.replica())
     gone = {"incidents": 1, "timeline": 1, reporting.TOPIC: 1}
     assert deleted(told) == {
         "incidents": gone,
         "synthetic_incidents": gone,
         "changes": {},
+        "advisories": {"advisories": 1},
         "requests": {},
     }
     assert await world.left("SELECT number FROM incidents ORDER BY 1") == [2, 3]
