@@ -62,7 +62,7 @@ class _Fold(Folding):
             self._open(item)
         elif self._is_full(incident, key, item):
             del self.taking[incident.fingerprint]
-            self.keep(replace(incident, takes_more=False))  # no event tells of that
+            self.keep(replace(incident, takes_more=False))  # events do not carry that
             self._open(item)
         else:
             self._join(item, incident, key)
@@ -160,7 +160,7 @@ class _Fold(Folding):
             self.decide(item, Decision.NOTHING_WAS_OPEN, None)
             return
         by = item.alert.data.by or item.alert.signal.origin
-        if by != incident.acknowledged_by:  # else there is nothing to tell
+        if by != incident.acknowledged_by:  # otherwise no event follows
             self.touch(incident, item)
         known = replace(self.member(incident, key), acknowledged=True)
         changed = self.put(incident, key, known, item)
@@ -205,7 +205,7 @@ class _Fold(Folding):
     def _clear(self, item: Grouped, incident: Incident, after: Incident) -> None:
         before, _ = self.touched.pop(incident.incident_id)
         cause = item.alert.signal.trace
-        if incident.opens_at:  # nobody was told of it
+        if incident.opens_at:  # it was never reported
             cleared = replace(after, status="cleared", cleared_at=self.now, opens_at=None)
         else:
             if before is None:  # it opened in this batch: its report comes before its end
@@ -249,6 +249,7 @@ def _content(item: Grouped) -> dict[str, Any]:
     """What a member of a shared incident says for itself."""
     data = item.alert.data
     return {
+        "origin": item.alert.signal.origin,
         "summary": data.summary,
         "severity": data.severity,
         "service": data.service,

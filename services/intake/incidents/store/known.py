@@ -8,14 +8,17 @@ from services.intake.signals.domain import KnownAlert, alert_key
 from shared.postgres.connection import Connection
 
 _MAX_LISTED = 10_000
-_ALERT = """
-    SELECT incident.incident_id, number, origin, status, name, firing, acknowledged, content,
-           summary, severity, service, labels, annotations, links, signal_count, alerts.ends_at,
-           coalesce(alerts.started_at, incident.started_at) AS started_at, changed_at
+# An incident may gather alerts of several origins; its own is that of the first.
+_ORIGIN = "coalesce(content->>'origin', origin)"
+_ALERT = f"""
+    SELECT incident.incident_id, number, {_ORIGIN} AS origin, status, name, firing, acknowledged,
+           content, summary, severity, service, labels, annotations, links, signal_count,
+           alerts.ends_at, changed_at,
+           coalesce(alerts.started_at, incident.started_at) AS started_at
 """
 _LISTED = f"""
     {_ALERT} FROM incidents AS incident JOIN alerts USING (incident_id)
-    WHERE origin = $1 AND status = 'open' AND alert_key NOT LIKE E'\\x1f%'
+    WHERE {_ORIGIN} = $1 AND status = 'open' AND alert_key NOT LIKE E'\\x1f%'
     ORDER BY opened_at, alert_key LIMIT $2
 """
 _NEWEST = f"""
@@ -35,15 +38,15 @@ _NEWEST = f"""
 """  # noqa: S608 - text of our own
 _MEMBERS = f"""
     {_ALERT} FROM incidents AS incident JOIN alerts USING (incident_id)
-    WHERE origin = $1 AND %s AND alert_key NOT LIKE E'\\x1f%%' ORDER BY alert_key LIMIT $3
+    WHERE {_ORIGIN} = $1 AND %s AND alert_key NOT LIKE E'\\x1f%%' ORDER BY alert_key LIMIT $3
 """
 _OF_ID = _MEMBERS % "incident_id = $2"
-# Numbers have no index: those of open incidents are few.
+# After a restore a number can come twice; only one of them is open.
 _OF_NUMBER = _MEMBERS % "number = $2 AND status = 'open'"
 
 
 async def list_open_alerts(connection: Connection, origin: str) -> list[KnownAlert]:
-    """The alerts of an origin's open incidents, oldest first; so many at most."""
+    """The alerts of an origin whose incident is open, oldest first; so many at most."""
     return [_known(row) for row in await connection.fetch(_LISTED, origin, _MAX_LISTED)]
 
 
