@@ -97,9 +97,9 @@ class Handlers:
         self, connection: Connection, signals: Sequence[Signal], load: Load
     ) -> dict[Identity, Taken]:
         outcome = await self._decide(connection, signals, load)
-        self._open_counts.add(outcome.result.opened.values())
         if outcome.decided:
             await self._save(connection, outcome)
+        self._open_counts.add(outcome.result.opened.values())
         _count(outcome.counts(len(signals)))
         return outcome.taken()
 
