@@ -30,6 +30,10 @@ class Rule(PolicyModel):
     integration: str | None = None
     match: dict[str, str] = {}
     """Labels, and `service`, that an alert must have."""
+    identify_by: list[str] = Field(default=[], max_length=20)
+    """Labels (or `service`) that say which alert this is, in place of the sender's key. An alert
+    that has none of them keeps the sender's: its end must carry them, too.
+    """
     group_by: list[str] = Field(default=[], max_length=20)
     """Alerts of an integration that agree in these labels (or `service`) are one incident. An alert
     that has none of them is treated as if the list were empty: as its sender groups it.

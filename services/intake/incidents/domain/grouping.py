@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -58,17 +58,24 @@ def group_alerts(alerts: Iterable[Alert], policy: IntakePolicy) -> list[Grouped]
 
 def _group(alert: Alert, policy: IntakePolicy) -> Grouped:
     rule = _rule_for(alert, policy)
+    if any(own := _values(alert, rule.identify_by)):
+        alert = _identified(alert, rule, own)
     origin, data, sent = alert.signal.origin, alert.data, alert.signal.group
     group = sent if sent and sent.is_told else None
-    values = [_value(alert, name) for name in rule.group_by]
-    if any(values):
+    if any(values := _values(alert, rule.group_by)):
         shared = _hash([_integration(alert), "by", rule.group_by, values])
         return Grouped(alert, rule, shared, alert.identity, True, None)
     if sent and sent.key:
-        member = data.key or alert.identity
+        member = alert.identity if any(own) else data.key or alert.identity
         shared = _hash([origin, sent.key])
         return Grouped(alert, rule, shared, member, True, group)
     return Grouped(alert, rule, alert.fingerprint, data.alert or "", False, group)
+
+
+def _identified(alert: Alert, rule: Rule, values: list[str | None]) -> Alert:
+    """An alert that is known by labels."""
+    about = _hash([alert.signal.origin, "is", rule.identify_by, values])
+    return replace(alert, fingerprint=about, identity=about)
 
 
 def _rule_for(alert: Alert, policy: IntakePolicy) -> Rule:
@@ -96,6 +103,10 @@ def _matches(rule: Rule, alert: Alert) -> bool:
     if rule.integration not in (None, _integration(alert)):
         return False
     return all(_value(alert, name) == wanted for name, wanted in rule.match.items())
+
+
+def _values(alert: Alert, names: Iterable[str]) -> list[str | None]:
+    return [_value(alert, name) for name in names]
 
 
 def _value(alert: Alert, name: str) -> str | None:

@@ -120,6 +120,31 @@ class TestThePolicysGroups:
         assert decisions(over) == ["cleared"]
 
 
+class TestIdentityByLabels:
+    """A sender whose key differs between the beginning of an alert and its end."""
+
+    by_host = policy(Rule(identify_by=["host", "check"]))
+
+    def test_its_end_is_found_by_its_labels(self) -> None:
+        labels = {"host": "web1", "check": "disk"}
+        opened = take([alert(key="id 1", labels=labels)], policy=self.by_host)
+        over = take([alert("resolved", key="id 2", labels=labels)], opened, policy=self.by_host)
+        assert decisions(over) == ["cleared"]
+
+    def test_other_labels_are_another_alert(self) -> None:
+        alerts = [alert(key="id", labels={"host": host}) for host in ("web1", "web2")]
+        assert len(take(alerts, policy=self.by_host).opened) == 2
+
+    def test_without_the_labels_the_key_counts(self) -> None:
+        alerts = [alert(key="id"), alert(key="id"), alert(key="other")]
+        assert decisions(take(alerts, policy=self.by_host)) == ["opened", "joined", "opened"]
+
+    def test_in_its_senders_group_it_is_one_alert(self) -> None:
+        labels = {"host": "web1"}
+        sent = [alert(key=key, labels=labels, group=Group(key="g")) for key in ("1", "2")]
+        assert only(take(sent, policy=self.by_host)).alerts_firing == 1
+
+
 def test_an_acknowledgement_at_the_sender_is_told_at_once() -> None:
     opened = take([alert()])
     taken = take([alert("acknowledged", by="ana")], opened, NOON + timedelta(seconds=1))
