@@ -1,4 +1,4 @@
-"""How people are told of the alerts that an incident consists of."""
+"""The alerts that an incident consists of, in words for people."""
 
 
 def count_alerts(total: int, unlisted: int, shown: int) -> str | None:

@@ -68,7 +68,7 @@ class _Inflating:
         while chunk or len(part) == PART_BYTES:  # of a whole part, some may be left inside
             chunk = self._begun(chunk)
             if self._inflate is None:
-                return  # nothing is left, or too little to tell the format
+                return  # nothing is left, or too little to recognise the format
             try:
                 part = self._inflate.decompress(chunk, PART_BYTES)
             except zlib.error:
@@ -85,7 +85,7 @@ class _Inflating:
             raise self._broken()
 
     def _begun(self, chunk: bytes) -> bytes:
-        """The bytes to inflate next; before a member, its first two tell the format."""
+        """The bytes to inflate next; before a member, its first two give the format."""
         if self._inflate is not None:
             return chunk
         head = self._head + chunk

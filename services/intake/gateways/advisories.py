@@ -1,4 +1,4 @@
-"""Advisories over HTTP: documents of OSV, OpenVEX, CycloneDX and CSAF, told apart by what they
+"""Advisories over HTTP: documents of OSV, OpenVEX, CycloneDX and CSAF, recognised by what they
 hold.
 """
 

@@ -142,7 +142,7 @@ class Listener:
         return context
 
     def came(self, conversation: SMTP, transport: Any) -> None:
-        """A connection was made; one too many is told to come back."""
+        """A connection was made; one too many is refused for now."""
         peer = str((transport.get_extra_info("peername") or ("",))[0])
         peers = Counter(address for _, address in self._open.values())
         self._open[conversation] = (transport, peer)

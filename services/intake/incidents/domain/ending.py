@@ -48,7 +48,7 @@ def expire(
     )
     if not ended.alerts:
         return incident, None
-    if incident.opens_at:  # nobody was told of it
+    if incident.opens_at:  # it was never reported
         over = replace(incident, status="cleared", cleared_at=now, opens_at=None)
         return incident if firing > 0 else over, None
     event = (

@@ -59,7 +59,7 @@ _COUNT = re.compile(r"[\[(]\d+[\])]|\b\d+ (?:times|alerts|events)\b", re.IGNOREC
 
 
 def read_subject(subject: str, text: str = "") -> Subject:
-    """The subject of a mail; `text` is what follows, in which some senders tell more."""
+    """The subject of a mail; `text` is what follows, in which some senders give details."""
     subject = _ANSWER.sub("", subject.strip(), count=1) if _ANSWER.match(subject) else subject
     for read in _READERS:
         if found := read(subject, text):
