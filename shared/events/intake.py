@@ -86,6 +86,10 @@ class IncidentUpdated(Fact, topic=TOPIC):
     changed: list[str]
 
 
+EXPIRED = "expired"
+EXPIRED_BY_POLICY = "expired: not sent again for as long as policy says"
+
+
 class IncidentCleared(Fact, topic=TOPIC):
     """No alert of the incident fires any more. `reason` says whether they were resolved at the
     source or expired.

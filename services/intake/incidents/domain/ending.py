@@ -10,6 +10,7 @@ from services.intake.incidents.domain.incident import Incident, PendingEvent, cl
 from services.intake.incidents.policy import IntakePolicy
 from shared.events.facts import next_sequence
 from shared.events.ids import derived_id
+from shared.events.intake import EXPIRED, EXPIRED_BY_POLICY
 
 
 def flush_update(incident: Incident, epoch: int, now: datetime) -> PendingEvent | None:
@@ -22,13 +23,14 @@ def flush_update(incident: Incident, epoch: int, now: datetime) -> PendingEvent 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """What has ended in an incident without a word: how many alerts, the keys of those that are
-    listed, whether all had been resolved and were only held; and the next end.
+    listed, whether all had been resolved and were only held, or ended by policy; and the next end.
     """
 
     alerts: int
     keys: Collection[str]
     were_held: bool
     next_end: datetime | None
+    by_policy: bool = False
 
 
 def expire(
@@ -65,7 +67,7 @@ def _resolved(alerts: list[dict[str, Any]], keys: Collection[str]) -> list[dict[
 
 def _reason(incident: Incident, ended: Ended, policy: IntakePolicy) -> str:
     if not ended.were_held:
-        return "expired"
+        return EXPIRED_BY_POLICY if ended.by_policy else EXPIRED
     if incident.flapping and policy.flapping:
         return f"resolved at the source; it was flapping, and is calm since {policy.flapping.calm}"
     return "resolved at the source, and that has lasted"

@@ -120,6 +120,7 @@ class _Fold(Folding):
         member = Member(
             firing=True,
             ends_at=ends_at,
+            by_policy=ends_at is not None and data.ends_at is None,
             identity=item.identity if shared else None,
             name=data.key,
             content=_content(item) if shared else None,

@@ -109,7 +109,8 @@ _REPORTED = tuple(
 @dataclass(frozen=True, slots=True)
 class Member:
     """One alert of an incident: whether it fires, and until when unless it is sent again. The
-    member of unlisted alerts `stands_for` many. `held`: it was resolved, and ends if it stays so.
+    member of unlisted alerts `stands_for` many. `held`: it was resolved, and ends if it stays so;
+    `by_policy`: its end is not its sender's.
 
     The migration of the table `alerts` documents the other fields.
     """
@@ -118,6 +119,7 @@ class Member:
     ends_at: datetime | None = None
     stands_for: int = 1
     held: bool = False
+    by_policy: bool = False
     identity: str | None = None
     name: str | None = None
     content: dict[str, Any] | None = None

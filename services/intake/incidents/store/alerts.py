@@ -21,6 +21,7 @@ _TYPES = {
     "incident_id": "uuid",
     "firing": "boolean",
     "held": "boolean",
+    "by_policy": "boolean",
     "acknowledged": "boolean",
     "ends_at": "timestamptz",
     "started_at": "timestamptz",
@@ -155,14 +156,15 @@ async def end_expired_alerts(
         WITH ended AS (
             UPDATE alerts SET firing = false, changed_at = $3
             WHERE incident_id = ANY ($1::uuid[]) AND firing AND ends_at <= $2
-            RETURNING incident_id, alert_key, stands_for, held
+            RETURNING incident_id, alert_key, stands_for, held, by_policy
         ), summed AS (
             SELECT incident_id, sum(stands_for) AS alerts, array_agg(alert_key) AS keys,
-                   bool_and(held) AS were_held
+                   bool_and(held) AS were_held, bool_and(by_policy) AS by_policy
             FROM ended GROUP BY incident_id
         )
         SELECT incident_id, coalesce(alerts, 0) AS alerts, coalesce(keys, '{}') AS keys,
                coalesce(were_held, false) AS were_held,
+               coalesce(by_policy, false) AS by_policy,
                (SELECT min(ends_at) FROM alerts
                 WHERE alerts.incident_id = wanted.incident_id AND firing AND ends_at > $2
                ) AS next_end
@@ -174,7 +176,7 @@ async def end_expired_alerts(
     )
     return {
         row["incident_id"]: Ended(
-            row["alerts"], set(row["keys"]), row["were_held"], row["next_end"]
+            row["alerts"], set(row["keys"]), row["were_held"], row["next_end"], row["by_policy"]
         )
         for row in rows
     }

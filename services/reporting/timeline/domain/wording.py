@@ -62,8 +62,8 @@ def _describe_news(fact: intake.IncidentNews) -> Words:
             signals = f"{incident.signal_count} signal{'s' if incident.signal_count != 1 else ''}"
             return f"More was reported: {signals} so far", {**counts, "changed": changed}
         case intake.IncidentCleared(reason=reason):
-            expired = reason == "expired"
-            return f"Cleared: {'no signal from the source since' if expired else reason}", counts
+            silent = reason == intake.EXPIRED
+            return f"Cleared: {'no signal from the source since' if silent else reason}", counts
         case intake.IncidentReclassified():
             title = f"{incident.kind_by} said: it is a {incident.kind}, no incident"
             return title, {"note": incident.kind_note, "logged_as": str(fact.logged_as)}

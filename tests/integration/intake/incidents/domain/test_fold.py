@@ -12,7 +12,8 @@ import pytest
 from services.intake.handlers import Handlers
 from services.intake.incidents.policy import Flapping, IntakePolicy, Rule, Storm
 from services.intake.signals.domain import Group, Signal
-from tests.integration.intake.conftest import POLICY, World, fired
+from shared.events.intake import EXPIRED, EXPIRED_BY_POLICY
+from tests.integration.intake.conftest import NOON, POLICY, World, fired
 
 MINUTE = timedelta(minutes=1)
 Follow = Callable[..., None]
@@ -220,6 +221,23 @@ class TestExpiry:
         follow()
         await later(world, 60 * MINUTE)
         assert await states(world) == [("cleared", 0)]
+
+    @pytest.mark.parametrize(
+        ("sent", "rules", "reason"),
+        [
+            ({}, [Rule(expire_after=60 * MINUTE)], EXPIRED_BY_POLICY),
+            ({"ends_at": NOON + MINUTE}, [Rule(expire_after=60 * MINUTE)], EXPIRED),
+            ({"ends_at": NOON + MINUTE}, [], EXPIRED),
+        ],
+    )
+    async def test_the_timeline_says_whose_end_it_was(
+        self, world: World, follow: Follow, sent: dict[str, Any], rules: list[Rule], reason: str
+    ) -> None:
+        follow(*rules)
+        await world.take(about("1", "a", **sent))
+        await later(world, 60 * MINUTE)
+        kind, event = (await world.outbox())[-1]
+        assert (kind, event["data"]["reason"]) == ("IncidentCleared", reason)
 
     async def test_switched_on_a_repeat_sets_its_end(self, world: World, follow: Follow) -> None:
         follow()
